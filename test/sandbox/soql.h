@@ -1,0 +1,61 @@
+/*
+ * soql.h - SOQL: from the text of a statement to the JSON of its records.
+ *
+ * Files: soql_lex.c, soql_parse.c (text -> tree, no schema), soql_check.c (tree against the schema:
+ * names, flags, types, restrictions), soql_sql.c (tree -> SQLite), soql_run.c (rows -> JSON).
+ * Must not know: HTTP.  Not thread-safe: the caller holds store_lock().
+ */
+#ifndef SANDBOX_SOQL_H
+#define SANDBOX_SOQL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "buf.h"
+#include "schema.h"
+
+typedef struct SoqlError
+{
+	char code[64];	 /* MALFORMED_QUERY, INVALID_FIELD, INVALID_TYPE ... */
+	char *message;	 /* malloc'ed, as Salesforce words it, with the ^ marker where it has one */
+} SoqlError;
+
+void soql_error_free(SoqlError *e);
+
+typedef struct SoqlOptions
+{
+	bool all_rows;			  /* queryAll: deleted rows too */
+	const char *version;	  /* "62.0": for the URLs in attributes */
+	bool null_first_on_desc;  /* the reading of a CONFLICT: default null position under DESC */
+} SoqlOptions;
+
+typedef struct SoqlCursor SoqlCursor;
+
+/*
+ * Parses, checks and starts a statement; NULL with *e filled when Salesforce would refuse it.  The cursor
+ * holds the whole result's row numbers, so later writes do not move its pages.
+ */
+SoqlCursor *soql_open(const char *text, size_t len, const SoqlOptions *opt, SoqlError *e);
+void soql_close(SoqlCursor *c);
+
+int64_t soql_total(const SoqlCursor *c);	/* rows of the whole result; COUNT() without fields: the count */
+bool soql_is_count(const SoqlCursor *c);	/* SELECT COUNT(): no records, only totalSize */
+bool soql_is_aggregate(const SoqlCursor *c);/* cannot page */
+bool soql_has_offset(const SoqlCursor *c);	/* only the first batch is returned */
+const Object *soql_object(const SoqlCursor *c);
+int soql_long_text_fields(const SoqlCursor *c); /* selected custom long text fields: two or more make batches <= 200 */
+bool soql_has_children(const SoqlCursor *c);
+
+/*
+ * Appends records first .. first+count-1 as JSON objects joined by commas (no brackets); returns how many.
+ * Fast: this is what a benchmark would otherwise measure.
+ */
+int64_t soql_render(SoqlCursor *c, int64_t first, int64_t count, Buf *out);
+
+/* One record by Id for GET sobjects/X/id: fields NULL means all.  False if there is no such live row. */
+bool soql_render_row(const Object *o, const char *id, const Field **fields, int n_fields,
+					 const char *version, Buf *out);
+
+/* The "plans" answer of ?explain=; false with *e filled when the statement is refused. */
+bool soql_explain(const char *text, size_t len, const SoqlOptions *opt, Buf *out, SoqlError *e);
+
+#endif
