@@ -1,0 +1,14 @@
+/*
+ * guc.h - the settings under "ampsf.".
+ */
+#ifndef AMPSF_GUC_H
+#define AMPSF_GUC_H
+
+#include "postgres.h"
+
+extern bool ampsf_allow_http_loopback; /* superuser: http:// to 127.0.0.0/8, ::1, localhost, for tests */
+extern char *ampsf_allowed_hosts;	   /* superuser: host patterns that may get a token, "*.salesforce.com, ..." */
+
+extern void ampsf_guc_init(void);
+
+#endif

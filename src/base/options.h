@@ -1,0 +1,84 @@
+/*
+ * options.h - every option of SERVER, USER MAPPING, FOREIGN TABLE and column: one table, in options.c,
+ * from which the validator, the readers below and the documentation are made.
+ */
+#ifndef AMPSF_OPTIONS_H
+#define AMPSF_OPTIONS_H
+
+#include "postgres.h"
+#include "foreign/foreign.h"
+
+typedef enum AmpsfOptionKind
+{
+	AMPSF_OPT_TEXT,
+	AMPSF_OPT_BOOL,
+	AMPSF_OPT_INT,
+	AMPSF_OPT_ENUM,
+	AMPSF_OPT_URL,
+	AMPSF_OPT_NAME, /* an API name */
+	AMPSF_OPT_FILE	/* an absolute path on the server; only a superuser may name it */
+} AmpsfOptionKind;
+
+typedef struct AmpsfOption
+{
+	const char *name;
+	Oid catalog; /* ForeignServerRelationId ... */
+	AmpsfOptionKind kind;
+	bool secret;
+	int min, max;		   /* AMPSF_OPT_INT */
+	const char *const *values; /* AMPSF_OPT_ENUM, NULL-terminated */
+	const char *dflt;	   /* as documented, or NULL */
+	const char *doc;
+} AmpsfOption;
+
+extern const AmpsfOption ampsf_options[]; /* ends with a NULL name */
+
+typedef struct AmpsfServerOptions
+{
+	char *instance_url; /* scheme://host[:port], no slash at the end; from workspace or instance_url */
+	char *login_url;	/* where tokens come from; default instance_url */
+	char *api_version;	/* "62.0" */
+	int page_size;		/* Sforce-Query-Options batchSize; 0: not sent */
+	char *ca_file;		/* or NULL */
+	int connect_timeout; /* milliseconds */
+	int request_timeout; /* milliseconds without a byte moving */
+	int max_retries;
+	int64 max_response;	/* bytes of one answer after decompression */
+	bool compression;	/* ask for gzip */
+	double startup_cost; /* of one API call, in planner units */
+	double tuple_cost;
+} AmpsfServerOptions;
+
+typedef struct AmpsfUserOptions
+{
+	char *client_id, *client_secret, *refresh_token, *username, *private_key_file, *access_token;
+} AmpsfUserOptions;
+
+typedef struct AmpsfTableOptions
+{
+	char *object; /* API name; default: the table's name */
+	bool include_deleted;
+	bool updatable;
+	int page_size; /* 0: the server's */
+	int batch_size; /* rows of a write call, 1..200 */
+} AmpsfTableOptions;
+
+/* What is known of a column's field at planning time, without any call. */
+typedef struct AmpsfColumn
+{
+	char *field;		  /* API name, dotted for parents; default: the column's name */
+	char *type;			  /* Salesforce type name; default from the SQL type */
+	bool filterable, sortable, groupable;
+	bool case_sensitive;
+	bool createable, updateable;
+	bool array;			  /* multipicklist as an array */
+} AmpsfColumn;
+
+/* All palloc'ed in the current context; wrong combinations are errors here. */
+extern AmpsfServerOptions *ampsf_server_options(const ForeignServer *server);
+extern AmpsfUserOptions *ampsf_user_options(const UserMapping *mapping);
+extern AmpsfTableOptions *ampsf_table_options(Oid relid);
+/* For attribute attnum of relation relid (not a dropped one). */
+extern AmpsfColumn *ampsf_column(Oid relid, int attnum);
+
+#endif

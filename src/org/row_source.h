@@ -1,0 +1,60 @@
+/*
+ * row_source.h - the one face of everything that yields rows.
+ *
+ * The executor and the SQL functions know only this.  REST query implements it today.
+ */
+#ifndef AMPSF_ROW_SOURCE_H
+#define AMPSF_ROW_SOURCE_H
+
+#include "postgres.h"
+#include "net/session.h"
+#include "wire/json_scan.h"
+
+typedef enum AmpsfSourceState
+{
+	AMPSF_SOURCE_READY,	  /* next() will give a record without waiting */
+	AMPSF_SOURCE_PENDING, /* an answer is on its way: wait on ampsf_call_fd() */
+	AMPSF_SOURCE_END	  /* all records have been given */
+} AmpsfSourceState;
+
+typedef struct AmpsfRowSource AmpsfRowSource;
+
+typedef struct AmpsfRowSourceOps
+{
+	/* Sends the first request, returns at once. */
+	void (*start)(AmpsfRowSource *src);
+	/* Moves what can be moved without waiting.  May ereport. */
+	AmpsfSourceState (*poll)(AmpsfRowSource *src);
+	/*
+	 * The next record, waiting if it must: values[nfields], valid until the following call.  False at
+	 * the end of the data, and only then: whatever goes wrong is an ERROR.
+	 */
+	bool (*next)(AmpsfRowSource *src, AmpsfValue *values);
+	/* Back to the first record with no call, if all records are still at hand; else false. */
+	bool (*rewind)(AmpsfRowSource *src);
+	/* Cancels what is under way and frees everything. */
+	void (*close)(AmpsfRowSource *src);
+} AmpsfRowSourceOps;
+
+struct AmpsfRowSource
+{
+	const AmpsfRowSourceOps *ops;
+	int64 total; /* rows of the whole result once known, else -1 */
+};
+
+typedef struct AmpsfQuerySpec
+{
+	AmpsfSession *session;
+	const char *soql;
+	const char *const *fields; /* what to cut from each record, as in json_scan.h */
+	int nfields;
+	bool all_rows; /* queryAll */
+	int page_size; /* 0: Salesforce's default */
+	int64 limit;   /* the reader needs no more than that; -1: unknown. Only a hint against prefetching */
+	AmpsfStats *stats; /* may be NULL */
+} AmpsfQuerySpec;
+
+/* A query over REST; it lives in a child of the current context, and ends with it. */
+extern AmpsfRowSource *ampsf_rest_query(const AmpsfQuerySpec *spec);
+
+#endif
