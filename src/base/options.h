@@ -45,8 +45,8 @@ typedef struct AmpsfServerOptions
 	int max_retries;
 	int64 max_response;	/* bytes of one answer after decompression */
 	bool compression;	/* ask for gzip */
-	double startup_cost; /* of one API call, in planner units */
-	double tuple_cost;
+	int call_cost;		/* of one API call, in the planner's units */
+	bool updatable;
 } AmpsfServerOptions;
 
 typedef struct AmpsfUserOptions
@@ -61,6 +61,7 @@ typedef struct AmpsfTableOptions
 	bool updatable;
 	int page_size; /* 0: the server's */
 	int batch_size; /* rows of a write call, 1..200 */
+	int rows;		/* what IMPORT found, or -1 */
 } AmpsfTableOptions;
 
 /* What is known of a column's field at planning time, without any call. */

@@ -1,0 +1,27 @@
+/*
+ * guc.c - defines the settings under "ampsf."; see guc.h.
+ */
+#include "base/guc.h"
+
+#include "utils/guc.h"
+
+bool ampsf_allow_http_loopback = false;
+char *ampsf_allowed_hosts = NULL;
+
+void
+ampsf_guc_init(void)
+{
+	DefineCustomBoolVariable(
+		"ampsf.allow_http_loopback", "Allows servers to be reached by plain http on loopback addresses.",
+		"For tests against an org on this machine.  Everything else is always https.",
+		&ampsf_allow_http_loopback, false, PGC_SUSET, 0, NULL, NULL, NULL);
+
+	DefineCustomStringVariable(
+		"ampsf.allowed_hosts", "Host patterns that credentials and tokens may be sent to.",
+		"A comma-separated list; * stands for any text.  Loopback addresses are governed by "
+		"ampsf.allow_http_loopback, or need an entry here when they are reached by https.",
+		&ampsf_allowed_hosts, "*.salesforce.com, *.force.com, *.salesforce.mil, *.sfcrmproducts.cn",
+		PGC_SUSET, 0, NULL, NULL, NULL);
+
+	MarkGUCPrefixReserved("ampsf");
+}

@@ -1,0 +1,556 @@
+/*
+ * options.c - the table of options, and the validator and readers made from it; see options.h.
+ */
+#include "base/ampsf.h"
+#include "base/options.h"
+#include "base/guc.h"
+
+#include "access/reloptions.h"
+#include "access/table.h"
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_foreign_server.h"
+#include "catalog/pg_foreign_table.h"
+#include "catalog/pg_type.h"
+#include "catalog/pg_user_mapping.h"
+#include "commands/defrem.h"
+#include "fmgr.h"
+#include "foreign/foreign.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/varlena.h"
+#include "wire/text.h"
+
+static const char *const module_values[] = {"crm", "account_engagement", NULL};
+
+static const char *const type_values[] = {
+	"id",	   "reference", "string", "textarea", "picklist", "multipicklist", "combobox",
+	"email",   "phone",		"url",	  "encryptedstring", "boolean", "int", "long",
+	"double",  "currency",	"percent", "date",	  "datetime", "time", "base64",
+	"address", "location",	"anyType", "complexvalue", NULL};
+
+#define SERVER ForeignServerRelationId
+#define MAPPING UserMappingRelationId
+#define TABLE ForeignTableRelationId
+#define COLUMN AttributeRelationId
+
+const AmpsfOption ampsf_options[] = {
+	{"workspace", SERVER, AMPSF_OPT_TEXT, false, 0, 0, NULL, NULL,
+	 "My Domain name of the org: acme stands for https://acme.my.salesforce.com"},
+	{"instance_url", SERVER, AMPSF_OPT_URL, false, 0, 0, NULL, NULL,
+	 "The org's address, where workspace does not fit; one of the two is required"},
+	{"login_url", SERVER, AMPSF_OPT_URL, false, 0, 0, NULL, "the org's address",
+	 "Where tokens are asked for, and the audience of a JWT, e.g. https://login.salesforce.com"},
+	{"module", SERVER, AMPSF_OPT_ENUM, false, 0, 0, module_values, "crm",
+	 "Which product of the org: crm (account_engagement is reserved)"},
+	{"api_version", SERVER, AMPSF_OPT_TEXT, false, 0, 0, NULL, AMPSF_DEFAULT_API_VERSION,
+	 "Version of Salesforce's API, from 47.0"},
+	{"page_size", SERVER, AMPSF_OPT_INT, false, 200, 2000, NULL, "Salesforce's, 2000",
+	 "Rows of one result page; Salesforce may send fewer"},
+	{"ca_file", SERVER, AMPSF_OPT_FILE, false, 0, 0, NULL, "the system's",
+	 "Certificates to trust, in PEM; superuser only"},
+	{"connect_timeout", SERVER, AMPSF_OPT_INT, false, 1, 3600, NULL, "30",
+	 "Seconds to wait for a connection"},
+	{"request_timeout", SERVER, AMPSF_OPT_INT, false, 1, 86400, NULL, "150",
+	 "Seconds without one byte moving after which a request is given up"},
+	{"max_retries", SERVER, AMPSF_OPT_INT, false, 0, 20, NULL, "4",
+	 "How often a request that may be repeated is repeated"},
+	{"max_response_mb", SERVER, AMPSF_OPT_INT, false, 1, 2047, NULL, "256",
+	 "Largest answer accepted, in megabytes after decompression"},
+	{"compression", SERVER, AMPSF_OPT_BOOL, false, 0, 0, NULL, "true",
+	 "Ask for compressed answers"},
+	{"call_cost", SERVER, AMPSF_OPT_INT, false, 0, 1000000, NULL, "1000",
+	 "The planner's cost of one API call"},
+	{"updatable", SERVER, AMPSF_OPT_BOOL, false, 0, 0, NULL, "true",
+	 "Whether tables of this server may be written"},
+
+	{"client_id", MAPPING, AMPSF_OPT_TEXT, false, 0, 0, NULL, NULL,
+	 "Consumer key of the External Client App"},
+	{"client_secret", MAPPING, AMPSF_OPT_TEXT, true, 0, 0, NULL, NULL,
+	 "Consumer secret; with client_id alone: client credentials"},
+	{"refresh_token", MAPPING, AMPSF_OPT_TEXT, true, 0, 0, NULL, NULL,
+	 "A refresh token, with client_id and, where the app wants it, client_secret"},
+	{"username", MAPPING, AMPSF_OPT_TEXT, false, 0, 0, NULL, NULL,
+	 "User of a JWT login, with client_id and private_key_file"},
+	{"private_key_file", MAPPING, AMPSF_OPT_FILE, false, 0, 0, NULL, NULL,
+	 "Private key (PEM) of a JWT login; superuser only"},
+	{"access_token", MAPPING, AMPSF_OPT_TEXT, true, 0, 0, NULL, NULL,
+	 "A token as it is; when it expires, so does the access"},
+
+	{"object", TABLE, AMPSF_OPT_NAME, false, 0, 0, NULL, "the table's name",
+	 "API name of the object"},
+	{"include_deleted", TABLE, AMPSF_OPT_BOOL, false, 0, 0, NULL, "false",
+	 "Read deleted and archived rows too"},
+	{"updatable", TABLE, AMPSF_OPT_BOOL, false, 0, 0, NULL, "the server's",
+	 "Whether the table may be written"},
+	{"page_size", TABLE, AMPSF_OPT_INT, false, 200, 2000, NULL, "the server's",
+	 "Rows of one result page"},
+	{"batch_size", TABLE, AMPSF_OPT_INT, false, 1, AMPSF_MAX_COLLECTION, NULL, "200",
+	 "Rows of one write call"},
+	{"rows", TABLE, AMPSF_OPT_INT, false, 0, INT_MAX, NULL, NULL,
+	 "Rows that the planner expects until ANALYZE or a read tells better; set by IMPORT"},
+
+	{"field", COLUMN, AMPSF_OPT_NAME, false, 0, 0, NULL, "the column's name",
+	 "API name of the field; Account.Name reads the parent's"},
+	{"type", COLUMN, AMPSF_OPT_ENUM, false, 0, 0, type_values, "by the SQL type",
+	 "Salesforce's type of the field: id, reference, picklist ..."},
+	{"filterable", COLUMN, AMPSF_OPT_BOOL, false, 0, 0, NULL, "by the type",
+	 "Whether Salesforce can filter by the field"},
+	{"sortable", COLUMN, AMPSF_OPT_BOOL, false, 0, 0, NULL, "by the type",
+	 "Whether Salesforce can sort by the field"},
+	{"groupable", COLUMN, AMPSF_OPT_BOOL, false, 0, 0, NULL, "by the type",
+	 "Whether Salesforce can group by the field"},
+	{"case_sensitive", COLUMN, AMPSF_OPT_BOOL, false, 0, 0, NULL, "false",
+	 "Whether Salesforce compares the field's text with case"},
+	{"createable", COLUMN, AMPSF_OPT_BOOL, false, 0, 0, NULL, "true",
+	 "Whether INSERT may give the field"},
+	{"updateable", COLUMN, AMPSF_OPT_BOOL, false, 0, 0, NULL, "true",
+	 "Whether UPDATE may set the field"},
+	{NULL, InvalidOid, AMPSF_OPT_TEXT, false, 0, 0, NULL, NULL, NULL}};
+
+static const AmpsfOption *
+find_option(const char *name, Oid catalog)
+{
+	for (const AmpsfOption *o = ampsf_options; o->name; o++)
+		if (o->catalog == catalog && strcmp(o->name, name) == 0)
+			return o;
+	return NULL;
+}
+
+/* The valid name nearest to a wrong one; NULL if none is near. */
+static const char *
+nearest_option(const char *name, Oid catalog)
+{
+	const char *best = NULL;
+	int best_distance = 4; /* more typing errors than that are another word */
+	int len = strlen(name);
+
+	if (len >= NAMEDATALEN)
+		return NULL;
+	for (const AmpsfOption *o = ampsf_options; o->name; o++)
+	{
+		int d;
+
+		if (o->catalog != catalog)
+			continue;
+		d = varstr_levenshtein_less_equal(name, len, o->name, strlen(o->name), 1, 1, 1,
+										  best_distance, true);
+		if (d < best_distance && d <= len / 2)
+		{
+			best_distance = d;
+			best = o->name;
+		}
+	}
+	return best;
+}
+
+static char *
+all_options(Oid catalog)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (const AmpsfOption *o = ampsf_options; o->name; o++)
+		if (o->catalog == catalog)
+			appendStringInfo(&buf, "%s%s", buf.len ? ", " : "", o->name);
+	return buf.data;
+}
+
+static void
+reject_unknown_option(const char *name, Oid catalog)
+{
+	const AmpsfOption *elsewhere = NULL;
+	const char *near = nearest_option(name, catalog);
+
+	for (const AmpsfOption *o = ampsf_options; o->name && !elsewhere; o++)
+		if (strcmp(o->name, name) == 0)
+			elsewhere = o;
+
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_INVALID_OPTION_NAME), errmsg("invalid option \"%s\"", name),
+			 elsewhere && elsewhere->secret && catalog == SERVER
+				 ? errhint("Everyone may read a server's options. Put \"%s\" into CREATE USER MAPPING.", name)
+			 : elsewhere
+				 ? errhint("\"%s\" is an option of a %s.", name,
+						   elsewhere->catalog == SERVER	   ? "server"
+						   : elsewhere->catalog == MAPPING ? "user mapping"
+						   : elsewhere->catalog == TABLE   ? "foreign table"
+														   : "column")
+			 : near ? errhint("Perhaps you meant the option \"%s\".", near)
+					: errhint("Valid options here are: %s.", all_options(catalog))));
+}
+
+static void
+bad_value(const AmpsfOption *o, const char *value, const char *wanted)
+{
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					o->secret ? errmsg("invalid value for option \"%s\"", o->name)
+							  : errmsg("invalid value for option \"%s\": \"%s\"", o->name, value),
+					errhint("%s", wanted)));
+}
+
+/* Is the host a loopback address, in any of the ways it is written? */
+static bool
+is_loopback(const char *host, size_t len)
+{
+	return (len == 9 && pg_strncasecmp(host, "localhost", 9) == 0) ||
+		   (len > 4 && strncmp(host, "127.", 4) == 0 && strspn(host, "0123456789.") >= len) ||
+		   (len == 5 && strncmp(host, "[::1]", 5) == 0);
+}
+
+/* scheme://host[:port] and nothing else, https unless it is loopback and that is allowed. */
+static void
+check_url(const AmpsfOption *o, const char *value)
+{
+	bool https = pg_strncasecmp(value, "https://", 8) == 0;
+	bool http = pg_strncasecmp(value, "http://", 7) == 0;
+	const char *host = value + (https ? 8 : 7);
+	size_t hostlen;
+	const char *rest;
+
+	if (!https && !http)
+		bad_value(o, value, "It has the form https://host.");
+	hostlen = *host == '[' ? strcspn(host, "]") + (strchr(host, ']') != NULL) : strcspn(host, ":/?#@");
+	rest = host + hostlen;
+	if (*rest == ':')
+		rest += 1 + strspn(rest + 1, "0123456789");
+	if (*rest == '/')
+		rest++;
+	if (hostlen == 0 || *rest != '\0' ||
+		strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_[]:") < hostlen)
+		bad_value(o, value, "It has the form https://host, with neither a path nor a user name.");
+	if (http && !(is_loopback(host, hostlen) && ampsf_allow_http_loopback))
+		bad_value(o, value,
+				  is_loopback(host, hostlen)
+					  ? "Salesforce is reached by https only. For tests a superuser can set "
+						"ampsf.allow_http_loopback."
+					  : "Salesforce is reached by https only.");
+}
+
+static void
+check_value(const AmpsfOption *o, DefElem *def)
+{
+	const char *value = defGetString(def);
+	bool b;
+	int i;
+
+	switch (o->kind)
+	{
+		case AMPSF_OPT_BOOL:
+			if (!parse_bool(value, &b))
+				bad_value(o, value, "It is true or false.");
+			break;
+		case AMPSF_OPT_INT:
+			if (!parse_int(value, &i, 0, NULL) || i < o->min || i > o->max)
+				bad_value(o, value, psprintf("It is a whole number from %d to %d.", o->min, o->max));
+			break;
+		case AMPSF_OPT_ENUM:
+		{
+			StringInfoData list;
+
+			initStringInfo(&list);
+			for (const char *const *v = o->values; *v; v++)
+			{
+				if (strcmp(*v, value) == 0)
+					return;
+				appendStringInfo(&list, "%s%s", list.len ? ", " : "", *v);
+			}
+			bad_value(o, value, psprintf("Valid values are: %s.", list.data));
+			break;
+		}
+		case AMPSF_OPT_URL:
+			check_url(o, value);
+			break;
+		case AMPSF_OPT_NAME:
+			if (!ampsf_is_api_name(value, strlen(value)) ||
+				(o->catalog == TABLE && strchr(value, '.') != NULL))
+				bad_value(o, value, "It is an API name: letters, digits and underscores.");
+			break;
+		case AMPSF_OPT_FILE:
+			if (!superuser())
+				ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+								errmsg("permission denied to set option \"%s\"", o->name),
+								errdetail("Only a superuser may name a file of the server.")));
+			if (!is_absolute_path(value))
+				bad_value(o, value, "It is the absolute path of a file on the database server.");
+			break;
+		case AMPSF_OPT_TEXT:
+			if (*value == '\0')
+				bad_value(o, value, "It must not be empty.");
+			break;
+	}
+}
+
+static bool
+is_api_version(const char *v)
+{
+	int major = atoi(v);
+
+	return strspn(v, "0123456789") == strlen(v) - 2 && strcmp(v + strlen(v) - 2, ".0") == 0 &&
+		   strlen(v) > 2 && major >= 47 && major <= 999;
+}
+
+/* Rules that concern several options of a server at once, or one text option's form. */
+static void
+check_server(List *options)
+{
+	const char *workspace = NULL, *instance_url = NULL;
+	ListCell *lc;
+
+	foreach (lc, options)
+	{
+		DefElem *def = lfirst_node(DefElem, lc);
+		const char *value = defGetString(def);
+
+		if (strcmp(def->defname, "workspace") == 0)
+			workspace = value;
+		else if (strcmp(def->defname, "instance_url") == 0)
+			instance_url = value;
+		else if (strcmp(def->defname, "api_version") == 0 && !is_api_version(value))
+			bad_value(find_option("api_version", SERVER), value, "It has the form 62.0, and is at least 47.0.");
+		else if (strcmp(def->defname, "module") == 0 && strcmp(value, AMPSF_DEFAULT_MODULE) != 0)
+			ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+							errmsg("module \"%s\" is not supported by this version", value),
+							errhint("The supported module is \"crm\".")));
+	}
+	if (workspace && instance_url)
+		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+						errmsg("options \"workspace\" and \"instance_url\" exclude each other"),
+						errhint("workspace 'acme' means instance_url 'https://acme.my.salesforce.com'.")));
+	if (!workspace && !instance_url)
+		ereport(ERROR, (errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
+						errmsg("option \"workspace\" or \"instance_url\" is required"),
+						errhint("For example OPTIONS (workspace 'acme'), which is "
+								"https://acme.my.salesforce.com.")));
+	if (workspace && strspn(workspace, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.") !=
+						 strlen(workspace))
+		bad_value(find_option("workspace", SERVER), workspace,
+				  "It is the org's My Domain name alone: acme, or acme--dev.sandbox.");
+}
+
+PG_FUNCTION_INFO_V1(ampsf_fdw_validator);
+
+Datum
+ampsf_fdw_validator(PG_FUNCTION_ARGS)
+{
+	List *options = untransformRelOptions(PG_GETARG_DATUM(0));
+	Oid catalog = PG_GETARG_OID(1);
+	ListCell *lc;
+
+	foreach (lc, options)
+	{
+		DefElem *def = lfirst_node(DefElem, lc);
+		const AmpsfOption *o = find_option(def->defname, catalog);
+
+		if (!o)
+			reject_unknown_option(def->defname, catalog);
+		check_value(o, def);
+	}
+	if (catalog == SERVER)
+		check_server(options);
+	PG_RETURN_VOID();
+}
+
+/* The value of an option as given, or NULL. */
+static const char *
+get(List *options, const char *name)
+{
+	ListCell *lc;
+
+	foreach (lc, options)
+	{
+		DefElem *def = lfirst_node(DefElem, lc);
+
+		if (strcmp(def->defname, name) == 0)
+			return defGetString(def);
+	}
+	return NULL;
+}
+
+static int
+get_int(List *options, const char *name, int dflt)
+{
+	const char *v = get(options, name);
+	int i;
+
+	return v && parse_int(v, &i, 0, NULL) ? i : dflt;
+}
+
+static bool
+get_bool(List *options, const char *name, bool dflt)
+{
+	const char *v = get(options, name);
+	bool b;
+
+	return v && parse_bool(v, &b) ? b : dflt;
+}
+
+static char *
+get_text(List *options, const char *name)
+{
+	const char *v = get(options, name);
+
+	return v ? pstrdup(v) : NULL;
+}
+
+/* Without the slash at the end. */
+static char *
+get_url(List *options, const char *name)
+{
+	char *v = get_text(options, name);
+	size_t len = v ? strlen(v) : 0;
+
+	if (len && v[len - 1] == '/')
+		v[len - 1] = '\0';
+	return v;
+}
+
+AmpsfServerOptions *
+ampsf_server_options(const ForeignServer *server)
+{
+	AmpsfServerOptions *o = palloc0(sizeof(AmpsfServerOptions));
+	List *list = server->options;
+	const char *workspace = get(list, "workspace");
+
+	o->instance_url =
+		workspace ? psprintf("https://%s.my.salesforce.com", workspace) : get_url(list, "instance_url");
+	if (!o->instance_url)
+		ereport(ERROR, (errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
+						errmsg("server \"%s\" has neither option \"workspace\" nor \"instance_url\"",
+							   server->servername)));
+	o->login_url = get_url(list, "login_url");
+	if (!o->login_url)
+		o->login_url = pstrdup(o->instance_url);
+	o->api_version = get_text(list, "api_version");
+	if (!o->api_version)
+		o->api_version = pstrdup(AMPSF_DEFAULT_API_VERSION);
+	o->page_size = get_int(list, "page_size", 0);
+	o->ca_file = get_text(list, "ca_file");
+	o->connect_timeout = get_int(list, "connect_timeout", 30) * 1000;
+	o->request_timeout = get_int(list, "request_timeout", 150) * 1000;
+	o->max_retries = get_int(list, "max_retries", 4);
+	o->max_response = (int64) get_int(list, "max_response_mb", 256) * 1024 * 1024;
+	o->compression = get_bool(list, "compression", true);
+	o->call_cost = get_int(list, "call_cost", 1000);
+	o->updatable = get_bool(list, "updatable", true);
+	return o;
+}
+
+AmpsfUserOptions *
+ampsf_user_options(const UserMapping *mapping)
+{
+	AmpsfUserOptions *o = palloc0(sizeof(AmpsfUserOptions));
+
+	o->client_id = get_text(mapping->options, "client_id");
+	o->client_secret = get_text(mapping->options, "client_secret");
+	o->refresh_token = get_text(mapping->options, "refresh_token");
+	o->username = get_text(mapping->options, "username");
+	o->private_key_file = get_text(mapping->options, "private_key_file");
+	o->access_token = get_text(mapping->options, "access_token");
+	return o;
+}
+
+AmpsfTableOptions *
+ampsf_table_options(Oid relid)
+{
+	AmpsfTableOptions *o = palloc0(sizeof(AmpsfTableOptions));
+	ForeignTable *table = GetForeignTable(relid);
+	ForeignServer *server = GetForeignServer(table->serverid);
+
+	o->object = get_text(table->options, "object");
+	if (!o->object)
+		o->object = get_rel_name(relid);
+	if (!ampsf_is_api_name(o->object, strlen(o->object)))
+		ereport(ERROR, (errcode(ERRCODE_FDW_TABLE_NOT_FOUND),
+						errmsg("\"%s\" is not the API name of an object", o->object),
+						errhint("Name the object: ALTER FOREIGN TABLE ... OPTIONS (ADD object '...').")));
+	o->include_deleted = get_bool(table->options, "include_deleted", false);
+	o->updatable = get_bool(table->options, "updatable", get_bool(server->options, "updatable", true));
+	o->page_size = get_int(table->options, "page_size", get_int(server->options, "page_size", 0));
+	o->batch_size = get_int(table->options, "batch_size", AMPSF_MAX_COLLECTION);
+	o->rows = get_int(table->options, "rows", -1);
+	return o;
+}
+
+/* The Salesforce type that a column has when no option says so. */
+static const char *
+default_type(Oid typid)
+{
+	switch (typid)
+	{
+		case BOOLOID:
+			return "boolean";
+		case INT2OID:
+		case INT4OID:
+			return "int";
+		case INT8OID:
+			return "long";
+		case NUMERICOID:
+		case FLOAT4OID:
+		case FLOAT8OID:
+			return "double";
+		case DATEOID:
+			return "date";
+		case TIMESTAMPTZOID:
+		case TIMESTAMPOID:
+			return "datetime";
+		case TIMEOID:
+		case TIMETZOID:
+			return "time";
+		case JSONBOID:
+		case JSONOID:
+			return "address";
+		case TEXTARRAYOID:
+			return "multipicklist";
+		default:
+			return "string";
+	}
+}
+
+static bool
+is_one_of(const char *s, const char *const *list)
+{
+	for (; *list; list++)
+		if (strcmp(s, *list) == 0)
+			return true;
+	return false;
+}
+
+AmpsfColumn *
+ampsf_column(Oid relid, int attnum)
+{
+	static const char *const opaque[] = {"address", "location", "base64", "anyType", "complexvalue",
+										 "encryptedstring", NULL};
+	static const char *const unsortable[] = {"multipicklist", NULL};
+	static const char *const ungroupable[] = {"double",	  "currency", "percent", "datetime",
+											  "time", "multipicklist", NULL};
+	AmpsfColumn *c = palloc0(sizeof(AmpsfColumn));
+	List *options = GetForeignColumnOptions(relid, attnum);
+	Oid typid;
+	int32 typmod;
+	Oid collation;
+	bool plain;
+
+	get_atttypetypmodcoll(relid, attnum, &typid, &typmod, &collation);
+	c->field = get_text(options, "field");
+	if (!c->field)
+		c->field = get_attname(relid, attnum, false);
+	if (!ampsf_is_api_name(c->field, strlen(c->field)))
+		ereport(ERROR, (errcode(ERRCODE_FDW_COLUMN_NAME_NOT_FOUND),
+						errmsg("column \"%s\" of foreign table \"%s\" names no field",
+							   get_attname(relid, attnum, false), get_rel_name(relid)),
+						errhint("Name it: ALTER FOREIGN TABLE ... ALTER COLUMN ... OPTIONS (ADD field '...').")));
+	c->type = get_text(options, "type");
+	if (!c->type)
+		c->type = pstrdup(pg_strcasecmp(c->field, "Id") == 0 ? "id" : default_type(getBaseType(typid)));
+	plain = !is_one_of(c->type, opaque);
+	c->filterable = get_bool(options, "filterable", plain);
+	c->sortable = get_bool(options, "sortable", plain && !is_one_of(c->type, unsortable));
+	c->groupable = get_bool(options, "groupable", plain && !is_one_of(c->type, ungroupable));
+	c->case_sensitive = get_bool(options, "case_sensitive", false);
+	c->createable = get_bool(options, "createable", strchr(c->field, '.') == NULL);
+	c->updateable = get_bool(options, "updateable", strchr(c->field, '.') == NULL);
+	c->array = typid == TEXTARRAYOID;
+	return c;
+}
