@@ -1,0 +1,53 @@
+/*
+ * fault.h - failures on demand: which requests fail, and how.
+ *
+ * A SPEC is key=value pairs joined by ';' (see README.md).  Thread-safe.  Must not know: HTTP, SQLite.
+ */
+#ifndef SANDBOX_FAULT_H
+#define SANDBOX_FAULT_H
+
+#include <stdbool.h>
+#include "buf.h"
+
+typedef enum FaultKind
+{
+	FAULT_NONE,
+	FAULT_STATUS,
+	FAULT_RESET_BEFORE,
+	FAULT_RESET_AFTER,
+	FAULT_RESET_MIDDLE,
+	FAULT_TRUNCATE_JSON,
+	FAULT_SLOW,
+	FAULT_DELAY,
+	FAULT_CONTENT_TYPE,
+	FAULT_EXPIRE_TOKEN,
+	FAULT_DEAD_LOCATOR,
+	FAULT_LOCK_ROW,
+	FAULT_HTML
+} FaultKind;
+
+/* What a struck request has to do; fault_free() after use. */
+typedef struct Fault
+{
+	FaultKind kind;
+	int status;
+	char *code;
+	char *message;
+	char *body;
+	char *retry_after;
+	int ms;
+	int bytes_per_second;
+} Fault;
+
+const char *fault_name(FaultKind kind);
+/* Adds one SPEC; false with a malloc'ed reason when it makes no sense. */
+bool fault_add(const char *spec, char **reason);
+void fault_clear(void);
+/* JSON array of the faults in force. */
+void fault_list(Buf *out);
+/* Counts the request against every fault that it matches; the first one due is copied into *f. */
+bool fault_strike(const char *method, const char *path, const char *query, const char *body,
+				  Fault *f);
+void fault_free(Fault *f);
+
+#endif
