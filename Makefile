@@ -1,0 +1,89 @@
+# ampsf_fdw: Salesforce inside PostgreSQL.
+#
+#   make                 the extension (needs PostgreSQL's server headers; PG_CONFIG=... picks a version)
+#   make install         into that PostgreSQL
+#   make sandbox         the Salesforce org on this machine: build/sandbox/ampsf-sandbox
+#   make demo            installs what is missing, builds, shows a tour, leaves nothing running
+#   make demo-shell      the same cluster, and psql in it
+#   make test            everything; the last line is "N passed, N failed"
+#   make installcheck    the SQL suites against a running cluster (see docs/testing.md)
+#   make bench           benchmarks, printed as ratios
+#   make lint            layers, format, static analysis
+#
+# WERROR=1 makes warnings errors.
+
+EXTENSION = ampsf_fdw
+MODULE_big = ampsf_fdw
+DATA = $(wildcard ampsf_fdw--*.sql)
+OBJS = ampsf_fdw.o $(patsubst %.c,%.o,$(sort $(wildcard src/*/*.c)))
+
+PG_CPPFLAGS = -Isrc
+PG_CFLAGS = -Wall -Wextra -Wmissing-prototypes -Wdeclaration-after-statement -Wno-unused-parameter -MMD -MP
+ifdef WERROR
+PG_CFLAGS += -Werror
+endif
+
+# Only what PostgreSQL looks up by name leaves the library: its symbols share one space with every other
+# extension of the backend.
+EXPORTS = build/exports.map
+SHLIB_LINK = -lcurl -ljson-c -lcrypto -Wl,--version-script=$(EXPORTS)
+
+# Bitcode for the JIT's inliner would need clang and gains nothing here.
+override with_llvm = no
+
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+
+ifneq ($(wildcard $(PGXS)),)
+# PGXS has its own idea of installcheck and clean; what it lacks is added below.
+EXTRA_CLEAN = build $(OBJS:.o=.d)
+include $(PGXS)
+
+$(shlib): $(EXPORTS)
+
+$(EXPORTS): $(OBJS)
+	@mkdir -p $(@D)
+	@nm -g --defined-only $(OBJS) | awk 'BEGIN { print "{ global:" } \
+		$$3 ~ /^(Pg_magic_func|_PG_init)$$/ { print "  " $$3 ";" } \
+		$$3 ~ /^pg_finfo_/ { print "  " $$3 "; " substr($$3, 10) ";" } \
+		END { print "local: *; };" }' > $@
+
+-include $(OBJS:.o=.d)
+else
+all install:
+	@echo 'PostgreSQL'\''s server headers are missing ($(PG_CONFIG) --pgxs finds nothing).' >&2
+	@echo 'test/install-deps.sh installs what a Debian machine lacks; or set PG_CONFIG.' >&2
+	@exit 1
+
+clean:
+	rm -rf build ampsf_fdw.so $(OBJS) $(OBJS:.o=.d)
+endif
+
+# The targets below also work where PostgreSQL is still missing: they install it and call make again.
+
+sandbox:
+	$(MAKE) -C test/sandbox
+
+demo:
+	@test/install-deps.sh
+	@test/demo/demo.sh
+
+demo-shell:
+	@test/install-deps.sh
+	@test/demo/demo.sh --shell
+
+test:
+	@test/install-deps.sh --test
+	@PG_CONFIG='$(PG_CONFIG)' test/run.sh
+
+installcheck:
+	@PG_CONFIG='$(PG_CONFIG)' test/regress.sh
+
+bench:
+	@test/install-deps.sh --test
+	@PG_CONFIG='$(PG_CONFIG)' test/bench/bench.sh
+
+lint:
+	@test/lint.sh
+
+.PHONY: all install clean sandbox demo demo-shell test installcheck bench lint
