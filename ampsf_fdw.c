@@ -1,0 +1,59 @@
+/*
+ * ampsf_fdw.c - the roof: the module, its start, and the table of callbacks.  Nothing else.
+ */
+#include "base/ampsf.h"
+
+#include "base/guc.h"
+#include "exec/modify.h"
+#include "exec/scan.h"
+#include "fmgr.h"
+#include "plan/plan_modify.h"
+#include "plan/scan_paths.h"
+#include "schema/import.h"
+
+AMPSF_MODULE_MAGIC;
+
+extern PGDLLEXPORT void _PG_init(void);
+
+void
+_PG_init(void)
+{
+	ampsf_guc_init();
+	ampsf_modify_init();
+}
+
+PG_FUNCTION_INFO_V1(ampsf_fdw_handler);
+
+Datum
+ampsf_fdw_handler(PG_FUNCTION_ARGS)
+{
+	FdwRoutine *routine = makeNode(FdwRoutine);
+
+	routine->GetForeignRelSize = ampsfGetForeignRelSize;
+	routine->GetForeignPaths = ampsfGetForeignPaths;
+	routine->GetForeignPlan = ampsfGetForeignPlan;
+	routine->BeginForeignScan = ampsfBeginForeignScan;
+	routine->IterateForeignScan = ampsfIterateForeignScan;
+	routine->ReScanForeignScan = ampsfReScanForeignScan;
+	routine->EndForeignScan = ampsfEndForeignScan;
+
+	routine->AddForeignUpdateTargets = ampsfAddForeignUpdateTargets;
+	routine->PlanForeignModify = ampsfPlanForeignModify;
+	routine->BeginForeignModify = ampsfBeginForeignModify;
+	routine->ExecForeignInsert = ampsfExecForeignInsert;
+	routine->ExecForeignBatchInsert = ampsfExecForeignBatchInsert;
+	routine->GetForeignModifyBatchSize = ampsfGetForeignModifyBatchSize;
+	routine->ExecForeignUpdate = ampsfExecForeignUpdate;
+	routine->ExecForeignDelete = ampsfExecForeignDelete;
+	routine->EndForeignModify = ampsfEndForeignModify;
+	routine->BeginForeignInsert = ampsfBeginForeignInsert;
+	routine->EndForeignInsert = ampsfEndForeignInsert;
+	routine->IsForeignRelUpdatable = ampsfIsForeignRelUpdatable;
+
+	routine->ExplainForeignScan = ampsfExplainForeignScan;
+	routine->ExplainForeignModify = ampsfExplainForeignModify;
+
+	routine->ImportForeignSchema = ampsf_import_foreign_schema;
+
+	PG_RETURN_POINTER(routine);
+}

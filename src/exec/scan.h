@@ -1,0 +1,70 @@
+/*
+ * scan.h - the executor's callbacks for scans.
+ */
+#ifndef AMPSF_SCAN_H
+#define AMPSF_SCAN_H
+
+#include "postgres.h"
+#include "base/stats.h"
+#include "exec/convert.h"
+#include "foreign/fdwapi.h"
+#include "nodes/execnodes.h"
+#include "org/row_source.h"
+
+/* node->fdw_state, in es_query_cxt. */
+typedef struct AmpsfScanState
+{
+	/* from the plan */
+	const char *object;
+	List *fields;
+	List *quals;
+	int nfields;
+	const char **field_names; /* [nfields] */
+	int *attnums;			  /* [nfields], 0: fills no column */
+	AmpsfColumnConv *conv;	  /* [nfields] */
+	/* SOQL takes each field once, though two columns may show it */
+	List *sent;				  /* List of String */
+	int nsent;
+	const char **sent_names;  /* [nsent] */
+	int *sent_index;		  /* [nfields]: which of the sent */
+	AmpsfTableOptions *table;
+	int64 limit;
+
+	/* parameters */
+	List *param_exprs; /* of ExprState */
+	int nparams;
+	Oid *param_types;
+	Datum *param_values;
+	bool *param_nulls;
+	MemoryContext param_cxt; /* their values, and the statement */
+
+	/* of the current run */
+	char *soql; /* NULL: no row can pass */
+	bool started;
+	bool must_recheck; /* exact clauses too, see AmpsfBind */
+	AmpsfRowSource *source;
+	MemoryContext source_cxt;
+	AmpsfValue *values; /* [nsent] */
+	MemoryContext row_cxt;
+
+	/* for error messages */
+	int64 row;
+	int field; /* being converted, -1: none */
+	Relation relation;
+
+	AmpsfStats stats; /* of all runs */
+	AmpsfSession *session;
+	Oid serverid, userid;
+} AmpsfScanState;
+
+extern void ampsfBeginForeignScan(ForeignScanState *node, int eflags);
+extern TupleTableSlot *ampsfIterateForeignScan(ForeignScanState *node);
+extern void ampsfReScanForeignScan(ForeignScanState *node);
+extern void ampsfEndForeignScan(ForeignScanState *node);
+
+/* explain.c */
+extern void ampsfExplainForeignScan(ForeignScanState *node, struct ExplainState *es);
+/* Calls, bytes, pages and retries, for EXPLAIN ANALYZE of scans and writes. */
+extern void ampsf_explain_stats(const AmpsfStats *stats, struct ExplainState *es);
+
+#endif

@@ -1,0 +1,29 @@
+/*
+ * cost.c - what a scan costs: calls first, rows second.
+ *
+ * A call takes 100 milliseconds and more, and is counted against the org's daily quota, so it weighs
+ * like the reading of many local pages (server option call_cost).  This makes the planner prefer one
+ * scan of a thousand rows over a thousand scans of one.
+ */
+#include "base/ampsf.h"
+#include "plan/scan_paths.h"
+
+#include <math.h>
+
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+
+/* Rows of a page where no option says otherwise. */
+#define DEFAULT_PAGE 2000
+/* Receiving, cutting and converting a row, in units of cpu_tuple_cost. */
+#define ROW_WEIGHT 10
+
+void
+ampsf_cost_scan(const AmpsfServerOptions *server, int page_size, double remote_rows, Cost *startup,
+				Cost *total)
+{
+	double pages = ceil(Max(remote_rows, 1) / (page_size > 0 ? page_size : DEFAULT_PAGE));
+
+	*startup = server->call_cost;
+	*total = pages * server->call_cost + remote_rows * cpu_tuple_cost * ROW_WEIGHT;
+}

@@ -1,0 +1,249 @@
+/*
+ * deparse.c - prints a scan as SOQL.
+ *
+ * Conditions come as the trees that classify.c made; parameters have their values by now (or print as
+ * $1 for EXPLAIN).  Nothing here decides what may be pushed.
+ *
+ * Each printed condition is one of three things: text; true for every row, so that it can be left out;
+ * or false for every row, so that a statement need not be sent at all.  SQL's null counts as false: a
+ * NOT is never pushed, so the two cannot be told apart.
+ */
+#include "plan/plan_private.h"
+#include "plan/operators.h"
+
+#include "nodes/makefuncs.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+typedef enum Truth
+{
+	TEXT,
+	ALWAYS,
+	NEVER
+} Truth;
+
+static Truth print_qual(StringInfo out, List *qual, bool nested, AmpsfBind *bind);
+
+static Truth
+not_null(StringInfo out, const char *field)
+{
+	appendStringInfo(out, "%s != null", field);
+	return TEXT;
+}
+
+/* Type, value and null flag of an operand; false if it is a parameter and none has a value. */
+static bool
+operand_value(Node *operand, const AmpsfBind *bind, Oid *typid, Datum *value, bool *isnull)
+{
+	if (IsA(operand, Const))
+	{
+		Const *c = (Const *) operand;
+
+		*typid = c->consttype;
+		*value = c->constvalue;
+		*isnull = c->constisnull;
+		return true;
+	}
+	if (!bind->values)
+		return false;
+	*typid = bind->types[intVal(operand)];
+	*value = bind->values[intVal(operand)];
+	*isnull = bind->nulls[intVal(operand)];
+	return true;
+}
+
+static Truth
+print_comparison(StringInfo out, const AmpsfOperator *op, const char *field, Oid typid, Datum value)
+{
+	StringInfoData literal;
+	const char *soql_op;
+
+	initStringInfo(&literal);
+	switch (ampsf_print_literal(&literal, op, typid, value, &soql_op))
+	{
+		case AMPSF_LITERAL_OK:
+			appendStringInfo(out, op->not_null ? "(%s %s %s AND %s != null)" : "%s %s %s", field, soql_op,
+							 literal.data, field);
+			return TEXT;
+		case AMPSF_LITERAL_NONE:
+			return NEVER;
+		case AMPSF_LITERAL_ALL:
+			return not_null(out, field);
+		case AMPSF_LITERAL_CANNOT:
+			return ALWAYS; /* only for clauses that are checked again */
+	}
+	return ALWAYS;
+}
+
+static int
+compare_texts(const ListCell *a, const ListCell *b)
+{
+	return strcmp(lfirst(a), lfirst(b));
+}
+
+/* field IN (...), field NOT IN (...): elements in order and without repetition. */
+static Truth
+print_list(StringInfo out, const AmpsfOperator *op, const char *field, Oid arraytype, Datum array,
+		   AmpsfBind *bind)
+{
+	ArrayType *arr = DatumGetArrayTypeP(array);
+	Oid elemtype = ARR_ELEMTYPE(arr);
+	int16 typlen;
+	bool typbyval;
+	char typalign;
+	Datum *values;
+	bool *nulls;
+	int n;
+	bool any = op->form == AMPSF_FORM_ANY;
+	List *literals = NIL;
+	ListCell *lc;
+	const char *last = NULL;
+	int start = out->len;
+
+	get_typlenbyvalalign(elemtype, &typlen, &typbyval, &typalign);
+	deconstruct_array(arr, elemtype, typlen, typbyval, typalign, &values, &nulls, &n);
+	if (n == 0 && !any)
+		return ALWAYS; /* <> ALL of nothing holds for null too */
+	for (int i = 0; i < n; i++)
+	{
+		StringInfoData literal;
+		const char *soql_op;
+
+		if (nulls[i])
+		{
+			if (!any)
+				return NEVER;
+			continue;
+		}
+		initStringInfo(&literal);
+		if (ampsf_print_literal(&literal, op, elemtype, values[i], &soql_op) == AMPSF_LITERAL_OK)
+			literals = lappend(literals, literal.data);
+	}
+	if (literals == NIL)
+		return any ? NEVER : not_null(out, field);
+
+	list_sort(literals, compare_texts);
+	appendStringInfo(out, op->not_null ? "(%s %s (" : "%s %s (", field, op->soql);
+	foreach (lc, literals)
+	{
+		const char *literal = lfirst(lc);
+
+		if (last && strcmp(last, literal) == 0)
+			continue;
+		appendStringInfo(out, "%s%s", last ? ", " : "", literal);
+		last = literal;
+		if (out->len - start > AMPSF_MAX_SOQL - 20000)
+		{
+			out->len = start;
+			out->data[start] = '\0';
+			bind->must_recheck = true;
+			return ALWAYS;
+		}
+	}
+	appendStringInfoChar(out, ')');
+	if (op->not_null)
+		appendStringInfo(out, " AND %s != null)", field);
+	return TEXT;
+}
+
+static Truth
+print_compare(StringInfo out, List *qual, AmpsfBind *bind)
+{
+	const AmpsfOperator *op = &ampsf_operators[intVal(lsecond(qual))];
+	const char *field = strVal(lthird(qual));
+	Node *operand = lfourth(qual);
+	bool list = op->form == AMPSF_FORM_ANY || op->form == AMPSF_FORM_ALL;
+	Oid typid;
+	Datum value;
+	bool isnull;
+
+	if (!operand_value(operand, bind, &typid, &value, &isnull))
+	{
+		appendStringInfo(out, op->not_null ? "(%s %s %s$%d%s AND %s != null)" : "%s %s %s$%d%s", field,
+						 op->soql, list ? "(" : "", intVal(operand) + 1, list ? ")" : "", field);
+		return TEXT;
+	}
+	if (isnull) /* all these operators are strict */
+		return NEVER;
+	return list ? print_list(out, op, field, typid, value, bind)
+				: print_comparison(out, op, field, typid, value);
+}
+
+/* AND or OR of qual's members from the one at first; parentheses where SOQL wants them. */
+static Truth
+print_junction(StringInfo out, List *children, int first, bool is_and, bool nested, AmpsfBind *bind)
+{
+	Truth neutral = is_and ? ALWAYS : NEVER;
+	StringInfoData buf;
+	int n = 0;
+
+	initStringInfo(&buf);
+	for (int i = first; i < list_length(children); i++)
+	{
+		StringInfoData one;
+		Truth t;
+
+		initStringInfo(&one);
+		t = print_qual(&one, list_nth(children, i), true, bind);
+		if (t == neutral)
+			continue;
+		if (t != TEXT)
+			return t;
+		appendStringInfo(&buf, "%s%s", n++ ? (is_and ? " AND " : " OR ") : "", one.data);
+	}
+	if (n == 0)
+		return neutral;
+	appendStringInfo(out, nested && n > 1 ? "(%s)" : "%s", buf.data);
+	return TEXT;
+}
+
+static Truth
+print_qual(StringInfo out, List *qual, bool nested, AmpsfBind *bind)
+{
+	switch ((AmpsfQualKind) intVal(linitial(qual)))
+	{
+		case AMPSF_QUAL_AND:
+		case AMPSF_QUAL_OR:
+			return print_junction(out, qual, 1, intVal(linitial(qual)) == AMPSF_QUAL_AND, nested, bind);
+		case AMPSF_QUAL_COMPARE:
+			return print_compare(out, qual, bind);
+		case AMPSF_QUAL_NULL_TEST:
+			appendStringInfo(out, "%s %s null", strVal(lthird(qual)), intVal(lsecond(qual)) ? "=" : "!=");
+			return TEXT;
+		case AMPSF_QUAL_BOOLEAN:
+			appendStringInfo(out, "%s = %s", strVal(lthird(qual)), intVal(lsecond(qual)) ? "TRUE" : "FALSE");
+			return TEXT;
+		case AMPSF_QUAL_NEVER:
+			return NEVER;
+	}
+	elog(ERROR, "unrecognized kind of condition: %d", (int) intVal(linitial(qual)));
+	return NEVER;
+}
+
+char *
+ampsf_deparse_select(const char *object, List *fields, List *quals, AmpsfBind *bind)
+{
+	StringInfoData buf;
+	StringInfoData where;
+	ListCell *lc;
+
+	initStringInfo(&buf);
+	initStringInfo(&where);
+	switch (print_junction(&where, quals, 0, true, false, bind))
+	{
+		case NEVER:
+			return NULL;
+		case ALWAYS:
+			resetStringInfo(&where);
+			break;
+		case TEXT:
+			break;
+	}
+	foreach (lc, fields)
+		appendStringInfo(&buf, "%s%s", lc == list_head(fields) ? "SELECT " : ", ", strVal(lfirst(lc)));
+	appendStringInfo(&buf, " FROM %s", object);
+	if (where.len > 0)
+		appendStringInfo(&buf, " WHERE %s", where.data);
+	return buf.data;
+}

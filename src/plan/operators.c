@@ -1,0 +1,437 @@
+/*
+ * operators.c - the table of operators and the literals they compare with; see operators.h.
+ *
+ * Each line rests on the semantics of SOQL: text compares without case unless the field is declared
+ * case-sensitive; != and NOT IN keep nulls; datetimes have whole seconds; numbers are doubles; nothing
+ * outside the years 1700 to 4000 may be written.  Must not know: expressions, the planner.
+ */
+#include "plan/operators.h"
+
+#include <math.h>
+
+#include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/numeric.h"
+#include "utils/timestamp.h"
+#include "wire/sfid.h"
+#include "wire/text.h"
+#include "wire/wiretime.h"
+
+#define BIN AMPSF_FORM_BINARY
+#define ANY AMPSF_FORM_ANY
+#define ALL AMPSF_FORM_ALL
+#define NO_CASE "Salesforce compares text without case"
+#define DIGITS "a number of more than 15 digits, or a parameter that may be one, is checked again"
+
+const AmpsfOperator ampsf_operators[] = {
+	{"=", BIN, AMPSF_CLASS_TEXT, AMPSF_SUPERSET, "=", false, NO_CASE},
+	{"=", ANY, AMPSF_CLASS_TEXT, AMPSF_SUPERSET, "IN", false, NO_CASE},
+	{"~~", AMPSF_FORM_LIKE, AMPSF_CLASS_TEXT, AMPSF_SUPERSET, "LIKE", false, NO_CASE},
+
+	{"=", BIN, AMPSF_CLASS_TEXT_CS, AMPSF_EXACT, "=", false, NULL},
+	{"<>", BIN, AMPSF_CLASS_TEXT_CS, AMPSF_EXACT, "!=", true, NULL},
+	{"=", ANY, AMPSF_CLASS_TEXT_CS, AMPSF_EXACT, "IN", false, NULL},
+	{"<>", ALL, AMPSF_CLASS_TEXT_CS, AMPSF_EXACT, "NOT IN", true, NULL},
+	{"~~", AMPSF_FORM_LIKE, AMPSF_CLASS_TEXT_CS, AMPSF_SUPERSET, "LIKE", false, "LIKE may fold case all the same"},
+
+	{"=", BIN, AMPSF_CLASS_ID, AMPSF_EXACT, "=", false, NULL},
+	{"<>", BIN, AMPSF_CLASS_ID, AMPSF_EXACT, "!=", true, NULL},
+	{"=", ANY, AMPSF_CLASS_ID, AMPSF_EXACT, "IN", false, NULL},
+	{"<>", ALL, AMPSF_CLASS_ID, AMPSF_EXACT, "NOT IN", true, NULL},
+
+	{"=", BIN, AMPSF_CLASS_BOOLEAN, AMPSF_EXACT, "=", false, NULL},
+	{"<>", BIN, AMPSF_CLASS_BOOLEAN, AMPSF_EXACT, "!=", false, NULL},
+
+	{"=", BIN, AMPSF_CLASS_NUMBER, AMPSF_EXACT, "=", false, DIGITS},
+	{"<>", BIN, AMPSF_CLASS_NUMBER, AMPSF_EXACT, "!=", true, DIGITS},
+	{"<", BIN, AMPSF_CLASS_NUMBER, AMPSF_EXACT, "<", false, DIGITS},
+	{"<=", BIN, AMPSF_CLASS_NUMBER, AMPSF_EXACT, "<=", false, DIGITS},
+	{">", BIN, AMPSF_CLASS_NUMBER, AMPSF_EXACT, ">", false, DIGITS},
+	{">=", BIN, AMPSF_CLASS_NUMBER, AMPSF_EXACT, ">=", false, DIGITS},
+	{"=", ANY, AMPSF_CLASS_NUMBER, AMPSF_EXACT, "IN", false, DIGITS},
+	{"<>", ALL, AMPSF_CLASS_NUMBER, AMPSF_EXACT, "NOT IN", true, DIGITS},
+
+	{"=", BIN, AMPSF_CLASS_DATE, AMPSF_EXACT, "=", false, NULL},
+	{"<>", BIN, AMPSF_CLASS_DATE, AMPSF_EXACT, "!=", true, NULL},
+	{"<", BIN, AMPSF_CLASS_DATE, AMPSF_EXACT, "<", false, NULL},
+	{"<=", BIN, AMPSF_CLASS_DATE, AMPSF_EXACT, "<=", false, NULL},
+	{">", BIN, AMPSF_CLASS_DATE, AMPSF_EXACT, ">", false, NULL},
+	{">=", BIN, AMPSF_CLASS_DATE, AMPSF_EXACT, ">=", false, NULL},
+	{"=", ANY, AMPSF_CLASS_DATE, AMPSF_EXACT, "IN", false, NULL},
+	{"<>", ALL, AMPSF_CLASS_DATE, AMPSF_EXACT, "NOT IN", true, NULL},
+
+	{"=", BIN, AMPSF_CLASS_DATETIME, AMPSF_EXACT, "=", false, NULL},
+	{"<>", BIN, AMPSF_CLASS_DATETIME, AMPSF_EXACT, "!=", true, NULL},
+	{"<", BIN, AMPSF_CLASS_DATETIME, AMPSF_EXACT, "<", false, NULL},
+	{"<=", BIN, AMPSF_CLASS_DATETIME, AMPSF_EXACT, "<=", false, NULL},
+	{">", BIN, AMPSF_CLASS_DATETIME, AMPSF_EXACT, ">", false, NULL},
+	{">=", BIN, AMPSF_CLASS_DATETIME, AMPSF_EXACT, ">=", false, NULL},
+	{"=", ANY, AMPSF_CLASS_DATETIME, AMPSF_EXACT, "IN", false, NULL},
+	{"<>", ALL, AMPSF_CLASS_DATETIME, AMPSF_EXACT, "NOT IN", true, NULL},
+};
+
+const int ampsf_n_operators = lengthof(ampsf_operators);
+
+int
+ampsf_find_operator(const char *sql, AmpsfOperatorForm form, AmpsfFieldClass fclass)
+{
+	for (int i = 0; i < ampsf_n_operators; i++)
+		if (ampsf_operators[i].fclass == fclass && ampsf_operators[i].form == form &&
+			strcmp(ampsf_operators[i].sql, sql) == 0)
+			return i;
+	return -1;
+}
+
+const char *
+ampsf_push_class_name(AmpsfPushClass c)
+{
+	static const char *const names[] = {"local", "rechecked", "exact"};
+
+	return names[c];
+}
+
+const char *
+ampsf_field_class_name(AmpsfFieldClass c)
+{
+	static const char *const names[] = {"other",   "text",	 "case-sensitive text", "Id or reference",
+										"boolean", "number", "date",				"datetime"};
+
+	return names[c];
+}
+
+AmpsfFieldClass
+ampsf_field_class(const AmpsfColumn *col)
+{
+	static const struct
+	{
+		const char *type;
+		AmpsfFieldClass fclass;
+	} classes[] = {
+		{"id", AMPSF_CLASS_ID},			 {"reference", AMPSF_CLASS_ID},
+		{"string", AMPSF_CLASS_TEXT},	 {"picklist", AMPSF_CLASS_TEXT},
+		{"combobox", AMPSF_CLASS_TEXT},	 {"email", AMPSF_CLASS_TEXT},
+		{"phone", AMPSF_CLASS_TEXT},	 {"url", AMPSF_CLASS_TEXT},
+		{"textarea", AMPSF_CLASS_TEXT},	 {"boolean", AMPSF_CLASS_BOOLEAN},
+		{"int", AMPSF_CLASS_NUMBER},	 {"long", AMPSF_CLASS_NUMBER},
+		{"double", AMPSF_CLASS_NUMBER},	 {"currency", AMPSF_CLASS_NUMBER},
+		{"percent", AMPSF_CLASS_NUMBER}, {"date", AMPSF_CLASS_DATE},
+		{"datetime", AMPSF_CLASS_DATETIME}};
+
+	for (int i = 0; i < (int) lengthof(classes); i++)
+		if (strcmp(classes[i].type, col->type) == 0)
+		{
+			AmpsfFieldClass c = classes[i].fclass;
+
+			/* A missing parent makes its boolean null here, and false in a condition there. */
+			if (c == AMPSF_CLASS_BOOLEAN && strchr(col->field, '.'))
+				return AMPSF_CLASS_NONE;
+			return c == AMPSF_CLASS_TEXT && col->case_sensitive ? AMPSF_CLASS_TEXT_CS : c;
+		}
+	return AMPSF_CLASS_NONE;
+}
+
+const char *
+ampsf_no_operator_reason(AmpsfFieldClass fclass)
+{
+	switch (fclass)
+	{
+		case AMPSF_CLASS_NONE:
+			return "Salesforce cannot filter fields of this type as SQL does";
+		case AMPSF_CLASS_TEXT:
+			return "Salesforce compares and sorts text without case, and would leave rows out";
+		case AMPSF_CLASS_TEXT_CS:
+			return "Salesforce sorts text by the user's locale";
+		case AMPSF_CLASS_ID:
+			return "Ids have no order that SOQL shares with SQL";
+		default:
+			return "SOQL has no such operator";
+	}
+}
+
+bool
+ampsf_literal_type_ok(AmpsfFieldClass fclass, Oid typid)
+{
+	switch (fclass)
+	{
+		case AMPSF_CLASS_TEXT:
+		case AMPSF_CLASS_TEXT_CS:
+			return typid == TEXTOID;
+		case AMPSF_CLASS_ID:
+			return typid == TEXTOID || typid == BPCHAROID;
+		case AMPSF_CLASS_BOOLEAN:
+			return typid == BOOLOID;
+		case AMPSF_CLASS_NUMBER:
+			return typid == INT2OID || typid == INT4OID || typid == INT8OID || typid == NUMERICOID ||
+				   typid == FLOAT4OID || typid == FLOAT8OID;
+		case AMPSF_CLASS_DATE:
+			return typid == DATEOID;
+		case AMPSF_CLASS_DATETIME:
+			return typid == TIMESTAMPTZOID || typid == TIMESTAMPOID;
+		default:
+			return false;
+	}
+}
+
+static bool
+is_negated(const AmpsfOperator *op)
+{
+	return op->soql[0] == '!' || op->soql[0] == 'N';
+}
+
+static bool
+is_range(const AmpsfOperator *op)
+{
+	return op->soql[0] == '<' || op->soql[0] == '>';
+}
+
+/* The answer for a value that no field can have; side: -1 below all of them, 1 above, 0 between two. */
+static AmpsfLiteral
+impossible(const AmpsfOperator *op, int side)
+{
+	if (is_range(op))
+		return (op->soql[0] == '<') == (side > 0) ? AMPSF_LITERAL_ALL : AMPSF_LITERAL_NONE;
+	return is_negated(op) ? AMPSF_LITERAL_ALL : AMPSF_LITERAL_NONE;
+}
+
+/* Appends what one of the two-pass quoting functions makes of a text. */
+static void
+append_quoted(StringInfo out, size_t (*quote)(const char *, size_t, char *), const char *s, size_t len)
+{
+	size_t need = quote(s, len, NULL);
+
+	enlargeStringInfo(out, need);
+	out->len += quote(s, len, out->data + out->len);
+	out->data[out->len] = '\0';
+}
+
+static int
+utf8_length(const char *s)
+{
+	int n = 0;
+
+	for (; *s; s++)
+		n += (*s & 0xC0) != 0x80;
+	return n;
+}
+
+static AmpsfLiteral
+print_text(StringInfo out, const AmpsfOperator *op, Datum value)
+{
+	char *s = TextDatumGetCString(value);
+	char *utf8 = pg_server_to_any(s, strlen(s), PG_UTF8);
+	size_t len = strlen(utf8);
+
+	/* Salesforce keeps no empty text. */
+	if (len == 0)
+		return impossible(op, 0);
+	/* No field that can be filtered is longer than a literal can be. */
+	if (utf8_length(utf8) > AMPSF_MAX_LITERAL)
+		return op->form == AMPSF_FORM_LIKE ? AMPSF_LITERAL_CANNOT : impossible(op, 0);
+	append_quoted(out, ampsf_quote_soql, utf8, len);
+	return AMPSF_LITERAL_OK;
+}
+
+/*
+ * A LIKE pattern that lets through at least what SQL's does.  _ becomes %: PostgreSQL counts characters,
+ * Salesforce may count UTF-16 units.
+ */
+static AmpsfLiteral
+print_pattern(StringInfo out, Datum value)
+{
+	char *s = TextDatumGetCString(value);
+	char *utf8 = pg_server_to_any(s, strlen(s), PG_UTF8);
+	StringInfoData pattern;
+
+	initStringInfo(&pattern);
+	for (const char *p = utf8; *p; p++)
+	{
+		if (*p == '\\')
+		{
+			if (p[1] == '\0') /* PostgreSQL's own error, when it evaluates the clause */
+				return AMPSF_LITERAL_CANNOT;
+			appendStringInfoChar(&pattern, *p++);
+			appendStringInfoChar(&pattern, *p);
+		}
+		else if (*p == '_' || *p == '%')
+		{
+			if (pattern.len == 0 || pattern.data[pattern.len - 1] != '%' ||
+				(pattern.len > 1 && pattern.data[pattern.len - 2] == '\\'))
+				appendStringInfoChar(&pattern, '%');
+		}
+		else
+			appendStringInfoChar(&pattern, *p);
+	}
+	if (pattern.len == 0)
+		return AMPSF_LITERAL_NONE;
+	if (pattern.len > AMPSF_MAX_LITERAL)
+		return AMPSF_LITERAL_CANNOT;
+	append_quoted(out, ampsf_quote_soql_like, pattern.data, pattern.len);
+	return AMPSF_LITERAL_OK;
+}
+
+static AmpsfLiteral
+print_id(StringInfo out, const AmpsfOperator *op, Oid typid, Datum value)
+{
+	char *s = TextDatumGetCString(value);
+	size_t len = strlen(s);
+
+	if (typid == BPCHAROID)
+		while (len > 0 && s[len - 1] == ' ')
+			len--;
+	/*
+	 * What is not spelled as Salesforce spells it equals no Id as SQL sees it, though Salesforce would
+	 * take 15 characters for the same row.
+	 */
+	if (!ampsf_sfid_is_canonical(s, len))
+		return impossible(op, 0);
+	appendStringInfo(out, "'%.*s'", (int) len, s);
+	return AMPSF_LITERAL_OK;
+}
+
+/* The number's plain text (no exponent), palloc'ed; NaN and the infinities as numeric_out prints them. */
+static char *
+number_text(Oid typid, Datum value)
+{
+	Datum num;
+
+	switch (typid)
+	{
+		case INT2OID:
+			return psprintf("%d", DatumGetInt16(value));
+		case INT4OID:
+			return psprintf("%d", DatumGetInt32(value));
+		case INT8OID:
+			return psprintf(INT64_FORMAT, DatumGetInt64(value));
+		case FLOAT4OID:
+		case FLOAT8OID:
+		{
+			/* The shortest text that reads back as the same double, then without its exponent. */
+			double d = typid == FLOAT4OID ? (double) DatumGetFloat4(value) : DatumGetFloat8(value);
+			char *text = psprintf("%.17g", d);
+
+			if (isnan(d))
+				return pstrdup("NaN");
+			if (isinf(d))
+				return pstrdup(d > 0 ? "Infinity" : "-Infinity");
+			num = DirectFunctionCall3(numeric_in, CStringGetDatum(text), ObjectIdGetDatum(InvalidOid),
+									  Int32GetDatum(-1));
+			return DatumGetCString(DirectFunctionCall1(numeric_out, num));
+		}
+		default:
+			return DatumGetCString(DirectFunctionCall1(numeric_out, value));
+	}
+}
+
+static int
+significant_digits(const char *s)
+{
+	int n = 0, zeros = 0;
+	bool fraction = false;
+
+	for (; *s; s++)
+	{
+		if (*s == '.')
+			fraction = true;
+		else if (*s == '0')
+			zeros += n > 0;
+		else if (*s != '-')
+		{
+			n += zeros + 1;
+			zeros = 0;
+		}
+	}
+	/* Zeros at the end of a whole number may or may not be digits of a double: count them. */
+	return fraction ? n : n + zeros;
+}
+
+bool
+ampsf_is_exact_number(Oid typid, Datum value)
+{
+	char *text;
+
+	if (typid == FLOAT4OID || typid == FLOAT8OID)
+		return false;
+	text = number_text(typid, value);
+	return strpbrk(text, "NI") != NULL || significant_digits(text) <= 15;
+}
+
+static AmpsfLiteral
+print_number(StringInfo out, const AmpsfOperator *op, Oid typid, Datum value, const char **soql_op)
+{
+	char *text = number_text(typid, value);
+
+	if (strpbrk(text, "NI")) /* NaN sorts above all numbers */
+		return impossible(op, text[0] == '-' ? -1 : 1);
+	/* 309 digits and more are beyond every double. */
+	if (strcspn(text + (*text == '-'), ".") > 300)
+		return impossible(op, text[0] == '-' ? -1 : 1);
+	if (is_range(op) && !ampsf_is_exact_number(typid, value))
+		*soql_op = op->soql[0] == '<' ? "<=" : ">=";
+	appendStringInfoString(out, text);
+	return AMPSF_LITERAL_OK;
+}
+
+static AmpsfLiteral
+print_date(StringInfo out, const AmpsfOperator *op, Datum value)
+{
+	DateADT days = DatumGetDateADT(value);
+	char buf[AMPSF_TIME_BUF];
+
+	if (days < AMPSF_DATE_MIN || days > AMPSF_DATE_MAX)
+		return impossible(op, days < AMPSF_DATE_MIN ? -1 : 1);
+	ampsf_print_date(days, buf);
+	appendStringInfoString(out, buf);
+	return AMPSF_LITERAL_OK;
+}
+
+static AmpsfLiteral
+print_datetime(StringInfo out, const AmpsfOperator *op, Datum value, const char **soql_op)
+{
+	int64 usecs = DatumGetTimestampTz(value);
+	int64 rest;
+	char buf[AMPSF_TIME_BUF];
+
+	if (usecs < AMPSF_DATETIME_MIN || usecs > AMPSF_DATETIME_MAX)
+		return impossible(op, usecs < AMPSF_DATETIME_MIN ? -1 : 1);
+	rest = usecs % USECS_PER_SEC;
+	if (rest != 0)
+	{
+		/* Between two seconds: no field equals it; what is below it is at or below the second before. */
+		if (!is_range(op))
+			return impossible(op, 0);
+		usecs -= rest < 0 ? rest + USECS_PER_SEC : rest;
+		*soql_op = op->soql[0] == '<' ? "<=" : ">";
+	}
+	ampsf_print_datetime(usecs, buf);
+	appendStringInfoString(out, buf);
+	return AMPSF_LITERAL_OK;
+}
+
+AmpsfLiteral
+ampsf_print_literal(StringInfo out, const AmpsfOperator *op, Oid typid, Datum value,
+					const char **soql_op)
+{
+	*soql_op = op->soql;
+	switch (op->fclass)
+	{
+		case AMPSF_CLASS_TEXT:
+		case AMPSF_CLASS_TEXT_CS:
+			return op->form == AMPSF_FORM_LIKE ? print_pattern(out, value) : print_text(out, op, value);
+		case AMPSF_CLASS_ID:
+			return print_id(out, op, typid, value);
+		case AMPSF_CLASS_BOOLEAN:
+			appendStringInfoString(out, DatumGetBool(value) ? "TRUE" : "FALSE");
+			return AMPSF_LITERAL_OK;
+		case AMPSF_CLASS_NUMBER:
+			return print_number(out, op, typid, value, soql_op);
+		case AMPSF_CLASS_DATE:
+			return print_date(out, op, value);
+		case AMPSF_CLASS_DATETIME:
+			return print_datetime(out, op, value, soql_op);
+		default:
+			elog(ERROR, "no literal for field class %d", (int) op->fclass);
+	}
+	return AMPSF_LITERAL_CANNOT; /* not reached */
+}

@@ -1,0 +1,98 @@
+/*
+ * plan_private.h - what planning leaves for execution: the layout of fdw_private, and the tree of
+ * conditions that is printed as SOQL once parameters have their values.
+ *
+ * The only header of this floor that the executor includes.
+ */
+#ifndef AMPSF_PLAN_PRIVATE_H
+#define AMPSF_PLAN_PRIVATE_H
+
+#include "postgres.h"
+#include "foreign/fdwapi.h"
+#include "lib/stringinfo.h"
+#include "nodes/pathnodes.h"
+#include "nodes/pg_list.h"
+
+/* Positions in ForeignScan.fdw_private of a base relation; every member can be copied. */
+typedef enum AmpsfScanPrivate
+{
+	AMPSF_SCAN_OBJECT,	/* String: API name */
+	AMPSF_SCAN_FIELDS,	/* List of String: the field list of the statement */
+	AMPSF_SCAN_ATTNUMS, /* IntList: the column that each field fills; 0: none */
+	AMPSF_SCAN_QUALS,	/* List of condition trees, to be ANDed */
+	AMPSF_SCAN_CLASSES, /* IntList: AmpsfPushClass of each of plan.qual, in order */
+	AMPSF_SCAN_REASONS, /* List of String: why it is not pushed exactly; "" if there is nothing to say */
+	AMPSF_SCAN_LIMIT,	/* Integer: rows that can be needed at most, as a hint; -1: unknown */
+	AMPSF_SCAN_LENGTH
+} AmpsfScanPrivate;
+
+/* May Salesforce evaluate a clause, and can its answer be trusted? */
+typedef enum AmpsfPushClass
+{
+	AMPSF_LOCAL,	/* not sent */
+	AMPSF_SUPERSET, /* sent, and checked again: Salesforce returns every row that SQL wants, and maybe more */
+	AMPSF_EXACT		/* sent, and trusted */
+} AmpsfPushClass;
+
+extern const char *ampsf_push_class_name(AmpsfPushClass c);
+
+/* What SOQL takes a field for; decided by the column options "type" and "case_sensitive". */
+typedef enum AmpsfFieldClass
+{
+	AMPSF_CLASS_NONE, /* nothing can be pushed but what does not look at the value */
+	AMPSF_CLASS_TEXT, /* compared without case */
+	AMPSF_CLASS_TEXT_CS,
+	AMPSF_CLASS_ID,
+	AMPSF_CLASS_BOOLEAN,
+	AMPSF_CLASS_NUMBER,
+	AMPSF_CLASS_DATE,
+	AMPSF_CLASS_DATETIME,
+	AMPSF_N_CLASSES
+} AmpsfFieldClass;
+
+extern const char *ampsf_field_class_name(AmpsfFieldClass c);
+
+/*
+ * A condition tree is a List that begins with an Integer, its kind:
+ *   AND, OR     then the children
+ *   COMPARE     Integer (index into ampsf_operators), String (field), operand
+ *   NULL_TEST   Integer (1: is null, 0: is not null), String (field)
+ *   BOOLEAN     Integer (1: true, 0: false), String (field)
+ *   NEVER       no row passes
+ * An operand is a Const, or an Integer: the index of a parameter in fdw_exprs.
+ */
+typedef enum AmpsfQualKind
+{
+	AMPSF_QUAL_AND,
+	AMPSF_QUAL_OR,
+	AMPSF_QUAL_COMPARE,
+	AMPSF_QUAL_NULL_TEST,
+	AMPSF_QUAL_BOOLEAN,
+	AMPSF_QUAL_NEVER
+} AmpsfQualKind;
+
+/* The values of the parameters while a tree is printed; values NULL: they print as $1, $2 ... */
+typedef struct AmpsfBind
+{
+	int nparams;
+	const Oid *types;
+	const Datum *values;
+	const bool *nulls;
+	/*
+	 * Out: a list was too long for a statement and has been left out, so that every clause must be
+	 * checked again.
+	 */
+	bool must_recheck;
+} AmpsfBind;
+
+/*
+ * The whole statement; NULL if no row can pass, so that there is nothing to ask.  palloc'ed.
+ */
+extern char *ampsf_deparse_select(const char *object, List *fields, List *quals, AmpsfBind *bind);
+
+/* The longest statement that SOQL takes, in characters. */
+#define AMPSF_MAX_SOQL 100000
+/* The longest text literal in a condition, in characters. */
+#define AMPSF_MAX_LITERAL 4000
+
+#endif
