@@ -38,11 +38,14 @@ extern AmpsfRowSink *ampsf_collections_open(AmpsfSession *session, AmpsfWriteOp 
  * Returns how many rows now wait.  The caller flushes when that reaches max_rows.
  */
 extern int ampsf_sink_add(AmpsfRowSink *sink, const char *id, const char *fields, size_t len);
+/* Bytes of fields that wait; a caller with long texts flushes before a call grows out of bounds. */
+extern size_t ampsf_sink_bytes(const AmpsfRowSink *sink);
 /*
  * Sends what waits, in one call, and gives the outcome of every row (results[n], valid until the next
  * flush).  A call that failed as a whole is an ERROR; one whose outcome is unknown is an ERROR that says
  * so (ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN) and names how many rows are in doubt.  Rows refused with
- * UNABLE_TO_LOCK_ROW are sent again a few times before they count as failed.
+ * UNABLE_TO_LOCK_ROW are sent again a few times before they count as failed.  Rows that were written are
+ * counted in stats->rows at once, so that the count holds even when a later call raises.
  */
 extern int ampsf_sink_flush(AmpsfRowSink *sink, AmpsfWriteResult **results);
 extern void ampsf_sink_close(AmpsfRowSink *sink);
