@@ -18,51 +18,32 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-/* The place of a field in the list that is sent; appended if it is new. */
-static int
-send_field(AmpsfScanState *state, Node *field)
-{
-	int i = 0;
-	ListCell *lc;
-
-	foreach (lc, state->sent)
-	{
-		if (pg_strcasecmp(strVal(lfirst(lc)), strVal(field)) == 0)
-			return i;
-		i++;
-	}
-	state->sent = lappend(state->sent, field);
-	return i;
-}
-
-/* Converters and names, in step with the plan's field list, and the list that is sent. */
+/* The names to cut from each record, and a converter for each column to fill. */
 static void
-prepare_fields(AmpsfScanState *state, TupleDesc desc, List *attnums)
+prepare_fields(AmpsfScanState *state, ForeignScan *plan)
 {
-	ListCell *lf, *la;
-	int i = 0;
+	List *attnums = list_nth(plan->fdw_private, AMPSF_SCAN_ATTNUMS);
+	List *sources = list_nth(plan->fdw_private, AMPSF_SCAN_SOURCES);
+	TupleDesc desc = RelationGetDescr(state->relation);
 
 	state->nfields = list_length(state->fields);
 	state->field_names = palloc0(sizeof(char *) * state->nfields);
-	state->attnums = palloc0(sizeof(int) * state->nfields);
-	state->conv = palloc0(sizeof(AmpsfColumnConv) * state->nfields);
-	state->sent_index = palloc0(sizeof(int) * state->nfields);
-	forboth(lf, state->fields, la, attnums)
+	state->values = palloc0(sizeof(AmpsfValue) * state->nfields);
+	for (int i = 0; i < state->nfields; i++)
+		state->field_names[i] = strVal(list_nth(state->fields, i));
+
+	state->ncolumns = list_length(attnums);
+	state->attnums = palloc0(sizeof(int) * state->ncolumns);
+	state->sources = palloc0(sizeof(int) * state->ncolumns);
+	state->conv = palloc0(sizeof(AmpsfColumnConv) * state->ncolumns);
+	for (int i = 0; i < state->ncolumns; i++)
 	{
-		state->field_names[i] = strVal(lfirst(lf));
-		state->attnums[i] = lfirst_int(la);
-		state->sent_index[i] = send_field(state, lfirst(lf));
-		if (state->attnums[i] > 0)
-			ampsf_convert_init(&state->conv[i], TupleDescAttr(desc, state->attnums[i] - 1),
-							   ampsf_column(RelationGetRelid(state->relation), state->attnums[i]),
-							   CurrentMemoryContext);
-		i++;
+		state->attnums[i] = list_nth_int(attnums, i);
+		state->sources[i] = list_nth_int(sources, i);
+		ampsf_convert_init(&state->conv[i], TupleDescAttr(desc, state->attnums[i] - 1),
+						   ampsf_column(RelationGetRelid(state->relation), state->attnums[i]),
+						   CurrentMemoryContext);
 	}
-	state->nsent = list_length(state->sent);
-	state->values = palloc0(sizeof(AmpsfValue) * state->nsent);
-	state->sent_names = palloc0(sizeof(char *) * state->nsent);
-	for (i = 0; i < state->nsent; i++)
-		state->sent_names[i] = strVal(list_nth(state->sent, i));
 }
 
 void
@@ -81,15 +62,14 @@ ampsfBeginForeignScan(ForeignScanState *node, int eflags)
 	state->fields = list_nth(plan->fdw_private, AMPSF_SCAN_FIELDS);
 	state->quals = list_nth(plan->fdw_private, AMPSF_SCAN_QUALS);
 	state->limit = intVal(list_nth(plan->fdw_private, AMPSF_SCAN_LIMIT));
-	state->field = -1;
+	state->column = -1;
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
 
 	state->table = ampsf_table_options(RelationGetRelid(state->relation));
 	state->serverid = GetForeignTable(RelationGetRelid(state->relation))->serverid;
 	state->userid = ampsf_scan_user(plan, estate);
-	prepare_fields(state, RelationGetDescr(state->relation),
-				   list_nth(plan->fdw_private, AMPSF_SCAN_ATTNUMS));
+	prepare_fields(state, plan);
 
 	state->nparams = list_length(plan->fdw_exprs);
 	state->param_exprs = ExecInitExprList(plan->fdw_exprs, &node->ss.ps);
@@ -126,7 +106,7 @@ bind_statement(ForeignScanState *node)
 		state->param_values[i] = ExecEvalExpr(expr, econtext, &state->param_nulls[i]);
 		i++;
 	}
-	state->soql = ampsf_deparse_select(state->object, state->sent, state->quals, &bind);
+	state->soql = ampsf_deparse_select(state->object, state->fields, state->quals, &bind);
 	state->must_recheck = bind.must_recheck;
 	MemoryContextSwitchTo(old);
 }
@@ -149,8 +129,8 @@ start_source(ForeignScanState *node)
 
 		spec.session = state->session;
 		spec.soql = state->soql;
-		spec.fields = state->sent_names;
-		spec.nfields = state->nsent;
+		spec.fields = state->field_names;
+		spec.nfields = state->nfields;
 		spec.all_rows = state->table->include_deleted;
 		spec.page_size = state->table->page_size;
 		spec.limit = state->must_recheck ? -1 : state->limit;
@@ -167,11 +147,11 @@ conversion_context(void *arg)
 {
 	AmpsfScanState *state = arg;
 
-	if (state->field >= 0 && state->attnums[state->field] > 0)
+	if (state->column >= 0)
 		errcontext("field %s, column \"%s\" of foreign table \"%s\", row " INT64_FORMAT,
-				   state->field_names[state->field],
+				   state->field_names[state->sources[state->column]],
 				   NameStr(TupleDescAttr(RelationGetDescr(state->relation),
-										 state->attnums[state->field] - 1)
+										 state->attnums[state->column] - 1)
 							   ->attname),
 				   RelationGetRelationName(state->relation), state->row);
 }
@@ -189,17 +169,15 @@ fill_slot(AmpsfScanState *state, TupleTableSlot *slot)
 	context.previous = error_context_stack;
 	error_context_stack = &context;
 	old = MemoryContextSwitchTo(state->row_cxt);
-	for (int i = 0; i < state->nfields; i++)
+	for (int i = 0; i < state->ncolumns; i++)
 	{
 		int att = state->attnums[i] - 1;
 
-		if (att < 0)
-			continue;
-		state->field = i;
+		state->column = i;
 		slot->tts_values[att] =
-			ampsf_convert(&state->conv[i], &state->values[state->sent_index[i]], &slot->tts_isnull[att]);
+			ampsf_convert(&state->conv[i], &state->values[state->sources[i]], &slot->tts_isnull[att]);
 	}
-	state->field = -1;
+	state->column = -1;
 	MemoryContextSwitchTo(old);
 	error_context_stack = context.previous;
 }

@@ -16,17 +16,14 @@ typedef struct AmpsfScanState
 {
 	/* from the plan */
 	const char *object;
-	List *fields;
+	List *fields;			  /* List of String, as sent */
 	List *quals;
 	int nfields;
 	const char **field_names; /* [nfields] */
-	int *attnums;			  /* [nfields], 0: fills no column */
-	AmpsfColumnConv *conv;	  /* [nfields] */
-	/* SOQL takes each field once, though two columns may show it */
-	List *sent;				  /* List of String */
-	int nsent;
-	const char **sent_names;  /* [nsent] */
-	int *sent_index;		  /* [nfields]: which of the sent */
+	int ncolumns;
+	int *attnums;			  /* [ncolumns] the columns to fill */
+	int *sources;			  /* [ncolumns] the index of the field that fills it */
+	AmpsfColumnConv *conv;	  /* [ncolumns] */
 	AmpsfTableOptions *table;
 	int64 limit;
 
@@ -44,12 +41,12 @@ typedef struct AmpsfScanState
 	bool must_recheck; /* exact clauses too, see AmpsfBind */
 	AmpsfRowSource *source;
 	MemoryContext source_cxt;
-	AmpsfValue *values; /* [nsent] */
+	AmpsfValue *values; /* [nfields] */
 	MemoryContext row_cxt;
 
 	/* for error messages */
 	int64 row;
-	int field; /* being converted, -1: none */
+	int column; /* being converted: index into attnums, -1: none */
 	Relation relation;
 
 	AmpsfStats stats; /* of all runs */

@@ -17,8 +17,9 @@
 typedef enum AmpsfScanPrivate
 {
 	AMPSF_SCAN_OBJECT,	/* String: API name */
-	AMPSF_SCAN_FIELDS,	/* List of String: the field list of the statement */
-	AMPSF_SCAN_ATTNUMS, /* IntList: the column that each field fills; 0: none */
+	AMPSF_SCAN_FIELDS,	/* List of String: the field list of the statement, each field once */
+	AMPSF_SCAN_ATTNUMS, /* IntList: the columns to fill */
+	AMPSF_SCAN_SOURCES, /* IntList: for each of them the index of its field */
 	AMPSF_SCAN_QUALS,	/* List of condition trees, to be ANDed */
 	AMPSF_SCAN_CLASSES, /* IntList: AmpsfPushClass of each of plan.qual, in order */
 	AMPSF_SCAN_REASONS, /* List of String: why it is not pushed exactly; "" if there is nothing to say */

@@ -129,33 +129,46 @@ ampsfGetForeignPaths(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 												   rel->lateral_relids, NULL, AMPSF_RESTRICTINFO(NIL) NIL));
 }
 
-/* The fields to ask for and the columns they fill, in step; each field once. */
+/* The place of a field in the list; appended if it is new. */
+static int
+place_of_field(List **fields, char *name)
+{
+	ListCell *lc;
+
+	foreach (lc, *fields)
+		if (pg_strcasecmp(strVal(lfirst(lc)), name) == 0)
+			return foreach_current_index(lc);
+	*fields = lappend(*fields, makeString(name));
+	return list_length(*fields) - 1;
+}
+
+/*
+ * The fields to ask for, the columns to fill, and which field fills each.  Two columns may show the same
+ * field; SOQL takes it once.
+ */
 static void
-choose_fields(RelOptInfo *rel, AmpsfRelInfo *info, Oid relid, List **fields, List **attnums)
+choose_fields(RelOptInfo *rel, AmpsfRelInfo *info, Oid relid, List **fields, List **attnums,
+			  List **sources)
 {
 	Relation relation = table_open(relid, NoLock);
 	TupleDesc desc = RelationGetDescr(relation);
 	bool whole_row = bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, info->attrs_used);
 
-	*fields = *attnums = NIL;
-	for (int i = 0; i < desc->natts; i++)
+	*fields = *attnums = *sources = NIL;
+	for (int attnum = 1; attnum <= desc->natts; attnum++)
 	{
-		int attnum = i + 1;
-
-		if (TupleDescAttr(desc, i)->attisdropped)
+		if (TupleDescAttr(desc, attnum - 1)->attisdropped)
 			continue;
 		if (!whole_row &&
 			!bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber, info->attrs_used))
 			continue;
-		*fields = lappend(*fields, makeString(ampsf_classify_column(&info->classify, attnum)->field));
 		*attnums = lappend_int(*attnums, attnum);
+		*sources = lappend_int(
+			*sources, place_of_field(fields, ampsf_classify_column(&info->classify, attnum)->field));
 	}
 	/* SELECT count(*): SOQL wants a field, and every object has an Id. */
 	if (*fields == NIL)
-	{
-		*fields = list_make1(makeString("Id"));
-		*attnums = list_make1_int(0);
-	}
+		*fields = list_make1(makeString(pstrdup("Id")));
 	table_close(relation, NoLock);
 }
 
@@ -164,7 +177,7 @@ ampsfGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *
 					List *scan_clauses, Plan *outer_plan)
 {
 	AmpsfRelInfo *info = rel->fdw_private;
-	List *fields, *attnums;
+	List *fields, *attnums, *sources;
 	List *quals = NIL, *checked = NIL, *exact = NIL;
 	List *classes = NIL, *reasons = NIL;
 	bool limited = root->limit_tuples >= 0 && root->limit_tuples < INT_MAX &&
@@ -204,11 +217,12 @@ ampsfGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *
 		classes = lappend_int(classes, c);
 		reasons = lappend(reasons, makeString(pstrdup(reason ? reason : "")));
 	}
-	choose_fields(rel, info, relid, &fields, &attnums);
+	choose_fields(rel, info, relid, &fields, &attnums, &sources);
 
 	fdw_private = list_make1(makeString(info->table->object));
 	fdw_private = lappend(fdw_private, fields);
 	fdw_private = lappend(fdw_private, attnums);
+	fdw_private = lappend(fdw_private, sources);
 	fdw_private = lappend(fdw_private, quals);
 	fdw_private = lappend(fdw_private, classes);
 	fdw_private = lappend(fdw_private, reasons);
