@@ -5,6 +5,7 @@
 #define AMPSF_LIMITS_H
 
 #include "postgres.h"
+#include "nodes/pg_list.h"
 #include "net/session.h"
 #include "wire/json_doc.h"
 
@@ -12,11 +13,19 @@
 extern AmpsfJson *ampsf_limits_fetch(AmpsfSession *session);
 
 /*
- * Rows of an object as limits/recordCount says, remembered by this backend for some minutes.
+ * Rows of an object as limits/recordCount says, remembered by this backend for ten minutes.
  * May make a call: not for EXPLAIN alone.  -1 if the org does not count that object.
+ * serverid and userid: whose session it is.
  */
-extern int64 ampsf_record_count(AmpsfSession *session, const char *object);
+extern int64 ampsf_record_count(AmpsfSession *session, Oid serverid, Oid userid, const char *object);
+/*
+ * Many at once (char *), asked afresh, as few calls as the length of a URL allows; remembered, to be had
+ * by the next function.  Only estimates hang on it, so an org that refuses to count is no error.
+ */
+extern void ampsf_record_counts_fetch(AmpsfSession *session, Oid serverid, Oid userid, List *objects);
 /* What is remembered, without any call and without a session; -1 if nothing is. */
 extern int64 ampsf_record_count_cached(Oid serverid, Oid userid, const char *object);
+/* Somebody learned the number of rows on the way (totalSize of an unfiltered query). */
+extern void ampsf_record_count_note(Oid serverid, Oid userid, const char *object, int64 rows);
 
 #endif
