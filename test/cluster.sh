@@ -196,7 +196,7 @@ setup()
 start()
 {
 	if [ -e "$dir/.ampsf-cluster" ] && [ -s "$dir/env" ] && postmaster_pid >/dev/null &&
-		{ [ -n "$sandbox_url" ] || sandbox_pid >/dev/null; }; then
+		{ [ ! -e "$dir/sandbox.pid" ] || sandbox_pid >/dev/null; }; then
 		cat "$dir/env"
 		return
 	fi
