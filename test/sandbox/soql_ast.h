@@ -290,6 +290,12 @@ typedef enum OutKind
 	OUT_CHILD
 } OutKind;
 
+typedef struct OutVec
+{
+	struct Out *v;
+	int n, cap;
+} OutVec;
+
 typedef struct Out
 {
 	OutKind kind;
@@ -303,8 +309,8 @@ typedef struct Out
 	int column;					/* of the render statement */
 	int id_column;				/* OUT_BASE64, OUT_CHILD, and where the row's own Id is needed */
 	struct Query *sub;
-	VEC(struct Out) parts;		/* OUT_COMPOUND, OUT_PARENT */
-	VEC(struct Out) branches;	/* OUT_TYPEOF: OUT_PARENTs */
+	OutVec parts;				/* OUT_COMPOUND, OUT_PARENT */
+	OutVec branches;			/* OUT_TYPEOF: OUT_PARENTs, the last for any other type */
 } Out;
 
 typedef struct Query
@@ -334,7 +340,7 @@ typedef struct Query
 	bool has_children;
 	bool semijoin;				/* is the inner query of one */
 	int long_text;
-	VEC(Out) outs;
+	OutVec outs;
 	const char *sql_rows;		/* child subquery: rowids for ?1 = the parent's Id */
 	const char *sql_render;
 	bool render_joins;
