@@ -4,9 +4,10 @@
  * Owns: reading {"totalSize":..,"done":..,"nextRecordsUrl":..,"records":[...]}.  Must not know:
  * PostgreSQL, the network, what a value means.  Nothing is allocated per record.
  *
- * The caller keeps the bytes.  It hands over a window [data, data+len) and the position up to which the
- * scanner has come; when a record is not complete in the window the answer is AMPSF_JSON_MORE, the caller
- * adds bytes (it may move the window, dropping what is before the position) and calls again.
+ * The caller keeps the bytes.  It hands over a window [data, data+len) and the position up to which
+ * the scanner has come; when a record is not complete in the window the answer is AMPSF_JSON_MORE,
+ * the caller adds bytes (it may move the window, dropping what is before the position) and calls
+ * again.
  */
 #ifndef AMPSF_JSON_SCAN_H
 #define AMPSF_JSON_SCAN_H
@@ -18,13 +19,13 @@
 /* One field of a record, as a slice of the source text. */
 typedef enum AmpsfValueKind
 {
-	AMPSF_VALUE_NULL,	/* null, or a parent on the path is null, or the key is absent */
-	AMPSF_VALUE_STRING,	/* without its quotes, no escapes inside: usable as it stands */
+	AMPSF_VALUE_NULL,	 /* null, or a parent on the path is null, or the key is absent */
+	AMPSF_VALUE_STRING,	 /* without its quotes, no escapes inside: usable as it stands */
 	AMPSF_VALUE_ESCAPED, /* without its quotes, with escapes: ampsf_json_unescape() */
-	AMPSF_VALUE_NUMBER, /* the source text */
+	AMPSF_VALUE_NUMBER,	 /* the source text */
 	AMPSF_VALUE_TRUE,
 	AMPSF_VALUE_FALSE,
-	AMPSF_VALUE_JSON	/* an object or array: its source text */
+	AMPSF_VALUE_JSON /* an object or array: its source text */
 } AmpsfValueKind;
 
 typedef struct AmpsfValue
@@ -38,16 +39,17 @@ typedef enum AmpsfJsonResult
 {
 	AMPSF_JSON_RECORD, /* values[] are filled; valid until the window changes */
 	AMPSF_JSON_MORE,   /* needs bytes beyond the window */
-	AMPSF_JSON_END,	   /* the closing brace of the page has been read */
+	AMPSF_JSON_END,	   /* the closing brace has been read, and nothing but space is behind it in the
+						  window */
 	AMPSF_JSON_BAD	   /* not what a query answers; see ampsf_json_error() */
 } AmpsfJsonResult;
 
 typedef struct AmpsfJsonScan AmpsfJsonScan;
 
 /*
- * fields: API names, dotted for parents ("Account.Owner.Name"), matched without case; values[i] belongs
- * to fields[i].  The order of keys in the record may be any; the order of fields[] is the fast one.
- * malloc'ed; NULL when memory is out.
+ * fields: API names, dotted for parents ("Account.Owner.Name"), matched without case; values[i]
+ * belongs to fields[i].  The order of keys in the record may be any; the order of fields[] is the
+ * fast one. malloc'ed; NULL when memory is out.
  */
 AmpsfJsonScan *ampsf_json_scan_create(const char *const *fields, int nfields);
 void ampsf_json_scan_free(AmpsfJsonScan *scan);
@@ -62,7 +64,8 @@ void ampsf_json_scan_reset(AmpsfJsonScan *scan);
 AmpsfJsonResult ampsf_json_scan_next(AmpsfJsonScan *scan, const char *data, size_t len, size_t *pos,
 									 bool final, AmpsfValue *values);
 
-/* Of the page so far; -1, false, NULL while not yet seen. nextRecordsUrl is unescaped, owned by the scan. */
+/* Of the page so far; -1, false, NULL while not yet seen. nextRecordsUrl is unescaped, owned by the
+ * scan. */
 int64_t ampsf_json_scan_total(const AmpsfJsonScan *scan);
 bool ampsf_json_scan_done(const AmpsfJsonScan *scan);
 const char *ampsf_json_scan_next_url(const AmpsfJsonScan *scan);
@@ -71,7 +74,8 @@ const char *ampsf_json_scan_error(const AmpsfJsonScan *scan);
 
 /*
  * Decodes the escapes of a string slice into out (room for len bytes is always enough); returns the
- * length, or -1 for a broken escape, a lone surrogate, or -2 for \u0000, which PostgreSQL cannot keep.
+ * length, or -1 for a broken escape, a lone surrogate, or -2 for \u0000, which PostgreSQL cannot
+ * keep.
  */
 ptrdiff_t ampsf_json_unescape(const char *ptr, size_t len, char *out);
 
