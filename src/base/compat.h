@@ -16,6 +16,7 @@
 #include "optimizer/pathnode.h"
 #include "parser/parse_relation.h"
 #include "parser/parsetree.h"
+#include "storage/latch.h"
 #include "utils/wait_event.h"
 
 #if PG_VERSION_NUM < 150000
@@ -68,6 +69,32 @@ ampsf_scan_user(ForeignScan *plan, EState *estate)
 	RangeTblEntry *rte = rt_fetch(plan->scan.scanrelid, estate->es_range_table);
 
 	return OidIsValid(rte->checkAsUser) ? rte->checkAsUser : GetUserId();
+#endif
+}
+
+/* A wait event set that lives as long as the backend. */
+static inline WaitEventSet *
+ampsf_create_wait_set(int nevents)
+{
+#if PG_VERSION_NUM >= 170000
+	return CreateWaitEventSet(NULL, nevents);
+#else
+	return CreateWaitEventSet(TopMemoryContext, nevents);
+#endif
+}
+
+/* What pg_stat_activity shows while an answer is awaited. */
+static inline uint32
+ampsf_wait_event(void)
+{
+#if PG_VERSION_NUM >= 170000
+	static uint32 event = 0;
+
+	if (event == 0)
+		event = WaitEventExtensionNew("AmpsfAnswer");
+	return event;
+#else
+	return PG_WAIT_EXTENSION;
 #endif
 }
 

@@ -33,7 +33,7 @@ extern void ampsf_error_parse(int http, const char *body, size_t len, AmpsfApiEr
  * as context.
  */
 extern void ampsf_error_throw(const AmpsfApiError *err, const char *what, const char *soql)
-	pg_attribute_noreturn();
+	__attribute__((noreturn));
 
 /*
  * Remote text made fit for a message: server encoding, control characters replaced, at most 512 bytes

@@ -80,7 +80,7 @@ extern const char *ampsf_call_header(const AmpsfCall *call, const char *name); /
 extern bool ampsf_call_unknown_outcome(const AmpsfCall *call);
 /* ereport(ERROR) for a call that did not succeed: "could not <what>", with all that is known. */
 extern void ampsf_call_throw(const AmpsfCall *call, const char *what, const char *soql)
-	pg_attribute_noreturn();
+	__attribute__((noreturn));
 /* Wait, and throw unless the status is 2xx. */
 extern void ampsf_call_finish(AmpsfCall *call, const char *what, const char *soql);
 
