@@ -151,6 +151,12 @@ classify_comparison(AmpsfClassify *cxt, AmpsfColumn *col, const char *opname, Am
 		*reason = "the collation is not deterministic";
 		return AMPSF_LOCAL;
 	}
+	/* A pick list's API name, which is what we show, is not what LIKE looks at. */
+	if (form == AMPSF_FORM_LIKE && strcmp(col->type, "picklist") == 0)
+	{
+		*reason = "SOQL's LIKE looks at the label of a picklist value";
+		return AMPSF_LOCAL;
+	}
 	push = op->push;
 	*reason = push == AMPSF_EXACT ? NULL : op->note;
 	if (fclass == AMPSF_CLASS_NUMBER && !is_exact_operand(other, typid))
