@@ -69,6 +69,8 @@ typedef struct Ctx
 	int depth;
 	int n_aliases;				/* numbers the SQL aliases of all joins of the statement */
 	int n_semijoins;
+	struct Query *rolled;		/* while an arm of ROLLUP or CUBE is written: fields not in the mask are NULL */
+	unsigned rolled_mask;
 	Buf scratch;				/* for SQL under construction: freed with the context */
 } Ctx;
 
@@ -342,8 +344,10 @@ typedef struct Query
 	int long_text;
 	OutVec outs;
 	const char *sql_rows;		/* child subquery: rowids for ?1 = the parent's Id */
-	const char *sql_render;
-	bool render_joins;
+	const char *sql_render;		/* rows of the rowids ?1 .. ?2 */
+	struct sqlite3_stmt *rows_stmt, *render_stmt;	/* while a page is made */
+	const char *prefix;			/* {"attributes":{..."url":".../ */
+	size_t prefix_len;
 } Query;
 
 /* ---- the steps ---- */
@@ -388,7 +392,6 @@ void check_select(Ctx *cx, Query *q);
 const char *sql_rowids(Ctx *cx, Query *q);
 const char *sql_count(Ctx *cx, Query *q);
 const char *sql_aggregate(Ctx *cx, Query *q);
-const char *sql_explain_count(Ctx *cx, Query *q);
 void sql_render(Ctx *cx, Query *q);		/* fills q->sql_render and the columns of the Outs */
 /* soql_expr.c: pieces of it */
 void sql_expr(Ctx *cx, Buf *b, const Expr *e);
@@ -396,7 +399,9 @@ void sql_from(Ctx *cx, Buf *b, const Query *q, bool for_select);
 void sql_cond(Ctx *cx, Buf *b, Query *q, Cond *c);
 void sql_ident(Buf *b, const char *name);
 void sql_string(Buf *b, const char *s, size_t n);
-bool expr_needs_collation(const Expr *e);
+void sql_collation(Buf *b, const Expr *e);	/* COLLATE SFCI where the expression has lost its column's */
+void sql_column(Buf *b, const Join *j, const Field *f);
+void sql_where(Ctx *cx, Buf *b, Query *q);
 
 /* soql_func.c */
 struct sqlite3;

@@ -91,7 +91,7 @@ object_has_scope(const Object *o, Slice scope)
 	if (slice_is(scope, "everything"))
 		return true;
 	if (o->describe == NULL || !json_object_object_get_ex(o->describe, "supportedScopes", &list) || !json_object_is_type(list, json_type_array))
-		return false;
+		return slice_is(scope, "mine") && schema_field(o, "OwnerId", 7) != NULL;
 	for (size_t i = 0; i < json_object_array_length(list); i++)
 	{
 		item = json_object_array_get_idx(list, i);
