@@ -16,6 +16,14 @@
 
 #define SF_ID_LEN 18
 
+/*
+ * Columns of every table that no describe shows.  A delete moves neither SystemModstamp nor
+ * LastModifiedDate: when it happened is kept here (a timestamp, NULL while the row is live), with the Id
+ * of the row whose deletion caused it.
+ */
+#define STORE_DELETED_DATE "__deletedDate"
+#define STORE_DELETED_WITH "__deletedWith"
+
 /* Why a write was refused: one of Salesforce's status codes, its message, the fields it names. */
 typedef struct StoreError
 {
