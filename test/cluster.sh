@@ -82,7 +82,11 @@ stop()
 		kill -TERM "$pid" 2>/dev/null || true
 		wait_gone "$pid" 50 || kill -KILL "$pid" 2>/dev/null || true
 	fi
-	rm -rf "$dir/data" "$dir/pg" "$dir/bin" "$dir/sandbox.pid" "$dir/sandbox.port" "$dir/env"
+	# What went over the wire is checked as a whole at the end of a test run.
+	if [ -n "${AMPSF_COLLECT_LOG-}" ] && [ -s "$dir/sandbox.log" ]; then
+		cat "$dir/sandbox.log" >>"$AMPSF_COLLECT_LOG"
+	fi
+	rm -rf "${dir:?}/data" "${dir:?}/pg" "${dir:?}/bin" "$dir/sandbox.pid" "$dir/sandbox.port" "$dir/env"
 }
 
 # PostgreSQL finds its files relative to its own executable.  A tree with real executables and links to
@@ -165,7 +169,7 @@ start_postgres()
 			#!/bin/sh
 			exec valgrind --quiet --trace-children=yes --leak-check=full --show-leak-kinds=definite \\
 				--errors-for-leak-kinds=definite --num-callers=40 --error-markers=VALGRINDERROR-BEGIN,VALGRINDERROR-END \\
-				--log-file=$dir/valgrind.%p --suppressions=$root/test/t/postgres.supp "$pgbin/postgres" "\$@"
+				--log-file=$dir/valgrind.%p "$pgbin/postgres" "\$@"
 		WRAP
 		chmod 755 "$server"
 	fi
@@ -213,7 +217,7 @@ start()
 	fi
 	stop
 	rm -f "$dir"/*.log "$dir"/valgrind.*
-	trap 'st=$?; [ $st = 0 ] || stop' EXIT
+	trap '[ $? = 0 ] || stop' EXIT
 	trap 'exit 130' INT TERM HUP
 	stage
 	start_sandbox
@@ -235,7 +239,7 @@ start()
 command=$1
 dir=$(realpath -m "$2")
 shift 2
-seed=demo sandbox_args= sandbox_url= bare=0 valgrind=0
+seed=demo sandbox_args="" sandbox_url="" bare=0 valgrind=0
 conf=()
 while [ $# -gt 0 ]; do
 	case $1 in

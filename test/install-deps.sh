@@ -35,7 +35,7 @@ if [ -z "$major" ]; then
 fi
 
 wanted="build-essential libcurl4-openssl-dev libjson-c-dev libssl-dev libmicrohttpd-dev libsqlite3-dev zlib1g-dev"
-wanted="$wanted curl openssl perl procps python3-minimal"
+wanted="$wanted curl openssl perl procps"
 # A PostgreSQL that Debian does not know of (built from source) is left alone.
 if [ -z "${PG_CONFIG-}" ] || ! "$PG_CONFIG" --pgxs >/dev/null 2>&1; then
 	wanted="$wanted postgresql-$major postgresql-server-dev-$major libpq-dev"

@@ -27,7 +27,7 @@ prepare()
 {
 	local mirror script=() need
 	need="postgresql-$major postgresql-server-dev-$major build-essential libcurl4-openssl-dev libjson-c-dev libssl-dev"
-	need="$need libmicrohttpd-dev libsqlite3-dev zlib1g-dev curl openssl perl procps python3-minimal"
+	need="$need libmicrohttpd-dev libsqlite3-dev zlib1g-dev curl openssl perl procps"
 	[ "$(cat "$r/.ampsf-ready" 2>/dev/null)" != "$need" ] || return 0
 	if [ ! -e "$r/usr/bin/apt-get" ]; then
 		command -v debootstrap >/dev/null || apt-get install -q -y --no-install-recommends debootstrap >/dev/null 2>&1

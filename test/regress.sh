@@ -44,7 +44,7 @@ for suite in "${suites[@]}"; do
 	out=$outdir/$suite
 	rm -rf "$out"
 	mkdir -p "$out"
-	"$SANDBOXCTL" seed demo >"$out/seed.log" 2>&1 || { cat "$out/seed.log" >&2; exit 1; }
+	curl -fsS -X POST "$SANDBOX_URL/__sandbox/reset?seed=demo" >"$out/seed.log"
 	"$bindir/psql" -X -q -v ON_ERROR_STOP=1 -d postgres \
 		-c "SET client_min_messages = warning" -c "DROP DATABASE IF EXISTS regression_$suite WITH (FORCE)" \
 		-c "CREATE DATABASE regression_$suite TEMPLATE \"$template\""
