@@ -41,9 +41,9 @@ static const struct
 	{"html", FAULT_HTML},
 };
 
-static const char *const keys[] = {"path",	 "method", "match",	  "skip", "count",		 "do",
-								   "status", "code",   "message", "body", "retry-after", "ms",
-								   "bytes-per-second"};
+static const char *const keys[] = {
+	"path",	   "method", "match",		"skip", "count",		   "do", "status", "code",
+	"message", "body",	 "retry-after", "ms",	"bytes-per-second"};
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static Rule *rules;
@@ -80,7 +80,8 @@ rule_free(Rule *r)
 	free(r);
 }
 
-/* Is p at "key=" for a key that we know?  Returns the key, so that a body may contain semicolons. */
+/* Is p at "key=" for a key that we know?  Returns the key, so that a body may contain semicolons.
+ */
 static const char *
 known_key(const char *p)
 {

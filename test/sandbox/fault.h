@@ -1,7 +1,8 @@
 /*
  * fault.h - failures on demand: which requests fail, and how.
  *
- * A SPEC is key=value pairs joined by ';' (see README.md).  Thread-safe.  Must not know: HTTP, SQLite.
+ * A SPEC is key=value pairs joined by ';' (see README.md).  Thread-safe.  Must not know: HTTP,
+ * SQLite.
  */
 #ifndef SANDBOX_FAULT_H
 #define SANDBOX_FAULT_H

@@ -26,10 +26,11 @@ typedef struct Request
 	void *connection;	  /* the server's own */
 	/* filled by the dispatcher after authentication */
 	char user_id[19];
-	char version[8];		  /* "62.0" */
+	char version[8];		 /* "62.0" */
 	char *seg[MAX_SEGMENTS]; /* decoded path segments after /services/data/vXX.X/ */
 	int n_seg;
-	/* a subrequest of composite or batch: no transport-level limits, no fault, counts as one call */
+	/* a subrequest of composite or batch: no transport-level limits, no fault, counts as one call
+	 */
 	bool inner;
 	struct Request *outer;
 	json_object *inner_headers; /* httpHeaders of a composite subrequest, or NULL */
@@ -47,7 +48,8 @@ typedef struct Response
 	Buf body;
 	char **headers; /* name, value, name, value ... malloc'ed */
 	int n_headers;	/* pairs */
-	/* a second half of the body, from a cache: not copied, released with free_cb(arg) after sending */
+	/* a second half of the body, from a cache: not copied, released with free_cb(arg) after sending
+	 */
 	const char *cached;
 	size_t cached_len;
 	void (*free_cb)(void *);
@@ -97,6 +99,9 @@ void handle_request(Request *r, Response *w);
 /* One subrequest of a composite: url as the client wrote it; the caller frees w. */
 void handle_inner(Request *outer, const char *method, const char *url, json_object *headers,
 				  json_object *body, Response *w);
+
+/* rest_query.c: the locator named by the path of a next-page request dies; takes store_lock() */
+void rest_dead_locator(const char *path);
 
 /* server.c: what the transport knows */
 const char *server_header(const Request *r, const char *name);

@@ -1,8 +1,8 @@
 /*
  * pagecache.h - rendered pages of query results, so that a repeated query costs a memory copy.
  *
- * A page is the text of its records up to the end of the body ("...]}"), because only the head of an
- * answer differs from one request to the next.  Thread-safe.  Must not know: HTTP, SOQL.
+ * A page is the text of its records up to the end of the body ("...]}"), because only the head of
+ * an answer differs from one request to the next.  Thread-safe.  Must not know: HTTP, SOQL.
  */
 #ifndef SANDBOX_PAGECACHE_H
 #define SANDBOX_PAGECACHE_H

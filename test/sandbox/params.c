@@ -244,8 +244,9 @@ req_json(const Request *r, Response *w)
 	{
 		json_object_put(o);
 		o = NULL;
-		res_error(w, 400, "JSON_PARSER_ERROR",
-				  "Cannot deserialize the request body: a JSON object is expected at [line:1, column:1]");
+		res_error(
+			w, 400, "JSON_PARSER_ERROR",
+			"Cannot deserialize the request body: a JSON object is expected at [line:1, column:1]");
 	}
 	json_tokener_free(tok);
 	return o;

@@ -1,0 +1,193 @@
+/*
+ * admin.c - /__sandbox/...: faults, reset, clock, counters.
+ *
+ * Not part of the org: nothing here is counted as an API call or logged.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "admin.h"
+#include "config.h"
+#include "cursors.h"
+#include "fault.h"
+#include "oauth.h"
+#include "pagecache.h"
+#include "store.h"
+
+bool
+parse_iso_time(const char *s, time_t *out)
+{
+	struct tm tm = {0};
+	int sign = 1;
+	int offset = 0;
+	const char *p = strptime(s, "%Y-%m-%d", &tm);
+
+	if (p == NULL)
+		return false;
+	if (*p == 'T' || *p == ' ')
+	{
+		p = strptime(p + 1, "%H:%M:%S", &tm);
+		if (p == NULL)
+			return false;
+		if (*p == '.')
+			p += 1 + strspn(p + 1, "0123456789");
+		if (*p == 'Z')
+			p++;
+		else if (*p == '+' || *p == '-')
+		{
+			int h;
+			int m;
+			int n = 0;
+
+			sign = *p == '-' ? -1 : 1;
+			if (sscanf(p + 1, "%2d:%2d%n", &h, &m, &n) != 2 &&
+				sscanf(p + 1, "%2d%2d%n", &h, &m, &n) != 2)
+				return false;
+			offset = h * 3600 + m * 60;
+			p += 1 + n;
+		}
+	}
+	*out = timegm(&tm) - sign * offset;
+	return *p == '\0';
+}
+
+static void
+ok(Response *w)
+{
+	w->status = 200;
+	if (w->body.len == 0)
+		buf_adds(&w->body, "{\"ok\":true}");
+}
+
+static void
+bad(Response *w, const char *why)
+{
+	w->status = 400;
+	buf_clear(&w->body);
+	buf_adds(&w->body, "{\"error\":");
+	buf_jsons(&w->body, why);
+	buf_addc(&w->body, '}');
+}
+
+static void
+faults(Request *r, Response *w)
+{
+	if (strcmp(r->method, "DELETE") == 0)
+		fault_clear();
+	else if (strcmp(r->method, "POST") == 0)
+	{
+		char *text = req_own(r, strdup(r->body ? r->body : ""));
+		char *save = NULL;
+
+		/* One SPEC a line. */
+		for (char *p = strtok_r(text, "\r\n", &save); p; p = strtok_r(NULL, "\r\n", &save))
+		{
+			char *reason;
+
+			if (!fault_add(p, &reason))
+			{
+				bad(w, reason);
+				free(reason);
+				return;
+			}
+		}
+	}
+	buf_adds(&w->body, "{\"faults\":");
+	fault_list(&w->body);
+	buf_addc(&w->body, '}');
+	ok(w);
+}
+
+static void
+reset(Request *r, Response *w)
+{
+	const char *seed = req_param(r, "seed");
+	bool known;
+
+	if (seed == NULL)
+		seed = config.seed;
+	store_lock();
+	cursors_reset();
+	known = store_seed(seed);
+	store_unlock();
+	fault_clear();
+	refresh_restore();
+	api_reset();
+	if (known)
+		ok(w);
+	else
+		bad(w, "unknown seed");
+}
+
+static void
+stats(Response *w)
+{
+	int locators;
+
+	store_lock();
+	locators = locator_count();
+	store_unlock();
+	buf_addf(&w->body,
+			 "{\"calls\":%llu,\"apiCalls\":%lld,\"apiLimit\":%lld,\"bytesOut\":%llu,"
+			 "\"openLocators\":%d,\"openConnections\":%u,\"sessions\":%d,\"pageCacheBytes\":%zu}",
+			 (unsigned long long) server_requests(), (long long) api_used(),
+			 (long long) api_limit(), (unsigned long long) server_bytes_sent(), locators,
+			 server_connections(), session_count(), pagecache_bytes());
+	ok(w);
+}
+
+static void
+clock_set(Request *r, Response *w)
+{
+	const char *t = req_param(r, "t");
+	time_t when = 0;
+
+	if (t == NULL || (strcmp(t, "off") != 0 && !parse_iso_time(t, &when)))
+	{
+		bad(w, "t must be a time like 2024-05-01T12:00:00Z, or off");
+		return;
+	}
+	store_lock();
+	store_set_clock(when);
+	store_unlock();
+	ok(w);
+}
+
+void
+admin_handle(Request *r, Response *w)
+{
+	const char *name = r->path + strlen("/__sandbox/");
+	bool post = strcmp(r->method, "POST") == 0;
+
+	if (strcmp(name, "faults") == 0)
+		faults(r, w);
+	else if (strcmp(name, "stats") == 0)
+		stats(w);
+	else if (!post)
+		bad(w, "POST it");
+	else if (strcmp(name, "reset") == 0)
+		reset(r, w);
+	else if (strcmp(name, "now") == 0)
+		clock_set(r, w);
+	else if (strcmp(name, "expire-sessions") == 0)
+	{
+		session_expire_all();
+		ok(w);
+	}
+	else if (strcmp(name, "api-limit") == 0)
+	{
+		const char *n = req_param(r, "n");
+
+		if (n == NULL)
+			bad(w, "n is missing");
+		else
+		{
+			api_set_limit(atoll(n));
+			ok(w);
+		}
+	}
+	else
+		bad(w, "no such resource of the sandbox");
+}

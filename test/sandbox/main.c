@@ -1,0 +1,351 @@
+/*
+ * main.c - the command line, start and end of the sandbox org.
+ *
+ * Must not know: HTTP, SOQL.
+ */
+#include <getopt.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "admin.h"
+#include "config.h"
+#include "cursors.h"
+#include "fault.h"
+#include "oauth.h"
+#include "pagecache.h"
+#include "reqlog.h"
+#include "schema.h"
+#include "server.h"
+#include "store.h"
+
+enum
+{
+	OPT_HOST = 256,
+	OPT_PORT,
+	OPT_PORT_FILE,
+	OPT_DATA,
+	OPT_SEED,
+	OPT_LOG,
+	OPT_LATENCY,
+	OPT_TLS_CERT,
+	OPT_TLS_KEY,
+	OPT_API_LIMIT,
+	OPT_FAULT,
+	OPT_SESSION_SECONDS,
+	OPT_ROTATE,
+	OPT_JWT_CERT,
+	OPT_NOW,
+	OPT_LOCATOR_SECONDS,
+	OPT_MAX_LOCATORS,
+	OPT_OBJECTS,
+	OPT_GZIP,
+	OPT_CHUNKED,
+	OPT_PAGE_CACHE,
+	OPT_NULL_DESC,
+	OPT_HELP
+};
+
+static const struct option options[] = {
+	{"host", required_argument, NULL, OPT_HOST},
+	{"port", required_argument, NULL, OPT_PORT},
+	{"port-file", required_argument, NULL, OPT_PORT_FILE},
+	{"data", required_argument, NULL, OPT_DATA},
+	{"seed", required_argument, NULL, OPT_SEED},
+	{"log", required_argument, NULL, OPT_LOG},
+	{"latency-ms", required_argument, NULL, OPT_LATENCY},
+	{"tls-cert", required_argument, NULL, OPT_TLS_CERT},
+	{"tls-key", required_argument, NULL, OPT_TLS_KEY},
+	{"api-limit", required_argument, NULL, OPT_API_LIMIT},
+	{"fault", required_argument, NULL, OPT_FAULT},
+	{"session-seconds", required_argument, NULL, OPT_SESSION_SECONDS},
+	{"rotate-refresh-tokens", no_argument, NULL, OPT_ROTATE},
+	{"jwt-cert", required_argument, NULL, OPT_JWT_CERT},
+	{"now", required_argument, NULL, OPT_NOW},
+	{"locator-seconds", required_argument, NULL, OPT_LOCATOR_SECONDS},
+	{"max-locators", required_argument, NULL, OPT_MAX_LOCATORS},
+	{"objects", required_argument, NULL, OPT_OBJECTS},
+	{"gzip", required_argument, NULL, OPT_GZIP},
+	{"chunked", required_argument, NULL, OPT_CHUNKED},
+	{"page-cache-mb", required_argument, NULL, OPT_PAGE_CACHE},
+	{"null-desc", required_argument, NULL, OPT_NULL_DESC},
+	{"help", no_argument, NULL, OPT_HELP},
+	{NULL, 0, NULL, 0},
+};
+
+static const char help[] =
+	"ampsf-sandbox: a strict Salesforce org on this machine\n\n"
+	"  --port N                 0 (the default) takes any free port\n"
+	"  --port-file F            the port is written there once requests are answered\n"
+	"  --host A                 IPv4 address to listen on (127.0.0.1)\n"
+	"  --data FILE              keep the rows in FILE (default: in memory)\n"
+	"  --seed demo|big:N|empty  what a new org holds (demo)\n"
+	"  --objects DIR            describes of the objects (default: those built in)\n"
+	"  --log FILE               one JSON object a line for each request\n"
+	"  --now ISO                the org's clock stands still at that time\n"
+	"  --latency-ms N           every answer comes that much later\n"
+	"  --api-limit N            API calls a day (100000)\n"
+	"  --fault SPEC             a failure on demand; may be repeated (see README.md)\n"
+	"  --tls-cert F --tls-key F serve https\n"
+	"  --session-seconds N      life of an access token (7200)\n"
+	"  --rotate-refresh-tokens  a refresh token dies when it is used, and a new one is returned\n"
+	"  --jwt-cert F             PEM certificate or public key of the JWT bearer flow\n"
+	"  --locator-seconds N      life of a query locator (172800)\n"
+	"  --max-locators N         open query locators of a user (10)\n"
+	"  --gzip on|off            compress answers for clients that ask for it (on)\n"
+	"  --chunked on|off         chunked answers, as Salesforce sends them (on)\n"
+	"  --page-cache-mb N        memory for rendered pages (512)\n"
+	"  --null-desc first|last   where ORDER BY ... DESC puts nulls by default (last)\n";
+
+static void
+usage(const char *fmt, const char *arg)
+{
+	fprintf(stderr, "ampsf-sandbox: ");
+	fprintf(stderr, fmt, arg);
+	fprintf(stderr, "\nTry --help.\n");
+	exit(2);
+}
+
+static int
+number(const char *text, int least, int most)
+{
+	char *end;
+	long v = strtol(text, &end, 10);
+
+	if (end == text || *end || v < least || v > most)
+		usage("\"%s\" is not a number that fits here", text);
+	return (int) v;
+}
+
+/* One of two words. */
+static bool
+either(const char *text, const char *yes, const char *no)
+{
+	if (strcmp(text, yes) != 0 && strcmp(text, no) != 0)
+		usage("\"%s\" is not a value of that option", text);
+	return strcmp(text, yes) == 0;
+}
+
+static void
+take_fault(const char *spec)
+{
+	char *reason;
+
+	if (!fault_add(spec, &reason))
+		usage("%s", reason);
+}
+
+static void
+take_now(const char *text)
+{
+	time_t t;
+
+	if (!parse_iso_time(text, &t))
+		usage("\"%s\" is not a time like 2024-05-01T12:00:00Z", text);
+	store_set_clock(t);
+}
+
+static void
+take(int opt, const char *arg)
+{
+	static const struct
+	{
+		int opt;
+		const char **text;
+	} texts[] = {
+		{OPT_HOST, &config.host},		{OPT_PORT_FILE, &config.port_file},
+		{OPT_DATA, &config.data},		{OPT_SEED, &config.seed},
+		{OPT_LOG, &config.log},			{OPT_TLS_CERT, &config.tls_cert},
+		{OPT_TLS_KEY, &config.tls_key}, {OPT_JWT_CERT, &config.jwt_cert},
+		{OPT_OBJECTS, &config.objects},
+	};
+	static const struct
+	{
+		int opt;
+		int *value;
+		int least, most;
+	} numbers[] = {
+		{OPT_PORT, &config.port, 0, 65535},
+		{OPT_LATENCY, &config.latency_ms, 0, 600000},
+		{OPT_SESSION_SECONDS, &config.session_seconds, 0, INT_MAX},
+		{OPT_LOCATOR_SECONDS, &config.locator_seconds, 0, INT_MAX},
+		{OPT_MAX_LOCATORS, &config.max_locators, 1, 100000},
+		{OPT_PAGE_CACHE, &config.page_cache_mb, 0, 1000000},
+	};
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+	{
+		if (texts[i].opt == opt)
+			*texts[i].text = arg;
+	}
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+	{
+		if (numbers[i].opt == opt)
+			*numbers[i].value = number(arg, numbers[i].least, numbers[i].most);
+	}
+	if (opt == OPT_API_LIMIT)
+		api_set_limit(number(arg, 0, INT_MAX));
+	else if (opt == OPT_FAULT)
+		take_fault(arg);
+	else if (opt == OPT_NOW)
+		take_now(arg);
+	else if (opt == OPT_ROTATE)
+		config.rotate_refresh_tokens = true;
+	else if (opt == OPT_GZIP)
+		config.gzip = either(arg, "on", "off");
+	else if (opt == OPT_CHUNKED)
+		config.chunked = either(arg, "on", "off");
+	else if (opt == OPT_NULL_DESC)
+		config.null_first_on_desc = either(arg, "first", "last");
+	else if (opt == OPT_HELP)
+	{
+		fputs(help, stdout);
+		exit(0);
+	}
+	else if (opt == '?')
+		exit(2);
+}
+
+static char *
+read_file(const char *path)
+{
+	FILE *f = path ? fopen(path, "r") : NULL;
+	char *text = NULL;
+	size_t room = 0;
+
+	if (path == NULL)
+		return NULL;
+	if (f == NULL || getdelim(&text, &room, '\0', f) < 0)
+	{
+		perror(path);
+		exit(1);
+	}
+	fclose(f);
+	return text;
+}
+
+/* Written beside and renamed, so that a reader never sees half a number. */
+static void
+write_port(int port)
+{
+	char tmp[PATH_MAX];
+	FILE *f;
+
+	if (config.port_file == NULL)
+		return;
+	snprintf(tmp, sizeof(tmp), "%s.tmp", config.port_file);
+	f = fopen(tmp, "w");
+	if (f == NULL || fprintf(f, "%d\n", port) < 0 || fclose(f) != 0 ||
+		rename(tmp, config.port_file) != 0)
+	{
+		perror(config.port_file);
+		exit(1);
+	}
+}
+
+/* A file that holds an org already is not filled again. */
+static bool
+is_new(void)
+{
+	sqlite3_stmt *s = NULL;
+	bool empty = true;
+
+	store_lock();
+	if (sqlite3_prepare_v2(store_db(), "SELECT 1 FROM \"User\" LIMIT 1", -1, &s, NULL) == SQLITE_OK)
+		empty = sqlite3_step(s) != SQLITE_ROW;
+	sqlite3_finalize(s);
+	store_unlock();
+	return empty;
+}
+
+static void
+open_org(bool seed_given)
+{
+	schema_load(config.objects);
+	store_open(config.data);
+	if (config.data == NULL || seed_given || is_new())
+	{
+		bool known;
+
+		store_lock();
+		known = store_seed(config.seed);
+		store_unlock();
+		if (!known)
+			usage("unknown seed \"%s\"", config.seed);
+	}
+	sessions_init();
+	pagecache_init((size_t) config.page_cache_mb * 1024 * 1024);
+}
+
+int
+main(int argc, char **argv)
+{
+	sigset_t ends;
+	char *cert;
+	char *key;
+	int opt;
+	int got;
+	int port;
+	bool seed_given = false;
+
+	config = (Config){.host = "127.0.0.1",
+					  .seed = "demo",
+					  .session_seconds = 7200,
+					  .locator_seconds = 172800,
+					  .max_locators = 10,
+					  .page_cache_mb = 512,
+					  .gzip = true,
+					  .chunked = true};
+	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1)
+	{
+		take(opt, optarg);
+		seed_given |= opt == OPT_SEED;
+	}
+	if (optind < argc)
+		usage("unexpected argument \"%s\"", argv[optind]);
+	if ((config.tls_cert == NULL) != (config.tls_key == NULL))
+		usage("%s", "--tls-cert and --tls-key belong together");
+
+	/* Blocked before any thread exists, so that only sigwait() below sees them. */
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGTERM);
+	sigaddset(&ends, SIGINT);
+	pthread_sigmask(SIG_BLOCK, &ends, NULL);
+
+	cert = read_file(config.tls_cert);
+	key = read_file(config.tls_key);
+	if (!jwt_load(config.jwt_cert))
+		return 1;
+	if (!reqlog_open(config.log))
+	{
+		perror(config.log);
+		return 1;
+	}
+	open_org(seed_given);
+	port = server_start(cert, key);
+	if (port < 0)
+		return 1;
+	write_port(port);
+	printf("ampsf-sandbox: http%s://%s:%d\n", cert ? "s" : "", config.host, port);
+	fflush(stdout);
+
+	sigwait(&ends, &got);
+	stopping = true;
+	server_stop();
+	store_lock();
+	cursors_reset();
+	store_unlock();
+	pagecache_end();
+	store_close();
+	reqlog_close();
+	fault_clear();
+	sessions_end();
+	jwt_end();
+	free(cert);
+	free(key);
+	return 0;
+}

@@ -1,0 +1,165 @@
+/*
+ * rest_meta.c - what the org is: versions, resources, describes.
+ *
+ * Must not know: libmicrohttpd, SQL.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "config.h"
+#include "rest.h"
+
+/* Releases come in this order, three a year; version 31 was Summer '14. */
+static const char *const seasons[] = {"Summer", "Winter", "Spring"};
+
+void
+rest_versions(Request *r, Response *w)
+{
+	(void) r;
+	w->status = 200;
+	for (int v = OLDEST_VERSION; v <= NEWEST_VERSION; v++)
+	{
+		int n = v - OLDEST_VERSION;
+		int year = 14 + (n + 2) / 3;
+
+		buf_addf(&w->body,
+				 "%c{\"label\":\"%s '%02d\",\"url\":\"/services/data/v%d.0\",\"version\":\"%d.0\"}",
+				 n ? ',' : '[', seasons[n % 3], year, v, v);
+	}
+	buf_addc(&w->body, ']');
+}
+
+void
+rest_resources(Request *r, Response *w)
+{
+	static const char *const names[] = {"sobjects", "query", "queryAll", "limits", "composite"};
+
+	w->status = 200;
+	buf_adds(&w->body, "{");
+	for (int i = 0; i < 5; i++)
+		buf_addf(&w->body, "\"%s\":\"/services/data/v%s/%s\",", names[i], r->version, names[i]);
+	buf_addf(&w->body, "\"identity\":\"%s/id/%s/%s\"}", r->base_url, store_org_id(), r->user_id);
+}
+
+void
+rest_http_date(time_t t, char out[40])
+{
+	struct tm tm;
+
+	gmtime_r(&t, &tm);
+	strftime(out, 40, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+}
+
+static bool
+header_time(const Request *r, const char *name, time_t *t)
+{
+	const char *h = req_header(r, name);
+	struct tm tm = {0};
+
+	if (h == NULL || strptime(h, "%a, %d %b %Y %H:%M:%S", &tm) == NULL)
+		return false;
+	*t = timegm(&tm);
+	return true;
+}
+
+/* Is the tag in a list such as "a", W/"b", or is the list a star? */
+static bool
+has_tag(const char *list, const char *etag)
+{
+	return strcmp(list, "*") == 0 || strstr(list, etag) != NULL;
+}
+
+bool
+rest_precondition(const Request *r, Response *w, time_t modified, const char *etag)
+{
+	const char *match = req_header(r, "If-Match");
+	const char *none = req_header(r, "If-None-Match");
+	char date[40];
+	time_t t;
+
+	rest_http_date(modified, date);
+	res_header(w, "Last-Modified", date);
+	res_header(w, "ETag", etag);
+	if ((match != NULL && !has_tag(match, etag)) ||
+		(match == NULL && header_time(r, "If-Unmodified-Since", &t) && modified > t))
+	{
+		res_error(w, 412, "PRECONDITION_FAILED",
+				  "One or more of the conditions in the request headers was not met.");
+		return true;
+	}
+	if (is_get(r) && ((none != NULL && has_tag(none, etag)) ||
+					  (none == NULL && header_time(r, "If-Modified-Since", &t) && modified <= t)))
+	{
+		w->status = 304;
+		return true;
+	}
+	return false;
+}
+
+/* The describes never change while the program runs, so they are as old as its start. */
+static time_t
+schema_time(void)
+{
+	static time_t t;
+
+	if (t == 0)
+		t = store_now();
+	return t;
+}
+
+void
+rest_global(Request *r, Response *w)
+{
+	char etag[64];
+
+	snprintf(etag, sizeof(etag), "\"global-%s-%lx\"", r->version, (long) schema_time());
+	if (rest_precondition(r, w, schema_time(), etag))
+		return;
+	w->status = 200;
+	schema_describe_global(&w->body, r->version);
+}
+
+void
+rest_describe(Request *r, Response *w, const Object *o)
+{
+	char etag[160];
+
+	snprintf(etag, sizeof(etag), "\"%s-%s-%lx\"", o->name, r->version, (long) schema_time());
+	if (rest_precondition(r, w, schema_time(), etag))
+		return;
+	w->status = 200;
+	schema_describe(&w->body, o, r->version);
+}
+
+void
+rest_object(Request *r, Response *w, const Object *o)
+{
+	Buf all;
+	json_object *doc;
+	json_object *list;
+
+	buf_init(&all);
+	schema_describe_global(&all, r->version);
+	doc = json_tokener_parse(all.data);
+	buf_free(&all);
+	w->status = 200;
+	buf_adds(&w->body, "{\"objectDescribe\":");
+	if (json_object_object_get_ex(doc, "sobjects", &list))
+	{
+		for (size_t i = 0; i < json_object_array_length(list); i++)
+		{
+			json_object *item = json_object_array_get_idx(list, i);
+			json_object *name;
+
+			if (json_object_object_get_ex(item, "name", &name) &&
+				strcmp(json_object_get_string(name), o->name) == 0)
+				buf_adds(&w->body,
+						 json_object_to_json_string_ext(item, JSON_C_TO_STRING_PLAIN |
+																  JSON_C_TO_STRING_NOSLASHESCAPE));
+		}
+	}
+	buf_adds(&w->body, ",\"recentItems\":[]}");
+	json_object_put(doc);
+}
