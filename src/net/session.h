@@ -31,6 +31,8 @@ extern const char *ampsf_session_version(AmpsfSession *session); /* "62.0" */
 extern const char *ampsf_session_login_kind(AmpsfSession *session); /* "client credentials" ... */
 extern const char *ampsf_session_instance_url(AmpsfSession *session); /* after login: the org's own */
 extern const AmpsfStats *ampsf_session_stats(AmpsfSession *session); /* since it was made */
+/* Adds what was read or written in the session's name; calls and bytes are counted by themselves. */
+extern void ampsf_session_count(AmpsfSession *session, const AmpsfStats *stats);
 /* From the latest Sforce-Limit-Info; false if none was seen. */
 extern bool ampsf_session_quota(AmpsfSession *session, int64 *used, int64 *max);
 /*

@@ -1,0 +1,615 @@
+/*
+ * call.c - one call to the org: sent, repeated where that is safe, sent anew after a fresh login;
+ * see session.h.
+ *
+ * What may be repeated: an idempotent call after a lost connection or a transient error; any call
+ * of which not one byte was sent; any call that was answered by 401, once.  Nothing else, ever.
+ */
+#include "net/session_private.h"
+
+#include <time.h>
+
+#include "base/ampsf.h"
+#include "common/pg_prng.h"
+#include "utils/memutils.h"
+
+#define BACKOFF_FIRST 200 /* milliseconds */
+#define BACKOFF_MAX 10000
+#define RETRY_AFTER_MAX 60000
+/* Salesforce refuses a request whose URI and headers are longer together. */
+#define REQUEST_HEAD_MAX 16384
+/* What libcurl adds by itself: Host, Accept-Encoding, Content-Length, the request line's rest. */
+#define REQUEST_HEAD_SPARE 200
+
+typedef enum CallState
+{
+	CALL_LOGIN,
+	CALL_SENT,
+	CALL_BACKOFF,
+	CALL_DONE
+} CallState;
+
+struct AmpsfCall
+{
+	MemoryContext cxt;		   /* holds the call and the copies */
+	MemoryContext attempt_cxt; /* holds http; reset for each attempt */
+	MemoryContextCallback on_reset;
+	AmpsfSession *session;
+
+	char *method, *path, *body, *content_type;
+	size_t body_len;
+	char **headers;
+	int nheaders;
+	bool idempotent;
+	AmpsfStats *stats;
+
+	CallState state;
+	AmpsfHttp *http;
+	AmpsfHttpAlarm alarm;
+	int attempts;
+	uint64 generation; /* of the token that was sent */
+	bool fresh_login;  /* a failed login may be tried again on our account */
+	bool replayed;	   /* after 401 */
+	bool unknown;
+	bool login_failed;
+	AmpsfFailure failure;
+};
+
+/* -------- failures -------- */
+
+static int64
+parse_retry_after(const char *s)
+{
+	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	struct tm tm = {0};
+	char month[4];
+	const char *m;
+
+	if (*s >= '0' && *s <= '9')
+		return strtoll(s, NULL, 10) * 1000;
+	if (sscanf(s, "%*3s, %2d %3s %4d %2d:%2d:%2d GMT", &tm.tm_mday, month, &tm.tm_year, &tm.tm_hour,
+			   &tm.tm_min, &tm.tm_sec) != 6 ||
+		(m = strstr(months, month)) == NULL)
+		return 0;
+	tm.tm_year -= 1900;
+	tm.tm_mon = (m - months) / 3;
+	return ((int64) timegm(&tm) - (int64) time(NULL)) * 1000;
+}
+
+int
+ampsf_backoff(int n, const char *retry_after)
+{
+	int64 ms = (int64) BACKOFF_FIRST << Min(n, 10);
+
+	ms = Min(ms, BACKOFF_MAX);
+	/* Between a half and the whole of it, so that many backends do not come back at once. */
+	ms = ms / 2 + (int64) (pg_prng_double(&pg_global_prng_state) * (ms / 2));
+	if (retry_after)
+		ms = Max(ms, Min(parse_retry_after(retry_after), RETRY_AFTER_MAX));
+	return (int) ms;
+}
+
+bool
+ampsf_failure_is_transient(AmpsfHttpFailure kind)
+{
+	/* Not STALLED: that has cost request_timeout already. */
+	return kind == AMPSF_HTTP_UNREACHABLE || kind == AMPSF_HTTP_LOST;
+}
+
+const char *
+ampsf_failure_detail(const AmpsfFailure *failure)
+{
+	const char *text = failure->text ? ampsf_clean_text(failure->text, strlen(failure->text)) : "";
+
+	switch (failure->kind)
+	{
+		case AMPSF_HTTP_UNREACHABLE:
+			return psprintf("The host cannot be reached: %s.", text);
+		case AMPSF_HTTP_TLS:
+			return psprintf("The connection is not secure: %s.", text);
+		case AMPSF_HTTP_LOST:
+			return psprintf("The connection was lost: %s.", text);
+		case AMPSF_HTTP_STALLED:
+			return psprintf("No answer came: %s.", text);
+		case AMPSF_HTTP_TOO_BIG:
+			return psprintf("The answer was refused: %s.", text);
+		default:
+			return psprintf("The answer cannot be used: %s.", text);
+	}
+}
+
+const char *
+ampsf_failure_hint(const AmpsfFailure *failure)
+{
+	switch (failure->kind)
+	{
+		case AMPSF_HTTP_UNREACHABLE:
+			return "Check the server's option \"workspace\", \"instance_url\" or \"login_url\", "
+				   "and that "
+				   "this machine may reach it.";
+		case AMPSF_HTTP_TLS:
+			return "The server's option \"ca_file\" can name further certificates to trust.";
+		case AMPSF_HTTP_STALLED:
+			return "The server's option \"request_timeout\" says how long to wait.";
+		case AMPSF_HTTP_TOO_BIG:
+			return "The server's option \"max_response_mb\" sets the limit; a smaller page_size "
+				   "makes "
+				   "answers smaller.";
+		default:
+			return NULL;
+	}
+}
+
+int
+ampsf_failure_sqlstate(const AmpsfFailure *failure)
+{
+	switch (failure->kind)
+	{
+		case AMPSF_HTTP_TOO_BIG:
+			return ERRCODE_PROGRAM_LIMIT_EXCEEDED;
+		case AMPSF_HTTP_NO_MEMORY:
+			return ERRCODE_OUT_OF_MEMORY;
+		case AMPSF_HTTP_BROKEN:
+			return ERRCODE_FDW_UNABLE_TO_CREATE_REPLY;
+		default:
+			return ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION;
+	}
+}
+
+/* -------- sending -------- */
+
+static void
+forget_call(void *arg)
+{
+	AmpsfCall *call = arg;
+
+	ampsf_http_alarm_unset(&call->alarm);
+	call->session->users--;
+}
+
+static char *
+copy_bytes(const char *s, size_t len)
+{
+	char *copy = MemoryContextAllocHuge(CurrentMemoryContext, len + 1);
+
+	memcpy(copy, s, len);
+	copy[len] = '\0';
+	return copy;
+}
+
+AmpsfCall *
+ampsf_call_start(AmpsfSession *session, const AmpsfCallSpec *spec, MemoryContext cxt)
+{
+	MemoryContext call_cxt = AllocSetContextCreate(cxt, "ampsf call", ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(call_cxt);
+	AmpsfCall *call = palloc0(sizeof(AmpsfCall));
+
+	call->cxt = call_cxt;
+	call->attempt_cxt = AllocSetContextCreate(call_cxt, "ampsf attempt", ALLOCSET_SMALL_SIZES);
+	call->session = session;
+	call->method = pstrdup(spec->method);
+	if (spec->path[0] == '/')
+		call->path = pstrdup(spec->path);
+	else
+		call->path = psprintf("/services/data/v%s/%s", session->options->api_version, spec->path);
+	if (spec->body)
+	{
+		call->body = copy_bytes(spec->body, spec->body_len);
+		call->body_len = spec->body_len;
+		call->content_type =
+			pstrdup(spec->content_type ? spec->content_type : "application/json; charset=UTF-8");
+	}
+	for (const char *const *h = spec->headers; h && *h; h++)
+		call->nheaders++;
+	call->headers = palloc(sizeof(char *) * (call->nheaders + 1));
+	for (int i = 0; i < call->nheaders; i++)
+		call->headers[i] = pstrdup(spec->headers[i]);
+	call->idempotent = spec->idempotent;
+	call->stats = spec->stats;
+	call->state = CALL_LOGIN;
+	call->fresh_login = true;
+	session->users++;
+	call->on_reset.func = forget_call;
+	call->on_reset.arg = call;
+	MemoryContextRegisterResetCallback(call_cxt, &call->on_reset);
+	MemoryContextSwitchTo(old);
+
+	ampsf_call_poll(call);
+	return call;
+}
+
+static void
+count(AmpsfCall *call, const AmpsfStats *spent)
+{
+	ampsf_stats_add(&call->session->stats, spent);
+	if (call->stats)
+		ampsf_stats_add(call->stats, spent);
+}
+
+static void
+check_head_size(AmpsfCall *call, const char *url, const char *const *headers)
+{
+	size_t size = strlen(url) + REQUEST_HEAD_SPARE;
+
+	for (const char *const *h = headers; *h; h++)
+		size += strlen(*h) + 2;
+	if (size > REQUEST_HEAD_MAX)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("request to Salesforce is too long"),
+						errdetail("Address and headers take %zu bytes; Salesforce accepts %d.",
+								  size, REQUEST_HEAD_MAX),
+						errhint("Use fewer columns or fewer values at a time.")));
+}
+
+static void
+send_call(AmpsfCall *call)
+{
+	AmpsfSession *session = call->session;
+	const AmpsfServerOptions *o = session->options;
+	AmpsfHttpSpec spec = {0};
+	AmpsfStats spent = {0};
+	MemoryContext old;
+	const char **headers;
+	char *authorization;
+	int n = 0;
+
+	/* Should anything below fail, it has failed for good. */
+	call->state = CALL_DONE;
+	call->http = NULL;
+	call->failure.kind = AMPSF_HTTP_BROKEN;
+	MemoryContextReset(call->attempt_cxt);
+	old = MemoryContextSwitchTo(call->attempt_cxt);
+
+	authorization = psprintf("Authorization: Bearer %s", session->token);
+	headers = palloc(sizeof(char *) * (call->nheaders + 6));
+	headers[n++] = authorization;
+	headers[n++] = "Accept: application/json";
+	headers[n++] = "User-Agent: " AMPSF_FDW_NAME "/" AMPSF_VERSION;
+	headers[n++] = "Sforce-Call-Options: client=" AMPSF_FDW_NAME;
+	if (call->content_type)
+		headers[n++] = psprintf("Content-Type: %s", call->content_type);
+	for (int i = 0; i < call->nheaders; i++)
+		headers[n++] = call->headers[i];
+	headers[n] = NULL;
+
+	spec.method = call->method;
+	spec.url = psprintf("%s%s", session->instance_url, call->path);
+	spec.body = call->body;
+	spec.body_len = call->body_len;
+	spec.headers = headers;
+	spec.ca_file = o->ca_file;
+	spec.connect_timeout = o->connect_timeout;
+	spec.request_timeout = o->request_timeout;
+	spec.max_response = o->max_response;
+	spec.compression = o->compression;
+	spec.replayable = call->idempotent;
+	check_head_size(call, spec.url, headers);
+	call->http = ampsf_http_start(&spec, call->attempt_cxt);
+	ampsf_auth_wipe(authorization);
+	MemoryContextSwitchTo(old);
+
+	spent.calls = 1;
+	spent.retries = call->attempts > 0 ? 1 : 0;
+	spent.bytes_out = call->body_len;
+	count(call, &spent);
+	call->generation = session->generation;
+	call->attempts++;
+	call->failure.kind = AMPSF_HTTP_ANSWERED;
+	call->state = CALL_SENT;
+}
+
+/* -------- receiving -------- */
+
+/* Sforce-Limit-Info: api-usage=18/5000; per-app-api-usage=... */
+static void
+note_quota(AmpsfSession *session, const char *header)
+{
+	static const char key[] = "api-usage=";
+	long long used, max;
+
+	if (header && strncmp(header, key, strlen(key)) == 0 &&
+		sscanf(header + strlen(key), "%lld/%lld", &used, &max) == 2)
+	{
+		session->quota_seen = true;
+		session->quota_used = used;
+		session->quota_max = max;
+	}
+}
+
+static void
+back_off(AmpsfCall *call)
+{
+	const char *retry_after = ampsf_http_header(call->http, "Retry-After");
+
+	ampsf_http_alarm_set(&call->alarm,
+						 ampsf_http_now() + ampsf_backoff(call->attempts - 1, retry_after));
+	ampsf_http_free(call->http);
+	call->http = NULL;
+	call->state = CALL_BACKOFF;
+}
+
+/* A 401 that no new token will cure. */
+static bool
+is_incurable(const AmpsfApiError *err)
+{
+	return err->message &&
+		   (strstr(err->message, "Connected app is not attached to Agent") != NULL ||
+			strstr(err->message, "This session is not valid for use with the REST API") != NULL);
+}
+
+/* A complete answer: is it final? */
+static void
+judge_answer(AmpsfCall *call)
+{
+	int status = ampsf_http_status(call->http);
+	size_t len;
+	const char *body = ampsf_http_body(call->http, &len);
+	AmpsfApiError err;
+	MemoryContext old;
+	bool again;
+
+	call->state = CALL_DONE;
+	if (status < 400)
+		return;
+	/* A gateway that lost its server does not know what that server did. */
+	call->unknown = !call->idempotent && (status == 502 || status == 504);
+
+	old = MemoryContextSwitchTo(call->attempt_cxt);
+	ampsf_error_parse(status, body, len, &err);
+	MemoryContextSwitchTo(old);
+	if (status == 401)
+	{
+		if (!call->replayed && call->session->kind != AMPSF_AUTH_ACCESS_TOKEN &&
+			!is_incurable(&err))
+		{
+			call->replayed = true;
+			call->fresh_login = true;
+			call->state = CALL_LOGIN;
+		}
+		return;
+	}
+	again = ampsf_error_is_transient(&err) ||
+			(call->attempts == 1 && err.code && strcmp(err.code, "QUERY_TIMEOUT") == 0);
+	if (again && call->idempotent && call->attempts <= call->session->options->max_retries)
+		back_off(call);
+}
+
+static void
+judge_failure(AmpsfCall *call, AmpsfHttpFailure kind)
+{
+	bool safe = call->idempotent || !ampsf_http_sent_any(call->http);
+
+	if (safe && ampsf_failure_is_transient(kind) &&
+		call->attempts <= call->session->options->max_retries)
+	{
+		back_off(call);
+		return;
+	}
+	call->unknown = !call->idempotent && ampsf_http_sent_all(call->http);
+	call->failure.kind = kind;
+	call->failure.text = MemoryContextStrdup(call->cxt, ampsf_http_failure_text(call->http));
+	call->state = CALL_DONE;
+}
+
+static void
+take_answer(AmpsfCall *call)
+{
+	AmpsfHttpFailure kind = ampsf_http_failure(call->http);
+	AmpsfStats spent = {0};
+
+	spent.bytes_in = ampsf_http_bytes_in(call->http);
+	if (!ampsf_http_sent_any(call->http))
+	{
+		/* The org never saw it. */
+		spent.calls = -1;
+		spent.retries = call->attempts > 1 ? -1 : 0;
+		spent.bytes_out = -(int64) call->body_len;
+	}
+	count(call, &spent);
+	note_quota(call->session, ampsf_http_header(call->http, "Sforce-Limit-Info"));
+	if (kind == AMPSF_HTTP_ANSWERED)
+		judge_answer(call);
+	else
+		judge_failure(call, kind);
+}
+
+static char *
+copy_text(MemoryContext cxt, const char *s)
+{
+	return s ? MemoryContextStrdup(cxt, s) : NULL;
+}
+
+/* The session's failure may be overwritten by the next login; ours stays. */
+static void
+fail_by_login(AmpsfCall *call)
+{
+	const AmpsfFailure *f = &call->session->login_failure;
+
+	call->failure = *f;
+	call->failure.text = copy_text(call->cxt, f->text);
+	call->failure.err.code = copy_text(call->cxt, f->err.code);
+	call->failure.err.message = copy_text(call->cxt, f->err.message);
+	call->failure.err.fields = NULL;
+	call->login_failed = true;
+	call->http = NULL;
+	call->state = CALL_DONE;
+}
+
+bool
+ampsf_call_poll(AmpsfCall *call)
+{
+	ampsf_http_drive();
+	for (;;)
+	{
+		switch (call->state)
+		{
+			case CALL_LOGIN:
+			{
+				bool retry = call->fresh_login;
+				AmpsfLoginState state;
+
+				call->fresh_login = false;
+				state = ampsf_login_step(call->session, call->generation, retry, call->stats);
+				if (state == AMPSF_LOGIN_READY)
+					send_call(call);
+				else if (state == AMPSF_LOGIN_FAILED)
+					fail_by_login(call);
+				else
+					return false;
+				break;
+			}
+			case CALL_SENT:
+				if (!ampsf_http_done(call->http))
+					return false;
+				take_answer(call);
+				break;
+			case CALL_BACKOFF:
+				if (call->alarm.due > ampsf_http_now())
+					return false;
+				ampsf_http_alarm_unset(&call->alarm);
+				/* Not send_call: the token may have died in the meantime, and been renewed. */
+				call->state = CALL_LOGIN;
+				call->generation = 0;
+				break;
+			case CALL_DONE:
+				return true;
+		}
+	}
+}
+
+/* For an error, most likely a cancel, that interrupts the wait. */
+static void
+say_unknown(void *arg)
+{
+	AmpsfCall *call = arg;
+
+	if (call->state == CALL_SENT && !ampsf_http_done(call->http) && ampsf_http_sent_all(call->http))
+		errcontext(
+			"waiting for Salesforce's answer to a write that was sent: whether it was applied is "
+			"unknown");
+}
+
+void
+ampsf_call_wait(AmpsfCall *call)
+{
+	ErrorContextCallback context;
+
+	if (!call->idempotent)
+	{
+		context.callback = say_unknown;
+		context.arg = call;
+		context.previous = error_context_stack;
+		error_context_stack = &context;
+	}
+	while (!ampsf_call_poll(call))
+		ampsf_http_sleep();
+	if (!call->idempotent)
+		error_context_stack = context.previous;
+}
+
+void
+ampsf_call_free(AmpsfCall *call)
+{
+	if (call)
+		MemoryContextDelete(call->cxt);
+}
+
+int
+ampsf_call_status(const AmpsfCall *call)
+{
+	return call->http && call->failure.kind == AMPSF_HTTP_ANSWERED ? ampsf_http_status(call->http)
+																   : 0;
+}
+
+const char *
+ampsf_call_body(const AmpsfCall *call, size_t *len)
+{
+	static const char nothing[64] = {0};
+
+	*len = 0;
+	return call->http ? ampsf_http_body(call->http, len) : nothing;
+}
+
+const char *
+ampsf_call_header(const AmpsfCall *call, const char *name)
+{
+	return call->http ? ampsf_http_header(call->http, name) : NULL;
+}
+
+bool
+ampsf_call_unknown_outcome(const AmpsfCall *call)
+{
+	return call->unknown;
+}
+
+static void
+throw_unknown(const AmpsfCall *call, const char *what)
+{
+	int status = ampsf_call_status(call);
+
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN), errmsg("could not %s", what),
+		 status
+			 ? errdetail("The request was sent, and answered by status %d from a gateway. Whether "
+						 "it was applied is unknown.",
+						 status)
+			 : errdetail("The request was sent, but no answer came. Whether it was applied is "
+						 "unknown. %s",
+						 ampsf_failure_detail(&call->failure)),
+		 errhint("Look at the records before you repeat the statement.")));
+}
+
+void
+ampsf_call_throw(const AmpsfCall *call, const char *what, const char *soql)
+{
+	AmpsfSession *session = call->session;
+	AmpsfApiError err;
+	const char *body, *hint;
+	size_t len;
+
+	if (call->login_failed)
+		ampsf_login_throw(session, &call->failure);
+	if (call->unknown)
+		throw_unknown(call, what);
+	if (ampsf_call_status(call) == 0)
+	{
+		hint = ampsf_failure_hint(&call->failure);
+		ereport(ERROR,
+				(errcode(ampsf_failure_sqlstate(&call->failure)), errmsg("could not %s", what),
+				 errdetail_internal("%s", ampsf_failure_detail(&call->failure)),
+				 hint ? errhint("%s", hint) : 0));
+	}
+	body = ampsf_call_body(call, &len);
+	ampsf_error_parse(ampsf_call_status(call), body, len, &err);
+	if (err.http == 401 && session->kind == AMPSF_AUTH_ACCESS_TOKEN)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION), errmsg("could not %s", what),
+			 errdetail("Salesforce does not accept the access token, or no longer."),
+			 errhint(
+				 "Store a new one with ALTER USER MAPPING ... OPTIONS (SET access_token '...'), or "
+				 "use a login that renews itself, such as client credentials.")));
+	if (ampsf_error_sqlstate(&err) == ERRCODE_CONFIGURATION_LIMIT_EXCEEDED && session->quota_seen)
+		err.message =
+			psprintf("%s (" INT64_FORMAT " of " INT64_FORMAT " API calls used)",
+					 err.message ? err.message : "", session->quota_used, session->quota_max);
+	ampsf_error_throw(&err, what, soql);
+}
+
+void
+ampsf_call_finish(AmpsfCall *call, const char *what, const char *soql)
+{
+	int status;
+
+	ampsf_call_wait(call);
+	status = ampsf_call_status(call);
+	if (status < 200 || status > 299)
+		ampsf_call_throw(call, what, soql);
+}
+
+int
+ampsf_call_fd(void)
+{
+	return ampsf_http_fd();
+}

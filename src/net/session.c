@@ -1,0 +1,262 @@
+/*
+ * session.c - the cache of sessions, one for each user mapping that this backend uses; see
+ * session.h.
+ *
+ * A session whose server or user mapping was altered is retired at the next look: new work gets a
+ * new one, running scans keep the old one, which ends with the transaction.  Must not know: HTTP,
+ * OAuth.
+ */
+#include "net/session_private.h"
+
+#include "access/xact.h"
+#include "base/ampsf.h"
+#include "commands/defrem.h"
+#include "foreign/foreign.h"
+#include "net/hosts.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+static dlist_head sessions = DLIST_STATIC_INIT(sessions);
+static dlist_head retired = DLIST_STATIC_INIT(retired);
+
+/* May run inside any access to the catalogs: only notes it. */
+static void
+invalidate(Datum arg, int cacheid, uint32 hash)
+{
+	dlist_iter iter;
+
+	dlist_foreach(iter, &sessions)
+	{
+		AmpsfSession *s = dlist_container(AmpsfSession, node, iter.cur);
+
+		if (hash == 0 || (cacheid == FOREIGNSERVEROID && s->server_hash == hash) ||
+			(cacheid == USERMAPPINGOID && s->mapping_hash == hash))
+			s->stale = true;
+	}
+}
+
+static void
+free_retired(void)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &retired)
+	{
+		AmpsfSession *s = dlist_container(AmpsfSession, node, iter.cur);
+
+		if (s->users > 0)
+			continue;
+		dlist_delete(&s->node);
+		MemoryContextDelete(s->cxt);
+	}
+}
+
+static void
+at_xact_end(XactEvent event, void *arg)
+{
+	switch (event)
+	{
+		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_PARALLEL_COMMIT:
+		case XACT_EVENT_ABORT:
+		case XACT_EVENT_PARALLEL_ABORT:
+		case XACT_EVENT_PREPARE:
+			free_retired();
+			break;
+		default:
+			break;
+	}
+}
+
+static void
+retire(AmpsfSession *s)
+{
+	dlist_delete(&s->node);
+	dlist_push_tail(&retired, &s->node);
+}
+
+static void
+wipe_session(void *arg)
+{
+	AmpsfSession *s = arg;
+
+	ampsf_login_wipe(s);
+	ampsf_auth_wipe(s->token);
+	ampsf_auth_wipe(s->refresh_token);
+	if (s->user)
+	{
+		ampsf_auth_wipe(s->user->client_secret);
+		ampsf_auth_wipe(s->user->refresh_token);
+		ampsf_auth_wipe(s->user->access_token);
+	}
+}
+
+/* The mapping is a copy of the catalog's; its secrets are needed no longer. */
+static void
+wipe_mapping(UserMapping *mapping)
+{
+	ListCell *lc;
+
+	foreach (lc, mapping->options)
+		ampsf_auth_wipe(defGetString(lfirst_node(DefElem, lc)));
+}
+
+static AmpsfSession *
+make_session(UserMapping *mapping)
+{
+	MemoryContext cxt =
+		AllocSetContextCreate(CurrentMemoryContext, "ampsf session", ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(cxt);
+	AmpsfSession *s = palloc0(sizeof(AmpsfSession));
+
+	s->cxt = cxt;
+	s->on_reset.func = wipe_session;
+	s->on_reset.arg = s;
+	MemoryContextRegisterResetCallback(cxt, &s->on_reset);
+	s->serverid = mapping->serverid;
+	s->umid = mapping->umid;
+	s->server_hash = GetSysCacheHashValue1(FOREIGNSERVEROID, ObjectIdGetDatum(mapping->serverid));
+	s->mapping_hash = GetSysCacheHashValue1(USERMAPPINGOID, ObjectIdGetDatum(mapping->umid));
+	s->options = ampsf_server_options(GetForeignServer(mapping->serverid));
+	s->user = ampsf_user_options(mapping);
+	s->kind = ampsf_auth_kind(s->user);
+	if (s->user->refresh_token)
+		s->refresh_token = pstrdup(s->user->refresh_token);
+	s->instance_url = pstrdup(s->options->instance_url);
+	s->login_cxt = AllocSetContextCreate(cxt, "ampsf login", ALLOCSET_SMALL_SIZES);
+	if (s->kind == AMPSF_AUTH_ACCESS_TOKEN)
+	{
+		s->token = pstrdup(s->user->access_token);
+		s->generation = 1;
+		s->login_state = AMPSF_LOGIN_READY;
+	}
+	MemoryContextSwitchTo(old);
+	return s;
+}
+
+AmpsfSession *
+ampsf_session_get(Oid serverid, Oid userid)
+{
+	static bool registered = false;
+	UserMapping *mapping = GetUserMapping(userid, serverid);
+	AmpsfSession *found = NULL;
+	dlist_mutable_iter iter;
+
+	if (!registered)
+	{
+		CacheRegisterSyscacheCallback(FOREIGNSERVEROID, invalidate, (Datum) 0);
+		CacheRegisterSyscacheCallback(USERMAPPINGOID, invalidate, (Datum) 0);
+		RegisterXactCallback(at_xact_end, NULL);
+		registered = true;
+	}
+	dlist_foreach_modify(iter, &sessions)
+	{
+		AmpsfSession *s = dlist_container(AmpsfSession, node, iter.cur);
+
+		if (s->stale)
+			retire(s);
+		else if (s->umid == mapping->umid && s->serverid == serverid)
+			found = s;
+	}
+	if (!found)
+	{
+		found = make_session(mapping);
+		MemoryContextSetParent(found->cxt, CacheMemoryContext);
+		dlist_push_tail(&sessions, &found->node);
+	}
+	wipe_mapping(mapping);
+	/* Each time: the setting may have been narrowed since. */
+	ampsf_host_check(found->options->instance_url, "option \"instance_url\"");
+	ampsf_host_check(found->options->login_url, "option \"login_url\"");
+	return found;
+}
+
+int
+ampsf_session_disconnect(Oid serverid)
+{
+	dlist_mutable_iter iter;
+	int n = 0;
+
+	dlist_foreach_modify(iter, &sessions)
+	{
+		AmpsfSession *s = dlist_container(AmpsfSession, node, iter.cur);
+
+		if (s->users > 0 || (OidIsValid(serverid) && s->serverid != serverid))
+			continue;
+		retire(s);
+		n++;
+	}
+	return n;
+}
+
+void
+ampsf_session_login(AmpsfSession *session)
+{
+	AmpsfLoginState state = ampsf_login_step(session, 0, true, NULL);
+
+	while (state != AMPSF_LOGIN_READY)
+	{
+		if (state == AMPSF_LOGIN_FAILED)
+			ampsf_login_throw(session, &session->login_failure);
+		ampsf_http_sleep();
+		ampsf_http_drive();
+		state = ampsf_login_step(session, 0, false, NULL);
+	}
+}
+
+const AmpsfServerOptions *
+ampsf_session_options(AmpsfSession *session)
+{
+	return session->options;
+}
+
+const char *
+ampsf_session_version(AmpsfSession *session)
+{
+	return session->options->api_version;
+}
+
+const char *
+ampsf_session_login_kind(AmpsfSession *session)
+{
+	return ampsf_auth_kind_name(session->kind);
+}
+
+const char *
+ampsf_session_instance_url(AmpsfSession *session)
+{
+	return session->instance_url;
+}
+
+const AmpsfStats *
+ampsf_session_stats(AmpsfSession *session)
+{
+	return &session->stats;
+}
+
+void
+ampsf_session_count(AmpsfSession *session, const AmpsfStats *stats)
+{
+	ampsf_stats_add(&session->stats, stats);
+}
+
+bool
+ampsf_session_quota(AmpsfSession *session, int64 *used, int64 *max)
+{
+	*used = session->quota_used;
+	*max = session->quota_max;
+	return session->quota_seen;
+}
+
+MemoryContext
+ampsf_session_context(AmpsfSession *session)
+{
+	return session->cxt;
+}
+
+void **
+ampsf_session_slot(AmpsfSession *session, AmpsfSessionSlot slot)
+{
+	return &session->slots[slot];
+}
