@@ -1,0 +1,570 @@
+/*
+ * rest_query.c - a SOQL query over REST, page by page; implements row_source.h.
+ *
+ * A page is handed out only when it has arrived as a whole, so the call that fetches it can be
+ * repeated. While one page is read the next is on its way: two pages of memory at most, however
+ * long the result. An end that is not announced as the end, or comes at the wrong count of rows, is
+ * an error. Must not know: PostgreSQL's executor, what the fields mean.
+ */
+#include "org/row_source.h"
+
+#include <ctype.h>
+
+#include "base/error.h"
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "wire/text.h"
+
+/* Rows of a page that Salesforce makes when nothing else is asked for. */
+#define DEFAULT_PAGE_SIZE 2000
+/*
+ * A query whose address is longer goes into the body of a composite request.  The limit is 16,384
+ * bytes together with the headers.
+ */
+#define ADDRESS_MAX 15000
+
+typedef struct RestQuery
+{
+	AmpsfRowSource src; /* first: the rest of the world sees this */
+	MemoryContext cxt;
+	MemoryContextCallback on_reset;
+	AmpsfSession *session;
+	AmpsfStats *stats;
+	char *soql;
+	bool all_rows;
+	int page_size;
+	int64 limit;
+	int nfields;
+
+	AmpsfJsonScan *scan; /* of the page that is being read */
+	AmpsfCall *page;	 /* its call; NULL: none is being read */
+	AmpsfCall *next;	 /* the call for the page after it; NULL: not asked for yet */
+	bool next_composite; /* it is a query within a composite request */
+	const char *text;	 /* of the page */
+	size_t len, pos;
+	bool page_done;		/* all of it has been read */
+	int page_no;		/* of the page that is being read, from 1 */
+	int64 page_rows;	/* rows given from it */
+	int64 earlier_rows; /* rows of the pages before it */
+	int64 last_page;	/* rows of the page before it */
+	int64 counted;		/* rows that the statistics know of: a rewind reads some again */
+	AmpsfValue *peeked; /* a record that poll() has read ahead */
+	bool has_peeked;
+	bool at_end;
+} RestQuery;
+
+static void
+forget_query(void *arg)
+{
+	RestQuery *q = arg;
+
+	ampsf_json_scan_free(q->scan);
+	q->scan = NULL;
+}
+
+static void
+throw_reply(RestQuery *q, const char *detail)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_UNABLE_TO_CREATE_REPLY),
+			 errmsg("could not read query result from Salesforce"),
+			 errdetail("Page %d: %s.", q->page_no, detail),
+			 errcontext("SOQL: %.*s", pg_mbcliplen(q->soql, strlen(q->soql), 4000), q->soql)));
+}
+
+/* -------- asking -------- */
+
+/* SOQL is UTF-8 on the wire, whatever the database's encoding. */
+static char *
+to_wire(const char *soql)
+{
+	return pg_server_to_any(soql, strlen(soql), PG_UTF8);
+}
+
+static void
+append_json(StringInfo buf, const char *s)
+{
+	size_t len = strlen(s);
+
+	enlargeStringInfo(buf, ampsf_quote_json(s, len, NULL));
+	buf->len += ampsf_quote_json(s, len, buf->data + buf->len);
+	buf->data[buf->len] = '\0';
+}
+
+/* The query as the only subrequest of a composite request. */
+static char *
+composite_body(RestQuery *q, const char *path)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	appendStringInfoString(&buf, "{\"compositeRequest\":[{\"method\":\"GET\",\"url\":");
+	append_json(&buf, psprintf("/services/data/v%s/%s", ampsf_session_version(q->session), path));
+	if (q->page_size > 0)
+		appendStringInfo(&buf, ",\"httpHeaders\":{\"Sforce-Query-Options\":\"batchSize=%d\"}",
+						 q->page_size);
+	appendStringInfoString(&buf, ",\"referenceId\":\"q\"}]}");
+	return buf.data;
+}
+
+/* Asks for a page: the first with the query, a later one by the address that the one before gave.
+ */
+static void
+ask(RestQuery *q, const char *next_url)
+{
+	MemoryContext tmp = AllocSetContextCreate(q->cxt, "ampsf query text", ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(tmp);
+	AmpsfCallSpec spec = {0};
+	const char *headers[2] = {NULL, NULL};
+
+	q->next_composite = false;
+	if (q->page_size > 0)
+		headers[0] = psprintf("Sforce-Query-Options: batchSize=%d", q->page_size);
+	spec.method = "GET";
+	spec.headers = headers;
+	spec.idempotent = true;
+	spec.stats = q->stats;
+	if (next_url)
+		spec.path = next_url;
+	else
+	{
+		char *soql = to_wire(q->soql);
+		size_t len = strlen(soql);
+		StringInfoData path;
+
+		initStringInfo(&path);
+		appendStringInfo(&path, "%s?q=", q->all_rows ? "queryAll" : "query");
+		enlargeStringInfo(&path, ampsf_quote_url(soql, len, NULL));
+		path.len += ampsf_quote_url(soql, len, path.data + path.len);
+		path.data[path.len] = '\0';
+		spec.path = path.data;
+		if (path.len + strlen(ampsf_session_instance_url(q->session)) > ADDRESS_MAX)
+		{
+			q->next_composite = true;
+			spec.method = "POST";
+			spec.path = "composite";
+			spec.body = composite_body(q, path.data);
+			spec.body_len = strlen(spec.body);
+			spec.headers = NULL;
+		}
+	}
+	q->next = ampsf_call_start(q->session, &spec, q->cxt);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(tmp);
+}
+
+/* Is the page after this one worth asking for before it is needed? */
+static bool
+will_need_next(RestQuery *q)
+{
+	int64 guess = q->last_page > 0	 ? q->last_page
+				  : q->page_size > 0 ? q->page_size
+									 : DEFAULT_PAGE_SIZE;
+
+	return q->limit < 0 || q->earlier_rows + guess < q->limit;
+}
+
+/* -------- taking a page -------- */
+
+/* Steps over one JSON value; NULL if it does not end before end. */
+static const char *
+skip_value(const char *p, const char *end)
+{
+	int depth = 0;
+
+	for (; p < end; p++)
+	{
+		switch (*p)
+		{
+			case '"':
+				for (p++; p < end && *p != '"'; p++)
+					if (*p == '\\')
+						p++;
+				if (p >= end)
+					return NULL;
+				if (depth == 0)
+					return p + 1;
+				break;
+			case '{':
+			case '[':
+				depth++;
+				break;
+			case '}':
+			case ']':
+				if (depth == 0)
+					return p; /* the end of a number or word, and of what it is in */
+				if (--depth == 0)
+					return p + 1;
+				break;
+			case ',':
+				if (depth == 0)
+					return p;
+				break;
+		}
+	}
+	return NULL;
+}
+
+static const char *
+skip_space(const char *p, const char *end)
+{
+	while (p < end && (*p == ' ' || *p == '\t' || *p == '\r' || *p == '\n'))
+		p++;
+	return p;
+}
+
+/*
+ * The value of a key of the object at *p, as a slice; false if the object is broken or has no such
+ * key.
+ */
+static bool
+find_member(const char *p, const char *end, const char *key, const char **value, size_t *len)
+{
+	size_t keylen = strlen(key);
+
+	p = skip_space(p, end);
+	if (p >= end || *p != '{')
+		return false;
+	for (p = skip_space(p + 1, end); p < end && *p == '"';)
+	{
+		const char *name = p + 1;
+		const char *after = skip_value(p, end);
+		bool found;
+
+		if (!after)
+			return false;
+		found = (size_t) (after - name) == keylen + 1 && memcmp(name, key, keylen) == 0;
+		p = skip_space(after, end);
+		if (p >= end || *p != ':')
+			return false;
+		p = skip_space(p + 1, end);
+		after = skip_value(p, end);
+		if (!after)
+			return false;
+		if (found)
+		{
+			*value = p;
+			*len = after - p;
+			return true;
+		}
+		p = skip_space(after, end);
+		if (p < end && *p == ',')
+			p = skip_space(p + 1, end);
+	}
+	return false;
+}
+
+/* Finds the page within the answer of a composite request; its subrequest's error is ours. */
+static void
+unwrap(RestQuery *q)
+{
+	const char *end = q->text + q->len;
+	const char *list, *body, *status_text;
+	size_t list_len, body_len, status_len;
+	int status;
+
+	if (!find_member(q->text, end, "compositeResponse", &list, &list_len) || list_len < 2 ||
+		*list != '[')
+		throw_reply(q, "there is no compositeResponse in it");
+	if (!find_member(list + 1, list + list_len, "httpStatusCode", &status_text, &status_len) ||
+		!find_member(list + 1, list + list_len, "body", &body, &body_len))
+		throw_reply(q, "there is no body and status in the compositeResponse");
+	status = atoi(status_text);
+	if (status < 200 || status > 299)
+	{
+		AmpsfApiError err;
+
+		ampsf_error_parse(status, body, body_len, &err);
+		ampsf_error_throw(&err, "run query", q->soql);
+	}
+	q->text = body;
+	q->len = body_len;
+}
+
+/* The page that was asked for has come: from now on it is read. */
+static void
+take_page(RestQuery *q)
+{
+	AmpsfCall *call = q->next;
+	const char *type;
+	int status = ampsf_call_status(call);
+	const AmpsfStats arrived = {.pages = 1};
+
+	if (status < 200 || status > 299)
+		ampsf_call_throw(call, q->page_no == 0 ? "run query" : "read next page of query result",
+						 q->soql);
+	q->page = call;
+	q->page_done = false;
+	q->next = NULL;
+	q->page_no++;
+	q->last_page = q->page_rows;
+	q->earlier_rows += q->page_rows;
+	q->page_rows = 0;
+	q->pos = 0;
+	q->text = ampsf_call_body(call, &q->len);
+
+	type = ampsf_call_header(call, "Content-Type");
+	if (!type || pg_strncasecmp(type, "application/json", 16) != 0)
+		throw_reply(q, psprintf("it is not JSON but %s",
+								type ? ampsf_clean_text(type, strlen(type)) : "of unknown type"));
+	if (!pg_verify_mbstr(PG_UTF8, q->text, q->len, true))
+		throw_reply(q, "it is not UTF-8");
+	if (q->next_composite)
+		unwrap(q);
+	ampsf_json_scan_reset(q->scan);
+	ampsf_session_count(q->session, &arrived);
+	if (q->stats)
+		q->stats->pages++;
+}
+
+/* -------- reading -------- */
+
+/* A word of the statement outside of string literals, without case. */
+static bool
+has_word(const char *soql, const char *word)
+{
+	size_t len = strlen(word);
+	bool quoted = false;
+	char before = ' ';
+
+	for (const char *p = soql; *p; before = *p++)
+	{
+		if (quoted && *p == '\\' && p[1])
+			p++;
+		else if (*p == '\'')
+			quoted = !quoted;
+		else if (!quoted && !isalnum((unsigned char) before) && before != '_' && before != '.' &&
+				 pg_strncasecmp(p, word, len) == 0 && !isalnum((unsigned char) p[len]) &&
+				 p[len] != '_')
+			return true;
+	}
+	return false;
+}
+
+/* SELECT COUNT() FROM ...: the count is totalSize, and there are no records. */
+static bool
+is_bare_count(const char *soql)
+{
+	const char *p = soql + strspn(soql, " \t\r\n");
+
+	if (pg_strncasecmp(p, "select", 6) != 0)
+		return false;
+	p += 6;
+	p += strspn(p, " \t\r\n");
+	if (pg_strncasecmp(p, "count", 5) != 0)
+		return false;
+	p += 5;
+	p += strspn(p, " \t\r\n");
+	if (*p != '(')
+		return false;
+	p++;
+	return p[strspn(p, " \t\r\n")] == ')';
+}
+
+/* The last page is through: did all come that was announced? */
+static void
+end_query(RestQuery *q)
+{
+	int64 rows = q->earlier_rows + q->page_rows;
+
+	q->at_end = true;
+	/* With OFFSET it is not documented what totalSize counts. */
+	if (rows != q->src.total && !is_bare_count(q->soql) && !has_word(q->soql, "offset"))
+		throw_reply(q, psprintf("the result ended after " INT64_FORMAT " rows, " INT64_FORMAT
+								" were announced",
+								rows, q->src.total));
+}
+
+static void
+count_row(RestQuery *q)
+{
+	const AmpsfStats read = {.rows = 1};
+
+	q->counted++;
+	ampsf_session_count(q->session, &read);
+	if (q->stats)
+		q->stats->rows++;
+}
+
+/* As soon as the address of the page after this one is known. */
+static void
+ask_ahead(RestQuery *q, bool needed)
+{
+	const char *url = ampsf_json_scan_next_url(q->scan);
+
+	if (q->next || !url)
+		return;
+	if (url[0] != '/')
+		throw_reply(q, "nextRecordsUrl is not a path");
+	if (needed || will_need_next(q))
+		ask(q, url);
+}
+
+/*
+ * One record of the page that is being read.  False when the page is through; then either the query
+ * has ended, or the next page has been asked for.
+ */
+static bool
+read_record(RestQuery *q, AmpsfValue *values)
+{
+	switch (ampsf_json_scan_next(q->scan, q->text, q->len, &q->pos, true, values))
+	{
+		case AMPSF_JSON_RECORD:
+			if (q->page_rows++ == 0)
+			{
+				if (q->src.total < 0)
+					q->src.total = ampsf_json_scan_total(q->scan);
+				ask_ahead(q, false);
+			}
+			if (q->earlier_rows + q->page_rows > q->counted)
+				count_row(q);
+			return true;
+		case AMPSF_JSON_END:
+			break;
+		case AMPSF_JSON_MORE:
+		case AMPSF_JSON_BAD:
+			throw_reply(q, ampsf_json_scan_error(q->scan));
+	}
+	if (ampsf_json_scan_total(q->scan) < 0)
+		throw_reply(q, "there is no totalSize in it");
+	q->page_done = true;
+	if (q->src.total < 0)
+		q->src.total = ampsf_json_scan_total(q->scan);
+	if (ampsf_json_scan_done(q->scan))
+		end_query(q);
+	else
+	{
+		if (!q->next && !ampsf_json_scan_next_url(q->scan))
+			throw_reply(q, "it is not the last, and does not say where the next is");
+		ask_ahead(q, true);
+		/* What was cut from it has been used by now. */
+		ampsf_call_free(q->page);
+		q->page = NULL;
+	}
+	return false;
+}
+
+static void
+query_start(AmpsfRowSource *src)
+{
+	RestQuery *q = (RestQuery *) src;
+
+	if (!q->page && !q->next)
+		ask(q, NULL);
+}
+
+static AmpsfSourceState
+query_poll(AmpsfRowSource *src)
+{
+	RestQuery *q = (RestQuery *) src;
+
+	if (!q->page && !q->next)
+		ask(q, NULL);
+	for (;;)
+	{
+		if (q->has_peeked)
+			return AMPSF_SOURCE_READY;
+		if (q->at_end)
+			return AMPSF_SOURCE_END;
+		if (q->page && !q->page_done && read_record(q, q->peeked))
+		{
+			q->has_peeked = true;
+			continue;
+		}
+		if (q->at_end)
+			return AMPSF_SOURCE_END;
+		if (!ampsf_call_poll(q->next))
+			return AMPSF_SOURCE_PENDING;
+		take_page(q);
+	}
+}
+
+static bool
+query_next(AmpsfRowSource *src, AmpsfValue *values)
+{
+	RestQuery *q = (RestQuery *) src;
+
+	if (!q->page && !q->next)
+		ask(q, NULL);
+	for (;;)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (q->has_peeked)
+		{
+			memcpy(values, q->peeked, sizeof(AmpsfValue) * q->nfields);
+			q->has_peeked = false;
+			return true;
+		}
+		if (q->at_end)
+			return false;
+		if (q->page && !q->page_done && read_record(q, values))
+			return true;
+		if (q->at_end)
+			return false;
+		ampsf_call_wait(q->next);
+		take_page(q);
+	}
+}
+
+static bool
+query_rewind(AmpsfRowSource *src)
+{
+	RestQuery *q = (RestQuery *) src;
+
+	/* Nothing read yet, or still on the first page, which holds all there was so far. */
+	if (q->page_no > 1 || (q->page_no == 1 && !q->page))
+		return false;
+	if (q->page)
+	{
+		q->pos = 0;
+		q->page_rows = 0;
+		q->has_peeked = q->at_end = q->page_done = false;
+		ampsf_json_scan_reset(q->scan);
+	}
+	return true;
+}
+
+static void
+query_close(AmpsfRowSource *src)
+{
+	MemoryContextDelete(((RestQuery *) src)->cxt);
+}
+
+static const AmpsfRowSourceOps query_ops = {
+	.start = query_start,
+	.poll = query_poll,
+	.next = query_next,
+	.rewind = query_rewind,
+	.close = query_close,
+};
+
+AmpsfRowSource *
+ampsf_rest_query(const AmpsfQuerySpec *spec)
+{
+	MemoryContext cxt =
+		AllocSetContextCreate(CurrentMemoryContext, "ampsf REST query", ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(cxt);
+	RestQuery *q = palloc0(sizeof(RestQuery));
+
+	q->src.ops = &query_ops;
+	q->src.total = -1;
+	q->cxt = cxt;
+	q->session = spec->session;
+	q->stats = spec->stats;
+	q->soql = pstrdup(spec->soql);
+	q->all_rows = spec->all_rows;
+	q->page_size = spec->page_size;
+	q->limit = spec->limit;
+	q->nfields = spec->nfields;
+	q->peeked = palloc0(sizeof(AmpsfValue) * Max(spec->nfields, 1));
+	q->on_reset.func = forget_query;
+	q->on_reset.arg = q;
+	MemoryContextRegisterResetCallback(cxt, &q->on_reset);
+	q->scan = ampsf_json_scan_create(spec->fields, spec->nfields);
+	if (!q->scan)
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	MemoryContextSwitchTo(old);
+	return &q->src;
+}
