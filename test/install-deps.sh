@@ -34,7 +34,7 @@ if [ -z "$major" ]; then
 	esac
 fi
 
-wanted="build-essential libcurl4-openssl-dev libjson-c-dev libssl-dev libmicrohttpd-dev libsqlite3-dev zlib1g-dev"
+wanted="build-essential libcurl4-openssl-dev libjson-c-dev libssl-dev libmicrohttpd-dev libsqlite3-dev zlib1g-dev pkg-config"
 wanted="$wanted curl openssl perl procps"
 # A PostgreSQL that Debian does not know of (built from source) is left alone.
 if [ -z "${PG_CONFIG-}" ] || ! "$PG_CONFIG" --pgxs >/dev/null 2>&1; then

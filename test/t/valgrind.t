@@ -1,0 +1,62 @@
+# A short run of the backend under valgrind: no invalid access and no lost memory with a function of ours
+# in its stack.  Skipped where valgrind is missing.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use AmpsfTest;
+use Test::More;
+
+plan skip_all => 'valgrind is not installed' if system('valgrind --version >/dev/null 2>&1') != 0;
+$ENV{AMPSF_TEST_TIMEOUT} = 600;
+
+my $c = AmpsfTest->start(seed => 'big:2500', valgrind => 1);
+my $r = $c->psql(q{
+	SELECT count(*), count(lastname), count(systemmodstamp) FROM crm.contact;
+	SELECT count(*) FROM crm.contact WHERE systemmodstamp >= now() - interval '1 day' AND lastname <> 'x';
+	SELECT count(*) FROM (SELECT * FROM crm.contact LIMIT 20) t;
+	EXPLAIN (VERBOSE, ANALYZE) SELECT id FROM crm.contact WHERE lastname LIKE 'a%' LIMIT 5;
+	INSERT INTO crm.contact (lastname, title) SELECT 'Valgrind', 'x' FROM generate_series(1, 5) RETURNING id;
+	UPDATE crm.contact SET title = 'y' WHERE lastname = 'Valgrind';
+	DELETE FROM crm.contact WHERE lastname = 'Valgrind';
+	SELECT count(*) FROM ampsf.limits('sf');
+	SELECT count(*) FROM ampsf.query('sf', 'SELECT Id FROM Contact LIMIT 3');
+	SELECT count(*) FROM ampsf.doctor('sf');
+	SELECT count(*) FROM ampsf.query('sf', 'SELECT Nothing FROM Contact');
+	BEGIN; DECLARE cur CURSOR FOR SELECT lastname FROM crm.contact; FETCH 1 FROM cur; ROLLBACK;
+	CREATE SCHEMA again; IMPORT FOREIGN SCHEMA crm LIMIT TO (account, contact) FROM SERVER sf INTO again;
+	SELECT 1 FROM crm.contact WHERE 1 / (length(lastname) - length(lastname)) = 1;
+	SELECT 'end', ampsf.disconnect('sf') IS NULL;
+}, limit => 600);
+like($r->{out}, qr/^2500\|2500\|2500$/m, 'the scans ran under valgrind') or diag($r->{err});
+like($r->{out}, qr/^end\|/m, 'to the end') or diag($r->{err});
+unlike($r->{err}, qr/server closed the connection/, 'and the backend lived');
+
+# A fault in the middle, and a cancel: the ways out that are used least.
+$c->fault('path=*/query/*;count=1;do=truncate-json');
+$c->psql('SELECT count(lastname) FROM crm.contact', limit => 600);
+$c->clear_faults;
+$c->fault('path=*/query/*;count=1;do=delay;ms=3600000');
+$r = $c->psql("SET statement_timeout = '2s'; SELECT count(lastname) FROM crm.contact", limit => 600);
+is(AmpsfTest::sqlstate($r), '57014', 'a cancel under valgrind');
+$c->clear_faults;
+my $dir = $c->dir;
+$c->stop;
+
+my ($reports, @ours) = (0);
+for my $file (glob "$dir/valgrind.*")
+{
+	open(my $f, '<', $file) or next;
+	local $/;
+	my $text = <$f>;
+	$reports++;
+	while ($text =~ /VALGRINDERROR-BEGIN\n(.*?)VALGRINDERROR-END/sg)
+	{
+		my $block = $1;
+		push @ours, $block if $block =~ /ampsf_|in [^\s)]*ampsf_fdw\.so/;
+	}
+}
+ok($reports > 2, 'valgrind followed the backends');
+is(scalar(@ours), 0, 'no invalid access and no leak of ours') or diag(@ours[0 .. ($#ours > 4 ? 4 : $#ours)]);
+
+done_testing();
