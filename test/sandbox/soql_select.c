@@ -70,7 +70,7 @@ add_components(Ctx *cx, Out *o, Expr *e)
 	size_t		stem = strlen(whole->name);
 
 	/* BillingAddress -> BillingCity; Place__c -> Place__Latitude__s */
-	if (address && stem > 7 && strcmp(whole->name + stem - 7, "Address") == 0)
+	if (address && stem >= 7 && strcmp(whole->name + stem - 7, "Address") == 0)
 		stem -= 7;
 	else if (stem > 3 && strcmp(whole->name + stem - 3, "__c") == 0)
 		stem -= 3;
