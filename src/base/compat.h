@@ -8,6 +8,7 @@
 
 #include "postgres.h"
 #include "access/tupdesc.h"
+#include "catalog/pg_foreign_server.h"
 #include "commands/explain.h"
 #include "foreign/fdwapi.h"
 #include "miscadmin.h"
@@ -17,12 +18,17 @@
 #include "parser/parse_relation.h"
 #include "parser/parsetree.h"
 #include "storage/latch.h"
+#include "utils/acl.h"
 #include "utils/wait_event.h"
 
 #if PG_VERSION_NUM < 150000
 #error "ampsf_fdw needs PostgreSQL 15 or later"
 #endif
 
+#if PG_VERSION_NUM >= 160000
+#include "executor/executor.h"
+#include "optimizer/inherit.h"
+#endif
 #if PG_VERSION_NUM >= 180000
 #include "commands/explain_format.h"
 #include "commands/explain_state.h"
@@ -72,6 +78,21 @@ ampsf_scan_user(ForeignScan *plan, EState *estate)
 #endif
 }
 
+/* ERROR unless the user may use the server. */
+static inline void
+ampsf_check_server_usage(Oid serverid, const char *servername, Oid userid)
+{
+	AclResult result;
+
+#if PG_VERSION_NUM >= 160000
+	result = object_aclcheck(ForeignServerRelationId, serverid, userid, ACL_USAGE);
+#else
+	result = pg_foreign_server_aclcheck(serverid, userid, ACL_USAGE);
+#endif
+	if (result != ACLCHECK_OK)
+		aclcheck_error(result, OBJECT_FOREIGN_SERVER, servername);
+}
+
 /* A wait event set that lives as long as the backend. */
 static inline WaitEventSet *
 ampsf_create_wait_set(int nevents)
@@ -97,5 +118,45 @@ ampsf_wait_event(void)
 	return PG_WAIT_EXTENSION;
 #endif
 }
+
+/* The columns that an UPDATE assigns, and generated ones that follow from them; offset as in pull_varattnos. */
+static inline Bitmapset *
+ampsf_updated_columns(PlannerInfo *root, Index relid)
+{
+#if PG_VERSION_NUM >= 160000
+	return get_rel_all_updated_cols(root, find_base_rel(root, relid));
+#else
+	RangeTblEntry *rte = planner_rt_fetch(relid, root);
+
+	return bms_union(rte->updatedCols, rte->extraUpdatedCols);
+#endif
+}
+
+/* The user in whose name a table is written; a partition that tuples are routed to has its root's. */
+static inline Oid
+ampsf_result_user(ResultRelInfo *rri, EState *estate)
+{
+#if PG_VERSION_NUM >= 160000
+	return ExecGetResultRelCheckAsUser(rri, estate);
+#else
+	RangeTblEntry *rte;
+
+	if (rri->ri_RangeTableIndex == 0 && rri->ri_RootResultRelInfo != NULL)
+		rri = rri->ri_RootResultRelInfo;
+	if (rri->ri_RangeTableIndex == 0)
+		return GetUserId();
+	rte = rt_fetch(rri->ri_RangeTableIndex, estate->es_range_table);
+	return OidIsValid(rte->checkAsUser) ? rte->checkAsUser : GetUserId();
+#endif
+}
+
+/* ExecutorRun_hook lost its last argument in 18. */
+#if PG_VERSION_NUM >= 180000
+#define AMPSF_RUN_PARAMS QueryDesc *desc, ScanDirection direction, uint64 count
+#define AMPSF_RUN_ARGS desc, direction, count
+#else
+#define AMPSF_RUN_PARAMS QueryDesc *desc, ScanDirection direction, uint64 count, bool execute_once
+#define AMPSF_RUN_ARGS desc, direction, count, execute_once
+#endif
 
 #endif

@@ -1,0 +1,53 @@
+/*
+ * plan_modify.h - the planner's callbacks for INSERT, UPDATE and DELETE, and what they leave for
+ * execution.
+ */
+#ifndef AMPSF_PLAN_MODIFY_H
+#define AMPSF_PLAN_MODIFY_H
+
+#include "postgres.h"
+#include "base/options.h"
+#include "foreign/fdwapi.h"
+#include "nodes/pathnodes.h"
+
+/* Positions in the list that ampsfPlanForeignModify makes; every member can be copied. */
+typedef enum AmpsfModifyPrivate
+{
+	AMPSF_MODIFY_TARGETS, /* IntList: the columns that are sent */
+	AMPSF_MODIFY_FETCH,	  /* IntList: the columns that must be read back after a row was written */
+	AMPSF_MODIFY_JOINED,  /* Integer: 1 if the same row may come more than once */
+	AMPSF_MODIFY_LENGTH
+} AmpsfModifyPrivate;
+
+extern void ampsfAddForeignUpdateTargets(PlannerInfo *root, Index rtindex,
+										 RangeTblEntry *target_rte, Relation target_relation);
+extern List *ampsfPlanForeignModify(PlannerInfo *root, ModifyTable *plan, Index resultRelation,
+									int subplan_index);
+extern int ampsfIsForeignRelUpdatable(Relation rel);
+
+/* The column that shows the field Id; 0: there is none. */
+extern AttrNumber ampsf_id_column(Relation rel);
+/* The name under which the Id of the row travels through the plan. palloc'ed. */
+extern char *ampsf_id_junk_name(Relation rel, AttrNumber attno);
+
+/* Why a column cannot be given a value by an INSERT (or UPDATE); NULL if it can.  palloc'ed. */
+extern char *ampsf_column_refusal(const char *object, const AmpsfColumn *col, bool insert);
+/* ereport(ERROR) with that reason. */
+extern void ampsf_refuse_column(Relation rel, AttrNumber attno, bool insert, const char *reason)
+	pg_attribute_noreturn();
+
+/*
+ * All columns that an expression of the rows of relation rti needs; NULL entries for nothing.
+ * IntList in column order, without those in skip and without the Id.
+ */
+extern List *ampsf_columns_to_fetch(Relation rel, Index rti, List *exprs, List *checks,
+									bool whole_row, const Bitmapset *skip);
+
+/*
+ * UPDATE makes the executor ask for the whole old row, though it needs few columns of it.  Adds to
+ * *used what the target list of rel needs (offset as in pull_varattnos), with the old row narrowed
+ * to what will be looked at; columns left out may be NULL in it.
+ */
+extern void ampsf_pull_target_columns(PlannerInfo *root, RelOptInfo *rel, Bitmapset **used);
+
+#endif
