@@ -2,7 +2,7 @@
 # A throwaway PostgreSQL with the extension, and the sandbox org next to it.
 #
 #   test/cluster.sh start DIR [--seed S] [--sandbox-args "..."] [--conf "name = value"]...
-#                             [--sandbox-url URL] [--bare] [--valgrind]
+#                             [--sandbox-url URL] [--bare|--blank] [--valgrind]
 #   test/cluster.sh stop DIR
 #   test/cluster.sh env DIR
 #
@@ -11,7 +11,8 @@
 # another folder with ampsf_fdw.so) and snapshots them, with the binaries of the PostgreSQL that PG_CONFIG
 # names, into DIR.  So neither root nor a writable PostgreSQL is needed, and clusters do not see each other.
 #
-# --sandbox-url  uses a sandbox that runs already      --bare      extension only: no server, no tables
+# --sandbox-url  uses a sandbox that runs already
+# --bare         the extension only: no server, no tables      --blank   not even the extension
 # --valgrind     the backends run under valgrind; reports in DIR/valgrind.*
 # Started by root, everything runs as user postgres, who must be able to reach DIR.
 set -euo pipefail
@@ -30,7 +31,7 @@ die()
 
 usage()
 {
-	sed -n '2,19s/^# \{0,1\}//p' "$0" >&2
+	sed -n '2,20s/^# \{0,1\}//p' "$0" >&2
 	exit 2
 }
 
@@ -183,10 +184,9 @@ setup()
 	"$psql" -X -q -v ON_ERROR_STOP=1 -d postgres <<-SQL || die "could not set the database up"
 		CREATE DATABASE sandbox;
 		CREATE ROLE guest LOGIN;
-		\connect sandbox
-		SET client_min_messages = warning;
-		CREATE EXTENSION ampsf_fdw;
 	SQL
+	[ "$bare" != 2 ] || return 0
+	"$psql" -X -q -v ON_ERROR_STOP=1 -d sandbox -c "CREATE EXTENSION ampsf_fdw" || die "could not create the extension"
 	[ "$bare" = 0 ] || return 0
 	"$psql" -X -q -v ON_ERROR_STOP=1 -d sandbox <<-SQL || die "could not import the org: $(tail -5 "$dir/postgres.log")"
 		SET client_min_messages = warning;
@@ -248,6 +248,7 @@ while [ $# -gt 0 ]; do
 		--sandbox-url) sandbox_url=$2; shift 2 ;;
 		--conf) conf+=("$2"); shift 2 ;;
 		--bare) bare=1; shift ;;
+		--blank) bare=2; shift ;;
 		--valgrind) valgrind=1; shift ;;
 		*) usage ;;
 	esac

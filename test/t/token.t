@@ -60,12 +60,6 @@ $c->fault('path=*/query/*;count=0;do=expire-token');
 }
 $c->clear_faults;
 
-$c->mark;
-{
-	my $job = $c->background("$read;\n\\! sleep 0\nSELECT pg_sleep(0);\n$read;\n");
-	my $r = $c->finish($job);
-	is($r->{out} =~ s/\n+/ /gr, '5000  5000' =~ s/ +/ /r, 'between two statements') or diag($r->{err});
-}
 {
 	my $r = $c->psql("$read;\n\\! curl -fsS -X POST " . $c->url . "/__sandbox/expire-sessions >/dev/null\n$read;\n");
 	is($r->{out}, "5000\n5000", 'sessions revoked between two statements: the second logs in again') or diag($r->{err});

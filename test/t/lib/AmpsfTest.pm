@@ -24,6 +24,8 @@ our @EXPORT_OK = qw(root_dir);
 
 my $root = abs_path(dirname(abs_path(__FILE__)) . '/../../..');
 my @running;
+my $pg_config = $ENV{PG_CONFIG} || 'pg_config';
+chomp(my $bindir = `$pg_config --bindir`);
 my $patience = $ENV{AMPSF_TEST_TIMEOUT} || 180;    # seconds that one psql may take
 
 sub root_dir { return $root; }
@@ -154,7 +156,7 @@ sub _psql_command
 	my ($self, %o) = @_;
 	my $e = $self->{env};
 	return (
-		'psql', '-X', '-A', '-t', '-q', '-v', 'VERBOSITY=verbose', '-v', 'SHOW_CONTEXT=always',
+		"$bindir/psql", '-X', '-A', '-t', '-q', '-v', 'VERBOSITY=verbose', '-v', 'SHOW_CONTEXT=always',
 		'-h', $e->{PGHOST}, '-p', $e->{PGPORT}, '-U', $o{user} || 'postgres', '-d', $o{db} || $e->{PGDATABASE});
 }
 

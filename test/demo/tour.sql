@@ -1,0 +1,53 @@
+-- 1. Every object of the org becomes a table. The org is the sandbox on this machine;
+--    a real one is named by its My Domain: OPTIONS (workspace 'acme').
+CREATE EXTENSION ampsf_fdw;
+CREATE SERVER sf FOREIGN DATA WRAPPER ampsf_fdw OPTIONS (instance_url '@SANDBOX_URL@');
+CREATE USER MAPPING FOR CURRENT_USER SERVER sf OPTIONS (client_id 'sandbox', client_secret 'sandbox');
+CREATE SCHEMA crm;
+IMPORT FOREIGN SCHEMA crm FROM SERVER sf INTO crm;
+
+-- 2. An incremental read: only what has changed, and only the columns that are asked for.
+--    The filter goes to Salesforce, the clock stays here.
+SELECT name, industry, annualrevenue
+FROM crm.account
+WHERE systemmodstamp >= now() - interval '1 day' AND annualrevenue > 1000000
+LIMIT 5;
+
+-- 3. A join. Each side is asked for its columns once; PostgreSQL does the rest.
+SELECT a.name, count(*) AS deals, sum(o.amount) AS pipeline
+FROM crm.opportunity o JOIN crm.account a ON a.id = o.accountid
+WHERE NOT o.isclosed
+GROUP BY a.name
+ORDER BY pipeline DESC NULLS LAST
+LIMIT 5;
+
+-- 4. What goes out, and how far Salesforce's answer is trusted: EXACT is its word,
+--    SUPERSET is checked again here, LOCAL is done here.
+EXPLAIN (VERBOSE, COSTS OFF)
+SELECT lastname, email FROM crm.contact
+WHERE email LIKE '%@example.com' AND createddate >= '2020-01-01' AND length(lastname) > 6;
+
+-- 5. New rows, up to 200 in one call. Salesforce gives the Id.
+INSERT INTO crm.contact (firstname, lastname, email)
+VALUES ('Marie', 'Curie', 'marie@example.com'), ('Lise', 'Meitner', 'lise@example.com')
+RETURNING id, lastname;
+
+-- 6. An update sends only the columns that it sets.
+UPDATE crm.contact SET title = 'Professor'
+WHERE email IN ('marie@example.com', 'lise@example.com')
+RETURNING lastname, title;
+
+-- 7. A delete puts the row into the org's recycle bin.
+DELETE FROM crm.contact WHERE email = 'lise@example.com' RETURNING lastname;
+
+-- 8. A local copy that is as fresh as its last refresh. With a unique index it is refreshed
+--    without locking its readers out; pg_cron does that every five minutes:
+--      SELECT cron.schedule('*/5 * * * *', 'REFRESH MATERIALIZED VIEW CONCURRENTLY pipeline');
+CREATE MATERIALIZED VIEW pipeline AS
+  SELECT id, name, stagename, amount FROM crm.opportunity WHERE NOT isclosed;
+CREATE UNIQUE INDEX ON pipeline (id);
+INSERT INTO crm.opportunity (name, stagename, closedate, amount)
+  VALUES ('Radium, 1 g', 'Prospecting', current_date + 30, 100000);
+SELECT count(*) AS before FROM pipeline WHERE name = 'Radium, 1 g';
+REFRESH MATERIALIZED VIEW CONCURRENTLY pipeline;
+SELECT name, stagename, amount FROM pipeline WHERE name = 'Radium, 1 g';
