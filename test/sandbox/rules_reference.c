@@ -1,6 +1,8 @@
 /*
- * rules_reference.c - what a row may say about other rows: lookups, parents by external id, uniqueness.
+ * rules_reference.c - what a row may say about other rows: lookups, parents by external id,
+ * uniqueness.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,7 +30,8 @@ refers_to(const Field *f, const char *object)
 	return false;
 }
 
-/* A lookup whose targets are all objects that this org does not keep (a Profile) cannot be checked. */
+/* A lookup whose targets are all objects that this org does not keep (a Profile) cannot be checked.
+ */
 static bool
 knows_targets(const Field *f)
 {
@@ -138,7 +141,8 @@ static bool
 refuse_foreign(StoreError *e, const char *key)
 {
 	store_error_set(e, 400, "INVALID_FIELD",
-					"The external foreign key reference does not reference a valid entity: %s", key);
+					"The external foreign key reference does not reference a valid entity: %s",
+					key);
 	return false;
 }
 
@@ -210,7 +214,8 @@ rules_target(const Object *o, const char *id, char out[SF_ID_LEN + 1], StoreErro
 	if (!store_canonical_id(id, strlen(id), out) ||
 		(o->key_prefix && strncmp(out, o->key_prefix, 3) != 0))
 	{
-		store_error_set(e, 400, "MALFORMED_ID", "%s ID: id value of incorrect type: %s", o->label, id);
+		store_error_set(e, 400, "MALFORMED_ID", "%s ID: id value of incorrect type: %s", o->label,
+						id);
 		store_error_field(e, "Id");
 		return false;
 	}

@@ -1,5 +1,6 @@
 /*
- * rules_value.c - one value of a request: is it of the field's type, does it fit, and what is stored.
+ * rules_value.c - one value of a request: is it of the field's type, does it fit, and what is
+ * stored.
  *
  * Must not know: other rows, SQLite.
  */
@@ -71,13 +72,14 @@ refuse_json(StoreError *e, const Field *f, json_object *json)
 			token = "VALUE_STRING";
 			break;
 	}
-	store_error_set(e, 400, "JSON_PARSER_ERROR",
-					"Cannot deserialize instance of %s from %s value %s or request may be missing a "
-					"required field at [line:1, column:2]",
-					type, token,
-					json_object_is_type(json, json_type_object)	 ? "{"
-					: json_object_is_type(json, json_type_array) ? "["
-																 : json_object_get_string(json));
+	store_error_set(
+		e, 400, "JSON_PARSER_ERROR",
+		"Cannot deserialize instance of %s from %s value %s or request may be missing a "
+		"required field at [line:1, column:2]",
+		type, token,
+		json_object_is_type(json, json_type_object)	 ? "{"
+		: json_object_is_type(json, json_type_array) ? "["
+													 : json_object_get_string(json));
 	return false;
 }
 
@@ -191,7 +193,8 @@ text_value(const Field *f, json_object *json, Value *out, StoreError *e)
 	if (f->type == FT_MULTIPICKLIST)
 		return multipicklist(f, s, out, e);
 	if (f->type == FT_EMAIL && !valid_email(s))
-		return refuse(e, f, "INVALID_EMAIL_ADDRESS", "%s: invalid email address: %s", label_of(f), s);
+		return refuse(e, f, "INVALID_EMAIL_ADDRESS", "%s: invalid email address: %s", label_of(f),
+					  s);
 	if (f->type == FT_PICKLIST && f->restricted_picklist && !find_picklist(f, s, strlen(s)))
 		return refuse(e, f, "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST",
 					  "%s: bad value for restricted picklist field: %s", label_of(f), s);
@@ -271,7 +274,8 @@ number_value(const Field *f, json_object *json, Value *out, StoreError *e)
 						  "%s: value outside of valid range on numeric field: %s", label_of(f),
 						  json_object_get_string(json));
 		out->kind = V_INT;
-		out->i = json_object_is_type(json, json_type_int) ? json_object_get_int64(json) : (int64_t) d;
+		out->i =
+			json_object_is_type(json, json_type_int) ? json_object_get_int64(json) : (int64_t) d;
 		return true;
 	}
 	d = round_scale(d, f->scale);
@@ -425,13 +429,14 @@ date_value(const Field *f, json_object *json, Value *out, StoreError *e)
 		return refuse_json(e, f, json);
 	if (f->type == FT_DATETIME)
 	{
-		const char *rest = s[10] == 'T' && strlen(s) >= 20 ? parse_time(s + 11, &tm, &millis) : NULL;
+		const char *rest =
+			s[10] == 'T' && strlen(s) >= 20 ? parse_time(s + 11, &tm, &millis) : NULL;
 
 		if (!rest || !parse_offset(rest, &offset))
 			return refuse_json(e, f, json);
 	}
 	t = timegm(&tm) - offset;
-	if (t < -8520336000LL || t > 64060588800LL + 86399)
+	if (t < -8520336000LL || t > 64092124800LL)
 		return refuse_date(e, f, t);
 	if (f->type == FT_DATE)
 		snprintf(text, sizeof(text), "%.10s", s);
@@ -447,8 +452,8 @@ boolean_value(const Field *f, json_object *json, Value *out, StoreError *e)
 	bool b;
 
 	if (!json)
-		return refuse(e, f, "INVALID_TYPE_ON_FIELD_IN_RECORD", "%s: value not of required type: null",
-					  label_of(f));
+		return refuse(e, f, "INVALID_TYPE_ON_FIELD_IN_RECORD",
+					  "%s: value not of required type: null", label_of(f));
 	if (json_object_is_type(json, json_type_boolean))
 		b = json_object_get_boolean(json);
 	else if (json_object_is_type(json, json_type_string) &&

@@ -132,7 +132,8 @@ store_set_number(const Object *o, int64_t last)
 	numbers[o->index] = last;
 }
 
-/* Counters go on where the file's rows end; Ids are never used again, because rows are never removed. */
+/* Counters go on where the file's rows end; Ids are never used again, because rows are never
+ * removed. */
 static void
 load_numbers(void)
 {
@@ -204,6 +205,12 @@ time_t
 store_now(void)
 {
 	return fixed_clock ? fixed_clock : time(NULL);
+}
+
+time_t
+store_fixed_clock(void)
+{
+	return fixed_clock;
 }
 
 void

@@ -1,6 +1,6 @@
 /*
- * store_id.c - Salesforce Ids: three characters of type, two of instance, one reserved, nine of counter,
- * and a suffix of three that tells the letters' case.
+ * store_id.c - Salesforce Ids: three characters of type, two of instance, one reserved, nine of
+ * counter, and a suffix of three that tells the letters' case.
  *
  * Must not know: SQLite.
  */

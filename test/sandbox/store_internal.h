@@ -1,9 +1,9 @@
 /*
  * store_internal.h - what the files store*.c, rules*.c and seed*.c share beyond store.h.
  *
- * A write goes: values of the request -> Row (rules_value.c, store_write.c), defaults and computed fields
- * (rules_standard.c), checks against other rows (rules_reference.c), one SQLite statement, consequences
- * for other rows (rules_effects.c).
+ * A write goes: values of the request -> Row (rules_value.c, store_write.c), defaults and computed
+ * fields (rules_standard.c), checks against other rows (rules_reference.c), one SQLite statement,
+ * consequences for other rows (rules_effects.c).
  */
 #ifndef SANDBOX_STORE_INTERNAL_H
 #define SANDBOX_STORE_INTERNAL_H
@@ -47,6 +47,7 @@ typedef enum WriteMode
 /* store.c */
 void store_changed(void);
 const char *store_user(void);
+time_t store_fixed_clock(void);	  /* 0 while the machine's clock runs */
 void store_exec(const char *sql); /* ends the program when SQLite refuses */
 sqlite3_stmt *store_prepare(const char *sql);
 int64_t store_next_number(const Object *o); /* 1, 2, 3 ... per object: Ids and auto-numbers */
@@ -104,16 +105,25 @@ bool rules_compute(Row *r, const Row *old, WriteMode mode, StoreError *e);
 void rules_effects(const Row *r, const Row *old);
 
 /* store_write.c */
-bool store_insert_mode(const Object *o, json_object *values, WriteMode mode,
-					   char id[SF_ID_LEN + 1], StoreError *e);
+bool store_insert_mode(const Object *o, json_object *values, WriteMode mode, char id[SF_ID_LEN + 1],
+					   StoreError *e);
 /* For effects: writes one row without any rule. */
 void store_insert_row(Row *r);
 
-/* seed*.c */
-const char *seed_insert(const char *object, const char *json_format, ...)
-	__attribute__((format(printf, 2, 3)));
+/* seed.c: a row as JSON, written without asking whether a user may; the texts are copied. */
+json_object *seed_row(void);
+void seed_text(json_object *v, const char *field, const char *s); /* NULL: null */
+void seed_textf(json_object *v, const char *field, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+void seed_number(json_object *v, const char *field, double d);
+void seed_bool(json_object *v, const char *field, bool b);
+/* Writes and consumes the row; its audit times follow from a counter, not from the clock. */
+void seed_put(const char *object, json_object *v, char id[SF_ID_LEN + 1]);
+void seed_delete(const char *object, const char *id); /* that row alone, into the recycle bin */
 void seed_org(void);
-void seed_demo(void);
-void seed_big(int64_t n);
+const char *seed_standard_book(void);
+void seed_demo(void);											  /* seed_demo.c */
+void seed_invoices(const char (*accounts)[SF_ID_LEN + 1], int n); /* seed_invoice.c */
+void seed_big(int64_t n);										  /* seed_big.c */
 
 #endif

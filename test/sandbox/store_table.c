@@ -237,8 +237,8 @@ add_missing_columns(const Object *o)
 }
 
 /*
- * Owner and the audit users are left out: nearly all rows share one value, and an index would only slow
- * the writes.
+ * Owner and the audit users are left out: nearly all rows share one value, and an index would only
+ * slow the writes.
  */
 static bool
 wants_index(const Field *f)
