@@ -53,7 +53,8 @@ run(const char *name, void (*test)(void))
 	int failed_before = failed;
 
 	test();
-	printf("%-16s %d passed, %d failed\n", name, passed - passed_before, failed - failed_before);
+	printf("%-16s %d checks, %d wrong\n", name, passed - passed_before + failed - failed_before,
+		   failed - failed_before);
 	fflush(stdout);
 }
 
