@@ -1,0 +1,442 @@
+/*
+ * doctor.c - ampsf.doctor(): walks the way from the options to the org's rows, and says at which
+ * step it ends and what to do there.
+ *
+ * Whatever is wrong on the way becomes a row, not an error; only cancel and shutdown are passed on.
+ * Must not know: secrets.  What it prints comes from options that everyone may read, and from
+ * errors that have been cleaned on the floors below.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/datetime.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "base/ampsf.h"
+#include "base/options.h"
+#include "functions/server_arg.h"
+#include "net/hosts.h"
+#include "net/http.h"
+#include "org/describe.h"
+#include "org/json_call.h"
+#include "org/limits.h"
+
+/* A JWT is good for some minutes, and change stamps are compared with the local clock. */
+#define SKEW_WARNING_SECONDS 60
+/* Below this share of the daily calls the quota is worth a word. */
+#define QUOTA_WARNING_PERCENT 10
+
+PG_FUNCTION_INFO_V1(ampsf_sql_doctor);
+
+typedef enum Status
+{
+	DOCTOR_OK,
+	DOCTOR_WARNING,
+	DOCTOR_FAILED,
+	DOCTOR_SKIPPED
+} Status;
+
+typedef struct Doctor
+{
+	ReturnSetInfo *rsinfo;
+	ForeignServer *server;
+	AmpsfSession *session;
+	MemoryContext cxt; /* of everything that the steps leave to one another */
+	bool blocked;	   /* a step failed without which the next make no sense */
+
+	/* what GET /services/data/ brought, which needs no login */
+	AmpsfHttpFailure reach;
+	char *reach_text;
+	int reach_status;
+	AmpsfJson *versions; /* NULL: no list of versions */
+	char *date;			 /* of the answer, or NULL */
+	TimestampTz date_seen;
+
+	/* of the step at hand */
+	Status status;
+	const char *detail;
+	const char *advice;
+} Doctor;
+
+typedef void (*StepFunction)(Doctor *d);
+
+static void
+put_row(Doctor *d, const char *step)
+{
+	static const char *const names[] = {"ok", "warning", "failed", "skipped"};
+	Datum values[4];
+	bool nulls[4] = {false};
+
+	values[0] = CStringGetTextDatum(step);
+	values[1] = CStringGetTextDatum(names[d->status]);
+	nulls[2] = d->detail == NULL;
+	values[2] = d->detail ? CStringGetTextDatum(d->detail) : (Datum) 0;
+	nulls[3] = d->advice == NULL;
+	values[3] = d->advice ? CStringGetTextDatum(d->advice) : (Datum) 0;
+	tuplestore_putvalues(d->rsinfo->setResult, d->rsinfo->setDesc, values, nulls);
+}
+
+/*
+ * Runs a step and writes its row.  An error in it is its result.  Nothing that a step does holds
+ * locks or buffers when it fails: it reads catalogs through caches and talks to the network, so no
+ * subtransaction is needed to clean up.  needed: without success here, the following are skipped.
+ */
+static void
+run_step(Doctor *d, const char *step, StepFunction function, bool needed)
+{
+	MemoryContext old = CurrentMemoryContext;
+
+	d->status = DOCTOR_SKIPPED;
+	d->detail = d->advice = NULL;
+	if (!d->blocked)
+	{
+		d->status = DOCTOR_OK;
+		PG_TRY();
+		{
+			function(d);
+		}
+		PG_CATCH();
+		{
+			ErrorData *error;
+
+			MemoryContextSwitchTo(d->cxt);
+			error = CopyErrorData();
+			FlushErrorState();
+			/* Cancel, timeout, shutdown; and want of memory, after which nothing is certain. */
+			if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION ||
+				error->sqlerrcode == ERRCODE_OUT_OF_MEMORY || error->elevel > ERROR)
+				ReThrowError(error);
+			d->status = DOCTOR_FAILED;
+			d->detail =
+				error->detail ? psprintf("%s: %s", error->message, error->detail) : error->message;
+			d->advice = error->hint;
+		}
+		PG_END_TRY();
+		MemoryContextSwitchTo(old);
+		d->blocked = needed && d->status == DOCTOR_FAILED;
+	}
+	put_row(d, step);
+}
+
+static void
+fail_step(Doctor *d, Status status, const char *detail, const char *advice)
+{
+	d->status = status;
+	d->detail = detail;
+	d->advice = advice;
+}
+
+static void
+step_options(Doctor *d)
+{
+	AmpsfServerOptions *options = ampsf_server_options(d->server);
+
+	ampsf_host_check(options->instance_url, "the server's address");
+	d->detail = psprintf("%s, API %s", options->instance_url, options->api_version);
+}
+
+static void
+step_user_mapping(Doctor *d)
+{
+	d->session = ampsf_session_get(d->server->serverid, GetUserId());
+	d->detail = psprintf("%s for user \"%s\"", ampsf_session_login_kind(d->session),
+						 GetUserNameFromId(GetUserId(), false));
+}
+
+/* GET /services/data/ without a login; what came of it is for the next steps to judge. */
+static void
+reach(Doctor *d)
+{
+	const AmpsfServerOptions *options = ampsf_session_options(d->session);
+	AmpsfHttpSpec spec = {0};
+	AmpsfHttp *request;
+	static const char *const headers[] = {"Accept: application/json", NULL};
+
+	spec.method = "GET";
+	spec.url = psprintf("%s/services/data/", options->instance_url);
+	spec.headers = headers;
+	spec.ca_file = options->ca_file;
+	spec.connect_timeout = options->connect_timeout;
+	spec.request_timeout = options->request_timeout;
+	spec.max_response = options->max_response;
+	spec.replayable = true;
+
+	ampsf_host_check(spec.url, "the server's address");
+	request = ampsf_http_start(&spec, d->cxt);
+	while (!ampsf_http_done(request))
+	{
+		ampsf_http_sleep();
+		ampsf_http_drive();
+	}
+	d->date_seen = GetCurrentTimestamp();
+	d->reach = ampsf_http_failure(request);
+	if (d->reach != AMPSF_HTTP_ANSWERED)
+		d->reach_text = pstrdup(ampsf_http_failure_text(request));
+	else
+	{
+		const char *date = ampsf_http_header(request, "Date");
+		size_t len;
+		const char *body = ampsf_http_body(request, &len);
+
+		d->reach_status = ampsf_http_status(request);
+		d->date = date ? pstrdup(date) : NULL;
+		d->versions = ampsf_json_parse(body, len, d->cxt);
+		if (d->reach_status != 200 || !ampsf_json_is_array(d->versions))
+			d->versions = NULL;
+	}
+	ampsf_http_free(request);
+}
+
+/* libcurl's words for it: "Could not resolve host: ..." */
+static bool
+is_name_failure(const Doctor *d)
+{
+	return d->reach == AMPSF_HTTP_UNREACHABLE && strstr(d->reach_text, "resolve") != NULL;
+}
+
+/* The host of a URL scheme://host[:port]. */
+static char *
+host_of(const char *url)
+{
+	const char *host = strstr(url, "://");
+
+	host = host ? host + 3 : url;
+	return pnstrdup(host, *host == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":/"));
+}
+
+static void
+step_name_resolution(Doctor *d)
+{
+	reach(d);
+	if (is_name_failure(d))
+		fail_step(d, DOCTOR_FAILED, d->reach_text,
+				  "Check the workspace or instance_url of the server, and the DNS of the database "
+				  "server. "
+				  "The My Domain name is shown in Salesforce under Setup, My Domain.");
+	else
+		d->detail = host_of(ampsf_session_options(d->session)->instance_url);
+}
+
+static void
+step_connection(Doctor *d)
+{
+	bool tls = pg_strncasecmp(ampsf_session_options(d->session)->instance_url, "https:", 6) == 0;
+
+	switch (d->reach)
+	{
+		case AMPSF_HTTP_ANSWERED:
+			d->detail =
+				tls ? "https, certificate trusted" : "plain http on this machine, for tests only";
+			return;
+		case AMPSF_HTTP_TLS:
+			fail_step(
+				d, DOCTOR_FAILED, d->reach_text,
+				"Is the package ca-certificates installed and current? Behind a proxy that opens "
+				"TLS, name its certificate with the server option ca_file.");
+			return;
+		case AMPSF_HTTP_UNREACHABLE:
+			fail_step(
+				d, DOCTOR_FAILED, d->reach_text,
+				"The database server itself must be able to reach the org: check its firewall, its "
+				"route, and https_proxy in its environment.");
+			return;
+		default:
+			fail_step(
+				d, DOCTOR_FAILED, d->reach_text,
+				"The connection was made, but no whole answer came. Try again; if it stays so, "
+				"look for a proxy between this server and Salesforce.");
+	}
+}
+
+static void
+step_login(Doctor *d)
+{
+	ampsf_session_login(d->session);
+	d->detail = psprintf("%s at %s", ampsf_session_login_kind(d->session),
+						 ampsf_session_instance_url(d->session));
+}
+
+static void
+step_api_version(Doctor *d)
+{
+	const char *wanted = ampsf_session_version(d->session);
+	const char *latest = NULL;
+	bool offered = false;
+	int n = ampsf_json_array_length(d->versions);
+
+	for (int i = 0; i < n; i++)
+	{
+		const char *version = ampsf_json_string(ampsf_json_array_get(d->versions, i), "version");
+
+		if (version == NULL)
+			continue;
+		offered |= strcmp(version, wanted) == 0;
+		if (latest == NULL || atof(version) > atof(latest))
+			latest = version;
+	}
+	if (latest == NULL)
+		fail_step(d, DOCTOR_FAILED,
+				  psprintf("%s did not list its API versions (status %d)",
+						   ampsf_session_options(d->session)->instance_url, d->reach_status),
+				  "Is this the address of a Salesforce org? It has the form "
+				  "https://mydomain.my.salesforce.com.");
+	else if (!offered)
+		fail_step(d, DOCTOR_FAILED, psprintf("%s is not offered, the latest is %s", wanted, latest),
+				  psprintf("ALTER SERVER %s OPTIONS (SET api_version '%s')",
+						   quote_identifier(d->server->servername), latest));
+	else
+		d->detail = psprintf("%s (the org offers up to %s)", wanted, latest);
+}
+
+static void
+step_quota(Doctor *d)
+{
+	AmpsfJson *daily = ampsf_json_get(ampsf_limits_fetch(d->session), "DailyApiRequests");
+	int64 max = ampsf_json_int(daily, "Max", -1);
+	int64 remaining = ampsf_json_int(daily, "Remaining", -1);
+
+	if (max <= 0 || remaining < 0)
+	{
+		fail_step(d, DOCTOR_WARNING, "the org does not tell its daily API requests", NULL);
+		return;
+	}
+	d->detail = psprintf(INT64_FORMAT " of " INT64_FORMAT " API requests left in these 24 hours",
+						 remaining, max);
+	if (remaining * 100 < max * QUOTA_WARNING_PERCENT)
+	{
+		d->status = DOCTOR_WARNING;
+		d->advice = "Read less often, read more rows at a time, or find who else spends the quota: "
+					"Salesforce, Setup, System Overview.";
+	}
+}
+
+static void
+count_objects(AmpsfSession *session, int *visible, int *writable)
+{
+	ListCell *lc;
+
+	*visible = *writable = 0;
+	foreach (lc, ampsf_describe_global(session))
+	{
+		const AmpsfObject *object = lfirst(lc);
+
+		*visible += object->queryable;
+		*writable +=
+			object->queryable && (object->createable || object->updateable || object->deletable);
+	}
+}
+
+static void
+step_objects_visible(Doctor *d)
+{
+	int visible;
+	int writable;
+
+	ampsf_describe_forget(d->session);
+	count_objects(d->session, &visible, &writable);
+	d->detail = psprintf("%d objects can be queried", visible);
+	if (visible == 0)
+		fail_step(
+			d, DOCTOR_FAILED, d->detail,
+			"Give the user that the app runs as a permission set with read access to objects.");
+}
+
+static void
+step_objects_writable(Doctor *d)
+{
+	int visible;
+	int writable;
+
+	count_objects(d->session, &visible, &writable);
+	d->detail = psprintf("%d objects can be written", writable);
+	if (writable == 0)
+		fail_step(
+			d, DOCTOR_WARNING, d->detail,
+			"The user may only read. To write, give it a permission set with create, edit and "
+			"delete access.");
+}
+
+/* Date: Mon, 23 Nov 2026 22:24:41 GMT, as seconds since 1970; false if it is something else. */
+static bool
+parse_http_date(const char *s, int64 *seconds)
+{
+	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	char month[4];
+	int day;
+	int year;
+	int hour;
+	int minute;
+	int second;
+	const char *at;
+
+	if (sscanf(s, "%*3s, %2d %3s %4d %2d:%2d:%2d GMT", &day, month, &year, &hour, &minute,
+			   &second) != 6)
+		return false;
+	at = strstr(months, month);
+	if (strlen(month) != 3 || at == NULL || (at - months) % 3 != 0)
+		return false;
+	*seconds =
+		((int64) date2j(year, (int) (at - months) / 3 + 1, day) - UNIX_EPOCH_JDATE) * SECS_PER_DAY +
+		hour * SECS_PER_HOUR + minute * SECS_PER_MINUTE + second;
+	return true;
+}
+
+static void
+step_clock(Doctor *d)
+{
+	int64 remote;
+	int64 local = d->date_seen / USECS_PER_SEC +
+				  (int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY;
+	int64 skew;
+
+	if (d->date == NULL || !parse_http_date(d->date, &remote))
+	{
+		fail_step(d, DOCTOR_SKIPPED, "the answer carries no date", NULL);
+		return;
+	}
+	skew = local - remote;
+	if (skew < 0 ? -skew <= SKEW_WARNING_SECONDS : skew <= SKEW_WARNING_SECONDS)
+		d->detail = psprintf("within %d seconds of the org's", SKEW_WARNING_SECONDS);
+	else
+		fail_step(
+			d, DOCTOR_WARNING,
+			psprintf(INT64_FORMAT " seconds %s the org's", skew < 0 ? -skew : skew,
+					 skew < 0 ? "behind" : "ahead of"),
+			"Set the clock of the database server (NTP). JWT logins fail, and reads of what has "
+			"changed since a moment miss rows, when clocks disagree.");
+}
+
+Datum
+ampsf_sql_doctor(PG_FUNCTION_ARGS)
+{
+	static const struct
+	{
+		const char *name;
+		StepFunction function;
+		bool needed;
+	} steps[] = {
+		{"options", step_options, true},
+		{"user mapping", step_user_mapping, true},
+		{"name resolution", step_name_resolution, true},
+		{"connection", step_connection, true},
+		{"clock", step_clock, false},
+		{"API version", step_api_version, true},
+		{"login", step_login, true},
+		{"API requests", step_quota, false},
+		{"objects visible", step_objects_visible, true},
+		{"objects writable", step_objects_writable, false},
+	};
+	Doctor d = {0};
+
+	d.server = ampsf_server_arg(NameStr(*PG_GETARG_NAME(0)));
+	InitMaterializedSRF(fcinfo, 0);
+	d.rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	d.cxt = CurrentMemoryContext;
+	for (size_t i = 0; i < lengthof(steps); i++)
+		run_step(&d, steps[i].name, steps[i].function, steps[i].needed);
+	return (Datum) 0;
+}
