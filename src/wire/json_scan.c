@@ -75,6 +75,7 @@ struct AmpsfJsonScan
 	int nnodes;
 	Node **table; /* nodes by parent and name, open addressing */
 	uint32_t table_mask;
+	int whole; /* index of the value that takes the record's own text, or -1 */
 	Repeat *repeats;
 	int nrepeats;
 	char *tokens; /* all of them, one after the other */
@@ -209,6 +210,11 @@ add_field(AmpsfJsonScan *scan, const char *field, int index)
 {
 	Node *node = &scan->root;
 
+	if (strcmp(field, "*") == 0 && scan->whole < 0)
+	{
+		scan->whole = index;
+		return;
+	}
 	for (;;)
 	{
 		const char *dot = strchr(field, '.');
@@ -255,6 +261,7 @@ ampsf_json_scan_create(const char *const *fields, int nfields)
 	while (slots < max_nodes * 2)
 		slots *= 2;
 	scan->nvalues = nfields;
+	scan->whole = -1;
 	scan->table_mask = slots - 1;
 	scan->nodes = calloc(max_nodes, sizeof(Node));
 	scan->table = calloc(slots, sizeof(Node *));
@@ -894,6 +901,14 @@ read_record(AmpsfJsonScan *scan, const char *p, const char *end, bool final, Amp
 		return NULL;
 	}
 	forget_partial(scan);
+	if (scan->whole >= 0)
+	{
+		if ((size_t) (p - record) > UINT32_MAX)
+			return fail(scan, record, "the record is too large");
+		values[scan->whole].ptr = record;
+		values[scan->whole].len = (uint32_t) (p - record);
+		values[scan->whole].kind = AMPSF_VALUE_JSON;
+	}
 	for (int i = 0; i < scan->nrepeats; i++)
 		values[scan->repeats[i].to] = values[scan->repeats[i].from];
 	return p;
