@@ -159,6 +159,7 @@ static void
 arm(Ctx *cx, Buf *b, Query *q, unsigned mask, bool named)
 {
 	bool		first = true;
+	Query	   *rolled = cx->rolled;
 
 	buf_adds(b, "SELECT ");
 	for (int i = 0; i < q->items.n; i++)
@@ -175,8 +176,10 @@ arm(Ctx *cx, Buf *b, Query *q, unsigned mask, bool named)
 		sql_expr(cx, b, q->order.v[i].expr);
 		buf_addf(b, " AS o%d", i);
 	}
+	cx->rolled = NULL;			/* rows are chosen before fields are rolled up */
 	sql_from(cx, b, q, false);
 	sql_where(cx, b, q);
+	cx->rolled = rolled;
 	for (int i = 0; i < q->group.n; i++)
 	{
 		if (i < 32 && !(mask & 1u << i))
