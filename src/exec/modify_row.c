@@ -1,0 +1,280 @@
+/*
+ * modify_row.c - a slot becomes the JSON of a row to write, and what Salesforce made of it comes
+ * back.
+ *
+ * Must not know: batches, outcomes.
+ */
+#include "base/ampsf.h"
+#include "exec/modify_state.h"
+
+#include "access/htup_details.h"
+#include "executor/executor.h"
+#include "org/row_source.h"
+#include "plan/plan_modify.h"
+#include "utils/datum.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "wire/text.h"
+
+AmpsfColumn *
+ampsf_modify_column(AmpsfModifyState *state, AttrNumber attno)
+{
+	if (state->columns[attno - 1] == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(state->estate->es_query_cxt);
+
+		state->columns[attno - 1] = ampsf_column(RelationGetRelid(state->rel), attno);
+		MemoryContextSwitchTo(old);
+	}
+	return state->columns[attno - 1];
+}
+
+static AmpsfColumnConv *
+conv_of(AmpsfModifyState *state, AttrNumber attno)
+{
+	if (state->convs[attno - 1] == NULL)
+	{
+		MemoryContext cxt = state->estate->es_query_cxt;
+		AmpsfColumnConv *conv = MemoryContextAllocZero(cxt, sizeof(AmpsfColumnConv));
+
+		ampsf_convert_init(conv, TupleDescAttr(RelationGetDescr(state->rel), attno - 1),
+						   ampsf_modify_column(state, attno), cxt);
+		state->convs[attno - 1] = conv;
+	}
+	return state->convs[attno - 1];
+}
+
+/* No catalog access here: the transaction may be broken already. */
+static void
+column_context(void *arg)
+{
+	AmpsfModifyState *state = arg;
+
+	if (state->column > 0)
+		errcontext("column \"%s\" of foreign table \"%s\", row %lld",
+				   NameStr(TupleDescAttr(RelationGetDescr(state->rel), state->column - 1)->attname),
+				   RelationGetRelationName(state->rel),
+				   (long long) (state->sent + state->waiting + 1));
+}
+
+/* Has a trigger given that column another value than the row had? */
+static bool
+changed(AmpsfModifyState *state, TupleTableSlot *slot, AttrNumber attno)
+{
+	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(state->rel), attno - 1);
+	bool old_null, new_null;
+	Datum old_value = slot_getattr(state->rinfo->ri_oldTupleSlot, attno, &old_null);
+	Datum new_value = slot_getattr(slot, attno, &new_null);
+
+	if (old_null || new_null)
+		return old_null != new_null;
+	return !datum_image_eq(old_value, new_value, att->attbyval, att->attlen);
+}
+
+/*
+ * Is a column to be sent though the statement does not name it?  An INSERT sends what a default or
+ * a trigger filled in, an UPDATE what a trigger changed; either also a generated column whose field
+ * can be written.  A value that nobody asked for and that cannot be written is refused, not dropped
+ * in silence.
+ */
+static bool
+sends_unnamed(AmpsfModifyState *state, TupleTableSlot *slot, AttrNumber attno)
+{
+	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(state->rel), attno - 1);
+	bool insert = state->op == AMPSF_INSERT;
+	char *reason;
+
+	if (att->attgenerated != '\0' && (!insert || att->attgenerated != ATTRIBUTE_GENERATED_STORED))
+		return false;
+	if (insert ? slot_attisnull(slot, attno) : !changed(state, slot, attno))
+		return false;
+	reason = ampsf_column_refusal(state->table->object, ampsf_modify_column(state, attno), insert);
+	if (reason != NULL && att->attgenerated == '\0')
+		ampsf_refuse_column(state->rel, attno, insert, reason);
+	return reason == NULL;
+}
+
+void
+ampsf_modify_fields(AmpsfModifyState *state, TupleTableSlot *slot, StringInfo buf, bool *references)
+{
+	TupleDesc desc = RelationGetDescr(state->rel);
+	TriggerDesc *trig = state->rinfo->ri_TrigDesc;
+	bool look_further = state->op == AMPSF_INSERT || (trig != NULL && trig->trig_update_before_row);
+	ErrorContextCallback errcb = {error_context_stack, column_context, state};
+
+	*references = false;
+	error_context_stack = &errcb;
+	slot_getallattrs(slot);
+	for (AttrNumber attno = 1; attno <= desc->natts; attno++)
+	{
+		AmpsfColumn *col;
+		size_t len;
+
+		if (TupleDescAttr(desc, attno - 1)->attisdropped)
+			continue;
+		if (!bms_is_member(attno, state->targets) &&
+			(!look_further || !sends_unnamed(state, slot, attno)))
+			continue;
+		col = ampsf_modify_column(state, attno);
+		if (col->type != NULL && strcmp(col->type, "reference") == 0 &&
+			!slot->tts_isnull[attno - 1])
+			*references = true;
+		if (buf->len > 0)
+			appendStringInfoChar(buf, ',');
+		len = strlen(col->field);
+		enlargeStringInfo(buf, (int) (len * 6 + 2));
+		buf->len += (int) ampsf_quote_json(col->field, len, buf->data + buf->len);
+		appendStringInfoChar(buf, ':');
+		state->column = attno;
+		ampsf_convert_to_json(buf, conv_of(state, attno), slot->tts_values[attno - 1],
+							  slot->tts_isnull[attno - 1]);
+		state->column = 0;
+	}
+	error_context_stack = errcb.previous;
+}
+
+/*
+ * Reads the columns in state->fetch of the row back by one query: values and isnull are filled, in
+ * the current context.
+ */
+static void
+read_back(AmpsfModifyState *state, const char *id, Datum *values, bool *isnull)
+{
+	int n = list_length(state->fetch);
+	const char **fields = palloc(sizeof(char *) * n);
+	int *source = palloc(sizeof(int) * n);
+	AmpsfValue *found;
+	AmpsfQuerySpec spec = {0};
+	AmpsfRowSource *src;
+	StringInfoData soql;
+	ErrorContextCallback errcb;
+	ListCell *lc;
+	int nfields = 0;
+
+	initStringInfo(&soql);
+	foreach (lc, state->fetch)
+	{
+		const char *field = ampsf_modify_column(state, lfirst_int(lc))->field;
+		int i = 0;
+
+		/* Two columns may show one field, which SOQL takes once. */
+		while (i < nfields && pg_strcasecmp(fields[i], field) != 0)
+			i++;
+		if (i == nfields)
+		{
+			appendStringInfo(&soql, "%s%s", nfields > 0 ? ", " : "SELECT ", field);
+			fields[nfields++] = field;
+		}
+		source[foreach_current_index(lc)] = i;
+	}
+	appendStringInfo(&soql, " FROM %s WHERE Id = '%s'", state->table->object, id);
+	spec.session = state->session;
+	spec.soql = soql.data;
+	spec.fields = fields;
+	spec.nfields = nfields;
+	spec.limit = 1;
+	spec.stats = &state->read_stats;
+	found = palloc0(sizeof(AmpsfValue) * nfields);
+	src = ampsf_rest_query(&spec);
+	src->ops->start(src);
+	if (!src->ops->next(src, found))
+		ereport(WARNING,
+				(errmsg("row %s was written to foreign table \"%s\" but cannot be read back", id,
+						RelationGetRelationName(state->rel)),
+				 errdetail("Columns that were not sent are shown as null.")));
+	else
+	{
+		errcb.callback = column_context;
+		errcb.arg = state;
+		errcb.previous = error_context_stack;
+		error_context_stack = &errcb;
+		foreach (lc, state->fetch)
+		{
+			state->column = lfirst_int(lc);
+			values[state->column - 1] = ampsf_convert(conv_of(state, state->column),
+													  &found[source[foreach_current_index(lc)]],
+													  &isnull[state->column - 1]);
+			values[state->column - 1] =
+				isnull[state->column - 1]
+					? (Datum) 0
+					: datumCopy(
+						  values[state->column - 1],
+						  TupleDescAttr(RelationGetDescr(state->rel), state->column - 1)->attbyval,
+						  TupleDescAttr(RelationGetDescr(state->rel), state->column - 1)->attlen);
+		}
+		state->column = 0;
+		error_context_stack = errcb.previous;
+	}
+	src->ops->close(src);
+}
+
+/* Replaces the slot's row. */
+static void
+store_row(AmpsfModifyState *state, TupleTableSlot *slot, Datum *values, bool *isnull)
+{
+	HeapTuple tuple;
+
+	/* The values may point into the very tuple that the slot holds: copy first. */
+	tuple = heap_form_tuple(RelationGetDescr(state->rel), values, isnull);
+	ExecForceStoreHeapTuple(tuple, slot, false);
+	slot->tts_tableOid = RelationGetRelid(state->rel);
+}
+
+void
+ampsf_modify_complete(AmpsfModifyState *state, TupleTableSlot *slot, const char *id)
+{
+	TupleDesc desc = RelationGetDescr(state->rel);
+	MemoryContext old;
+	Datum *values;
+	bool *isnull;
+
+	if (!state->returns)
+		return;
+	/* The row must last until the executor has looked at it. */
+	old = MemoryContextSwitchTo(GetPerTupleMemoryContext(state->estate));
+	slot_getallattrs(slot);
+	values = palloc(sizeof(Datum) * desc->natts);
+	isnull = palloc(sizeof(bool) * desc->natts);
+	memcpy(values, slot->tts_values, sizeof(Datum) * desc->natts);
+	memcpy(isnull, slot->tts_isnull, sizeof(bool) * desc->natts);
+	if (state->id_attno > 0)
+	{
+		AmpsfValue v = {0};
+
+		v.kind = AMPSF_VALUE_STRING;
+		v.ptr = id;
+		v.len = strlen(id);
+		values[state->id_attno - 1] =
+			ampsf_convert(conv_of(state, state->id_attno), &v, &isnull[state->id_attno - 1]);
+	}
+	if (state->fetch != NIL)
+		read_back(state, id, values, isnull);
+	store_row(state, slot, values, isnull);
+	MemoryContextSwitchTo(old);
+}
+
+void
+ampsf_modify_old_row(AmpsfModifyState *state, TupleTableSlot *slot, TupleTableSlot *planSlot)
+{
+	TupleDesc desc = RelationGetDescr(state->rel);
+	MemoryContext old;
+	HeapTupleData tuple;
+	Datum *values, row;
+	bool *isnull, null;
+
+	if (state->old_junk == 0)
+		return;
+	row = ExecGetJunkAttribute(planSlot, state->old_junk, &null);
+	if (null)
+		return;
+	old = MemoryContextSwitchTo(GetPerTupleMemoryContext(state->estate));
+	tuple.t_data = DatumGetHeapTupleHeader(row);
+	tuple.t_len = HeapTupleHeaderGetDatumLength(tuple.t_data);
+	ItemPointerSetInvalid(&tuple.t_self);
+	tuple.t_tableOid = RelationGetRelid(state->rel);
+	values = palloc(sizeof(Datum) * desc->natts);
+	isnull = palloc(sizeof(bool) * desc->natts);
+	heap_deform_tuple(&tuple, desc, values, isnull);
+	store_row(state, slot, values, isnull);
+	MemoryContextSwitchTo(old);
+}
