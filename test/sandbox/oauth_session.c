@@ -36,7 +36,7 @@ typedef struct Token
  */
 static const App apps[] = {
 	{"sandbox", "sandbox", "sandbox", "admin@sandbox.example", true},
-	{"sandbox-user", "sandbox", "sandbox-user", "user@sandbox.example", true},
+	{"sandbox-user", "sandbox", "sandbox-user", "user1@sandbox.example", true},
 	{"sandbox-no-user", "sandbox", NULL, NULL, true},
 	{"sandbox-not-approved", "sandbox", NULL, "admin@sandbox.example", false},
 	{"sandbox-public", NULL, NULL, "admin@sandbox.example", true},
