@@ -124,15 +124,18 @@ accept_token(AmpsfSession *session, AmpsfToken *token)
 	ampsf_auth_wipe(token->access_token);
 	ampsf_auth_wipe(token->refresh_token);
 	end_attempt(session, AMPSF_LOGIN_READY);
-	if (rotated)
+	if (rotated && !session->rotation_said)
+	{
+		session->rotation_said = true;
 		ereport(
 			WARNING,
 			(errmsg("Salesforce replaced the refresh token"),
-			 errdetail(
-				 "The one in the user mapping is no longer valid; this session uses the new one."),
+			 errdetail("The one in the user mapping is no longer valid; this session uses the new "
+					   "one."),
 			 errhint("Turn off refresh token rotation in the app's OAuth policies, or log in by "
 					 "client credentials or JWT. A new session needs a new token in the user "
 					 "mapping.")));
+	}
 }
 
 /* The request has ended, one way or another. */

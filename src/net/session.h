@@ -1,9 +1,9 @@
 /*
  * session.h - one login at one org for one user mapping, and calls in its name.
  *
- * Owns: the session cache, the token (in memory that is wiped), replay after 401, retries of idempotent
- * calls, the quota seen in Sforce-Limit-Info.  The floor below is http.c, the only file that knows
- * libcurl.  Must not know: what a call means.
+ * Owns: the session cache, the token (in memory that is wiped), replay after 401, retries of
+ * idempotent calls, the quota seen in Sforce-Limit-Info.  The floor below is http.c, the only file
+ * that knows libcurl.  Must not know: what a call means.
  */
 #ifndef AMPSF_SESSION_H
 #define AMPSF_SESSION_H
@@ -16,28 +16,31 @@ typedef struct AmpsfSession AmpsfSession;
 typedef struct AmpsfCall AmpsfCall;
 
 /*
- * The session of that user at that server; logs in at the first call, not here.  Lives in its own context
- * under CacheMemoryContext; ALTER SERVER or ALTER USER MAPPING makes the next get start afresh.  ERROR if
- * there is no user mapping, or the host is not allowed.
+ * The session of that user at that server; logs in at the first call, not here.  Lives in its own
+ * context under CacheMemoryContext; ALTER SERVER or ALTER USER MAPPING makes the next get start
+ * afresh.  ERROR if there is no user mapping, or the host is not allowed.
  */
 extern AmpsfSession *ampsf_session_get(Oid serverid, Oid userid);
-/* Forgets sessions of that server (of all servers if InvalidOid) that no call is using; returns how many. */
+/* Forgets sessions of that server (of all servers if InvalidOid) that no call is using; returns how
+ * many. */
 extern int ampsf_session_disconnect(Oid serverid);
 /* Logs in now if there is no token yet; for doctor. */
 extern void ampsf_session_login(AmpsfSession *session);
 
 extern const AmpsfServerOptions *ampsf_session_options(AmpsfSession *session);
-extern const char *ampsf_session_version(AmpsfSession *session); /* "62.0" */
+extern const char *ampsf_session_version(AmpsfSession *session);	/* "62.0" */
 extern const char *ampsf_session_login_kind(AmpsfSession *session); /* "client credentials" ... */
-extern const char *ampsf_session_instance_url(AmpsfSession *session); /* after login: the org's own */
+extern const char *
+ampsf_session_instance_url(AmpsfSession *session); /* after login: the org's own */
 extern const AmpsfStats *ampsf_session_stats(AmpsfSession *session); /* since it was made */
-/* Adds what was read or written in the session's name; calls and bytes are counted by themselves. */
+/* Adds what was read or written in the session's name; calls and bytes are counted by themselves.
+ */
 extern void ampsf_session_count(AmpsfSession *session, const AmpsfStats *stats);
 /* From the latest Sforce-Limit-Info; false if none was seen. */
 extern bool ampsf_session_quota(AmpsfSession *session, int64 *used, int64 *max);
 /*
- * A place for caches that must live and die with the session (describes, row counts): the context, and
- * slots that their owners fill.
+ * A place for caches that must live and die with the session (describes, row counts): the context,
+ * and slots that their owners fill.
  */
 typedef enum AmpsfSessionSlot
 {
@@ -50,21 +53,24 @@ extern void **ampsf_session_slot(AmpsfSession *session, AmpsfSessionSlot slot);
 
 typedef struct AmpsfCallSpec
 {
-	const char *method;	  /* GET POST PATCH PUT DELETE */
-	const char *path;	  /* "/services/data/..." as returned, or relative: "query?q=..." gets /services/data/vXX.X/ */
-	const char *body;	  /* copied; NULL if none */
+	const char *method; /* GET POST PATCH PUT DELETE */
+	const char *path;	/* "/services/data/..." as returned, or relative: "query?q=..." gets
+						   /services/data/vXX.X/ */
+	const char *body;	/* copied; NULL if none */
 	size_t body_len;
-	const char *content_type; /* default application/json; charset=UTF-8 */
+	const char *content_type;	/* default application/json; charset=UTF-8 */
 	const char *const *headers; /* "Name: value", NULL-terminated; may be NULL */
-	bool idempotent;	  /* may be sent again after a lost connection or 5xx */
-	AmpsfStats *stats;	  /* what is spent is added here too; may be NULL; must outlive the call */
+	bool idempotent;			/* may be sent again after a lost connection or 5xx */
+	AmpsfStats *stats; /* what is spent is added here too; may be NULL; must outlive the call */
 } AmpsfCallSpec;
 
 /*
- * Starts a call and returns at once (it may wait for a login first).  Everything, the answer included,
- * lives in cxt and ends with it: resetting cxt while the call runs cancels it.  Strings of spec are copied.
+ * Starts a call and returns at once (it may wait for a login first).  Everything, the answer
+ * included, lives in cxt and ends with it: resetting cxt while the call runs cancels it.  Strings
+ * of spec are copied.
  */
-extern AmpsfCall *ampsf_call_start(AmpsfSession *session, const AmpsfCallSpec *spec, MemoryContext cxt);
+extern AmpsfCall *ampsf_call_start(AmpsfSession *session, const AmpsfCallSpec *spec,
+								   MemoryContext cxt);
 /*
  * True when the answer is complete (any status) or the call has finally failed; drives the network
  * without waiting, and does what falls due (retry, login and replay after 401).
@@ -76,7 +82,8 @@ extern void ampsf_call_free(AmpsfCall *call);
 
 /* After completion.  status 0: no answer (see ampsf_call_unknown_outcome, ampsf_call_throw). */
 extern int ampsf_call_status(const AmpsfCall *call);
-extern const char *ampsf_call_body(const AmpsfCall *call, size_t *len); /* readable 64 bytes beyond len */
+extern const char *ampsf_call_body(const AmpsfCall *call,
+								   size_t *len); /* readable 64 bytes beyond len */
 extern const char *ampsf_call_header(const AmpsfCall *call, const char *name); /* NULL if absent */
 /* The connection was lost after the request had been sent in full, and it was not idempotent. */
 extern bool ampsf_call_unknown_outcome(const AmpsfCall *call);

@@ -46,6 +46,7 @@ struct AmpsfSession
 	char *refresh_token; /* that of the mapping, or what it was replaced by */
 	char *instance_url;	 /* as the token answer says, or the option's */
 	uint64 generation;	 /* counts tokens; 0: none yet */
+	bool rotation_said;
 
 	AmpsfLoginState login_state;
 	MemoryContext login_cxt; /* reset for each attempt */
