@@ -108,7 +108,7 @@ static void
 fill(void)
 {
 	row("a1", "Account",
-		"{\"Name\":\"Acme\",\"Industry\":\"Banking\",\"NumberOfEmployees\":10,\"AnnualRevenue\":1000.5,\"Rating\":\"Hot\","
+		"{\"Name\":\"Acme\",\"Industry\":\"Banking\",\"NumberOfEmployees\":10,\"AnnualRevenue\":1000,\"Rating\":\"Hot\","
 		"\"BillingCity\":\"Paris\",\"BillingLatitude\":48.85,\"BillingLongitude\":2.35}");
 	row("a2", "Account", "{\"Name\":\"ACME\",\"NumberOfEmployees\":20,\"Rating\":\"Cold\",\"ParentId\":\"$a1\"}");
 	row("a3", "Account", "{\"Name\":\"100% \\u00d6l_\\\\\",\"Industry\":\"Apparel\",\"Rating\":\"Warm\"}");
@@ -309,7 +309,6 @@ check_special(void)
 static void
 check_limits(void)
 {
-	SoqlOptions opt = options(0);
 	Buf			b;
 	Accept		a = {NULL, 0, NULL, 0};
 	Refuse		r = {NULL, "MALFORMED_QUERY", "", 0};
@@ -409,6 +408,7 @@ main(int argc, char **argv)
 	store_set_clock(1718454896);	/* 2024-06-15T12:34:56Z, a Saturday */
 	store_open(NULL);
 	store_lock();
+	store_seed("empty");		/* the org itself and its administrator */
 	fill();
 	for (size_t i = 0; i < sizeof(accepts) / sizeof(accepts[0]); i++)
 		check_accept(&accepts[i]);

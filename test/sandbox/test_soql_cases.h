@@ -11,7 +11,7 @@ static const Accept accepts[] = {
 	{"SELECT Name FROM Account", 3, N("Acme") "," N("ACME") "," N(OIL), 0},
 	{"select nAME from ACCOUNT", 3, N("Acme") "," N("ACME") "," N(OIL), 0},
 	{"SELECT Id, IsDeleted, NumberOfEmployees, AnnualRevenue FROM Account WHERE Id = '$a1'", 1,
-	 "{\"Id\":\"$a1\",\"IsDeleted\":false,\"NumberOfEmployees\":10,\"AnnualRevenue\":1000.5}", 0},
+	 "{\"Id\":\"$a1\",\"IsDeleted\":false,\"NumberOfEmployees\":10,\"AnnualRevenue\":1000.0}", 0},
 	{"SELECT a.Name FROM Account a WHERE a.Id = '$a1.'", 1, N("Acme"), 0},
 	{"SELECT Account.Name FROM Account WHERE Id IN ('$a1', '$a2.')", 2, N("Acme") "," N("ACME"), 0},
 	{"SELECT CreatedDate FROM Account LIMIT 1", 1, "{\"CreatedDate\":\"2024-06-15T12:34:56.000+0000\"}", 0},
@@ -90,7 +90,8 @@ static const Accept accepts[] = {
 	{ACC "(NOT Name LIKE 'ac%')", 1, N(OIL), 0},
 	{ACC "(NOT Industry LIKE 'b%')", 2, N("ACME") "," N(OIL), 0},
 	/* escapes */
-	{ACC "Name = 'a\\'\\\"\\n\\r\\t\\b\\f\\N\\u00D6'", 0, "", 0},
+	{ACC "Name = 'a\\'\\\"\\n\\r\\t\\b\\N\\u00D6'", 0, "", 0},
+	{ACC "Name = 'a\\f'", 0, "", OURS},
 	{ACC "Name = '\\u0061cme'", 2, NULL, 0},
 	{ACC "Name = '100% \\u00d6l_\\\\'", 1, NULL, 0},
 	/* null, and two values of logic */
@@ -115,7 +116,7 @@ static const Accept accepts[] = {
 	{ACC "(Name = 'acme' AND Industry = 'Banking') OR (Rating = 'Warm' AND Industry != null)", 2, NULL, 0},
 	{ACC "(((Name = 'acme')))", 2, NULL, 0},
 	/* numbers */
-	{ACC "AnnualRevenue = 1000.5", 1, NULL, 0},
+	{ACC "AnnualRevenue = 1000.0", 1, NULL, 0},
 	{ACC "AnnualRevenue > -1 AND AnnualRevenue < +5000.75", 1, NULL, 0},
 	{ACC "NumberOfEmployees IN (10, 20)", 2, NULL, 0},
 	{"SELECT Id FROM Invoice__c WHERE Quantity__c = 3", 1, NULL, 0},
