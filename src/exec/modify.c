@@ -75,6 +75,21 @@ make_state(EState *estate, ResultRelInfo *rinfo, AmpsfWriteOp op)
 	return state;
 }
 
+/*
+ * May rows of an UPDATE or DELETE wait for others?  Not where a row must be read back, and not in a
+ * WITH clause with AFTER triggers, which may run before we hear of its end.  What DELETE returns is
+ * known before.
+ */
+static bool
+may_collect(const ModifyTable *plan, const ResultRelInfo *rinfo, AmpsfWriteOp op, List *fetch)
+{
+	const TriggerDesc *trig = rinfo->ri_TrigDesc;
+
+	if (!plan->canSetTag && (has_after_row(trig, op) || has_after_statement(trig, op)))
+		return false;
+	return op == AMPSF_DELETE || fetch == NIL;
+}
+
 /* What an UPDATE or DELETE needs to know its rows by. */
 static void
 find_identity(AmpsfModifyState *state, Plan *subplan)
@@ -132,10 +147,7 @@ ampsfBeginForeignModify(ModifyTableState *mtstate, ResultRelInfo *rinfo, List *f
 	if (state->op != AMPSF_INSERT)
 	{
 		find_identity(state, outerPlanState(mtstate)->plan);
-
-		/* In a WITH clause, AFTER STATEMENT triggers may run before we hear of the end. */
-		state->collects =
-			!state->returns && (mtstate->canSetTag || !has_after_statement(trig, state->op));
+		state->collects = may_collect(plan, rinfo, state->op, state->fetch);
 		if (intVal(list_nth(fdw_private, AMPSF_MODIFY_JOINED)))
 			remember_ids(state);
 	}
@@ -370,9 +382,7 @@ ampsfExplainForeignModify(ModifyTableState *mtstate, ResultRelInfo *rinfo, List 
 
 		if (op == AMPSF_INSERT)
 			batch = ampsfGetForeignModifyBatchSize(rinfo);
-		else if (plan->returningLists != NIL || plan->withCheckOptionLists != NIL ||
-				 has_after_row(rinfo->ri_TrigDesc, op) ||
-				 (!plan->canSetTag && has_after_statement(rinfo->ri_TrigDesc, op)))
+		else if (!may_collect(plan, rinfo, op, list_nth(fdw_private, AMPSF_MODIFY_FETCH)))
 			batch = 1;
 		else
 			batch = table->batch_size;

@@ -143,6 +143,19 @@ is_gone(AmpsfModifyState *state, const AmpsfWriteResult *res, bool references)
 	return strcmp(res->code, "ENTITY_IS_DELETED") == 0 || strcmp(res->code, "NOT_FOUND") == 0;
 }
 
+/*
+ * Rows have been returned, or checked, as updated that another user had deleted meanwhile.  The
+ * answer was wrong, so there must be none.
+ */
+static void
+throw_gone(AmpsfModifyState *state, int gone)
+{
+	ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+					errmsg("%d %s to be updated in foreign table \"%s\" no longer existed", gone,
+						   gone == 1 ? "row" : "rows", RelationGetRelationName(state->rel)),
+					errhint("The statement can be repeated.")));
+}
+
 bool
 ampsf_modify_flush(AmpsfModifyState *state, char *id)
 {
@@ -189,6 +202,8 @@ ampsf_modify_flush(AmpsfModifyState *state, char *id)
 	 */
 	if (state->op == AMPSF_DELETE || gone == 0)
 		return true;
+	if (state->collects && state->returns)
+		throw_gone(state, gone);
 	state->vanished += gone;
 	if (state->collects && state->set_tag)
 		state->estate->es_processed -= gone;
