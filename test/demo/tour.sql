@@ -6,11 +6,11 @@ CREATE USER MAPPING FOR CURRENT_USER SERVER sf OPTIONS (client_id 'sandbox', cli
 CREATE SCHEMA crm;
 IMPORT FOREIGN SCHEMA crm FROM SERVER sf INTO crm;
 
--- 2. An incremental read: only what has changed, and only the columns that are asked for.
---    The filter goes to Salesforce, the clock stays here.
-SELECT name, industry, annualrevenue
+-- 2. An incremental read: only what has changed since the last one, and only the columns that are
+--    asked for. The filter goes to Salesforce; now() - interval '1 day' would as well.
+SELECT name, industry, annualrevenue, systemmodstamp
 FROM crm.account
-WHERE systemmodstamp >= now() - interval '1 day' AND annualrevenue > 1000000
+WHERE systemmodstamp >= timestamptz '2024-01-10' + interval '3 days' AND annualrevenue > 100000
 LIMIT 5;
 
 -- 3. A join. Each side is asked for its columns once; PostgreSQL does the rest.
@@ -27,7 +27,8 @@ EXPLAIN (VERBOSE, COSTS OFF)
 SELECT lastname, email FROM crm.contact
 WHERE email LIKE '%@example.com' AND createddate >= '2020-01-01' AND length(lastname) > 6;
 
--- 5. New rows, up to 200 in one call. Salesforce gives the Id.
+-- 5. New rows. Salesforce gives the Id, and who wants it back row by row pays a call for each;
+--    without RETURNING up to 200 rows are one call.
 INSERT INTO crm.contact (firstname, lastname, email)
 VALUES ('Marie', 'Curie', 'marie@example.com'), ('Lise', 'Meitner', 'lise@example.com')
 RETURNING id, lastname;
