@@ -611,8 +611,13 @@ test_seeds(const char *file)
 }
 
 int
-main(int argc, char **argv)
+main(void)
 {
+	char file[] = "/tmp/test_store.XXXXXX";
+	int fd = mkstemp(file);
+
+	if (fd >= 0)
+		close(fd);
 	schema_load(NULL);
 	store_open(NULL);
 	store_set_clock(NOW);
@@ -628,7 +633,7 @@ main(int argc, char **argv)
 	test_upsert();
 	test_standard();
 	test_transactions();
-	test_seeds(argc > 1 ? argv[1] : "test_store.db");
+	test_seeds(file);
 	store_unlock();
 	printf("%d passed, %d failed\n", passed, failed);
 	return failed ? 1 : 0;
