@@ -451,6 +451,28 @@ ampsf_http_drive(void)
 	}
 }
 
+/* The latch at its place 0, the death of the postmaster, and the mux. */
+static WaitEventSet *
+make_wait_set(void)
+{
+	WaitEventSet *set = ampsf_create_wait_set(3);
+
+	PG_TRY();
+	{
+		AddWaitEventToSet(set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
+		if (IsUnderPostmaster)
+			AddWaitEventToSet(set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
+		AddWaitEventToSet(set, WL_SOCKET_READABLE, mux, NULL, NULL);
+	}
+	PG_CATCH();
+	{
+		FreeWaitEventSet(set);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	return set;
+}
+
 void
 ampsf_http_sleep(void)
 {
@@ -459,12 +481,7 @@ ampsf_http_sleep(void)
 	ampsf_mux_init();
 	if (!wait_set)
 	{
-		WaitEventSet *set = ampsf_create_wait_set(3);
-
-		AddWaitEventToSet(set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
-		AddWaitEventToSet(set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
-		AddWaitEventToSet(set, WL_SOCKET_READABLE, mux, NULL, NULL);
-		wait_set = set;
+		wait_set = make_wait_set();
 		wait_set_latch = MyLatch;
 	}
 	else if (wait_set_latch != MyLatch)
