@@ -305,6 +305,37 @@ two_char_operator(const char *p, const char *end)
 						   (*p == '>' && p[1] == '='));
 }
 
+/* Length of the UTF-8 character at p, or 0 if the bytes are none. */
+static int
+utf8_length(const unsigned char *p, const unsigned char *end)
+{
+	int			n = *p < 0x80 ? 1 : *p < 0xC2 ? 0 : *p < 0xE0 ? 2 : *p < 0xF0 ? 3 : *p < 0xF5 ? 4 : 0;
+
+	if (n == 0 || end - p < n)
+		return 0;
+	for (int i = 1; i < n; i++)
+		if ((p[i] & 0xC0) != 0x80)
+			return 0;
+	if (n == 3 && ((*p == 0xE0 && p[1] < 0xA0) || (*p == 0xED && p[1] >= 0xA0)))
+		return 0;
+	if (n == 4 && ((*p == 0xF0 && p[1] < 0x90) || (*p == 0xF4 && p[1] >= 0x90)))
+		return 0;
+	return n;
+}
+
+/* Characters of the statement; what is not UTF-8 is refused, so that messages can quote it. */
+static int
+count_characters(Ctx *cx)
+{
+	const unsigned char *p = (const unsigned char *) cx->text, *end = p + cx->len;
+	int			chars = 0, n;
+
+	for (; p < end; p += n, chars++)
+		if ((n = utf8_length(p, end)) == 0)
+			soql_fail(cx, "MALFORMED_QUERY", -1, "The query is not valid UTF-8");
+	return chars;
+}
+
 /* Fills cx->tokens, closed by a TK_EOF. */
 void
 lex_statement(Ctx *cx)
@@ -312,11 +343,8 @@ lex_statement(Ctx *cx)
 	const char *p = cx->text, *end = cx->text + cx->len;
 	VEC(Token) toks = {0};
 	Token	   *t;
-	int			chars = 0;
 
-	for (int i = 0; i < cx->len; i++)
-		chars += ((unsigned char) cx->text[i] & 0xC0) != 0x80;
-	if (chars > SOQL_MAX_TEXT)
+	if (count_characters(cx) > SOQL_MAX_TEXT)
 		soql_fail(cx, "MALFORMED_QUERY", -1, "SOQL statements cannot be longer than %d characters.",
 				  SOQL_MAX_TEXT);
 	while (p < end)
@@ -424,7 +452,7 @@ hex4(Ctx *cx, const char *p, const char *end)
 
 /*
  * The value of a string token.  For LIKE the result is a pattern in which \ stands before every character
- * that is meant literally: \_ \% and \\ stay as they are.  The text is UTF-8 or the statement is refused.
+ * that is meant literally: \_ \% and \\ stay as they are.
  */
 Slice
 lex_decode(Ctx *cx, const Token *t, bool like)

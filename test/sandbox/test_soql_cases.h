@@ -293,6 +293,8 @@ static const Refuse refusals[] = {
 	{BAD("CreatedDate = LAST_N_DAYS"), "MALFORMED_QUERY", "unexpected token", 0},
 	{BAD("CreatedDate = 2024-01-01T00:00:00"), "MALFORMED_QUERY", "unexpected token: 'T00'", 0},
 	{BAD("FOO(Name) = 'a'"), "MALFORMED_QUERY", "unexpected token: '('", 0},
+	{BAD("Name = '\xff'"), "MALFORMED_QUERY", "not valid UTF-8", 0},
+	{BAD("Name = '\xed\xa0\x80'"), "MALFORMED_QUERY", "not valid UTF-8", 0},
 	/* names */
 	{"SELECT Foo FROM Account", "INVALID_FIELD",
 	 "\nSELECT Foo FROM Account\n       ^\nERROR at Row:1:Column:8\nNo such column 'Foo' on entity 'Account'. If you are attempting to use a custom field, be "
