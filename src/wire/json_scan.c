@@ -15,21 +15,13 @@
  * No byte beyond the window is ever read.
  */
 #include "wire/json_scan.h"
+#include "wire/json_lex.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
-
-#define MAX_DEPTH 64   /* open brackets, the page's own two included */
-#define RECORD_DEPTH 3 /* of a record's brace */
-#define BLOCK 16	   /* tokens are padded to this */
-
-#define likely_true(x) __builtin_expect(!!(x), 1)
-#define likely_false(x) __builtin_expect(!!(x), 0)
+#define RECORD_DEPTH 3 /* open brackets inside a record: the page's, the list's and its own */
 
 /* One key of the records' objects. */
 typedef struct Node Node;
@@ -75,7 +67,7 @@ struct AmpsfJsonScan
 	int nnodes;
 	Node **table; /* nodes by parent and name, open addressing */
 	uint32_t table_mask;
-	int whole; /* index of the value that takes the record's own text, or -1 */
+	int32_t whole; /* index of the value that takes the record's own text, or -1 */
 	Repeat *repeats;
 	int nrepeats;
 	char *tokens; /* all of them, one after the other */
@@ -100,10 +92,7 @@ struct AmpsfJsonScan
 	int open;		/* brackets open there */
 	bool in_string; /* and whether it is inside a string */
 
-	/* of the last failure */
-	bool more;			 /* it is for want of bytes */
-	const char *fail_at; /* where in the window */
-	const char *fail_why;
+	AmpsfJsonLex lex;
 	char error[160];
 };
 
@@ -204,15 +193,29 @@ add_node(AmpsfJsonScan *scan, Node *parent, const char *name, size_t len)
 	return node;
 }
 
-/* Enters a dotted field into the tree. */
+/* values[index] is to hold what *value stands for, or a copy if that has a place already. */
+static void
+add_value(AmpsfJsonScan *scan, int32_t *value, int index)
+{
+	if (*value < 0)
+		*value = index;
+	else
+	{
+		scan->repeats[scan->nrepeats].from = *value;
+		scan->repeats[scan->nrepeats].to = index;
+		scan->nrepeats++;
+	}
+}
+
+/* Enters a dotted field into the tree; "*" is the record itself. */
 static void
 add_field(AmpsfJsonScan *scan, const char *field, int index)
 {
 	Node *node = &scan->root;
 
-	if (strcmp(field, "*") == 0 && scan->whole < 0)
+	if (strcmp(field, "*") == 0)
 	{
-		scan->whole = index;
+		add_value(scan, &scan->whole, index);
 		return;
 	}
 	for (;;)
@@ -229,14 +232,7 @@ add_field(AmpsfJsonScan *scan, const char *field, int index)
 			break;
 		field = dot + 1;
 	}
-	if (node->value < 0)
-		node->value = index;
-	else
-	{
-		scan->repeats[scan->nrepeats].from = node->value;
-		scan->repeats[scan->nrepeats].to = index;
-		scan->nrepeats++;
-	}
+	add_value(scan, &node->value, index);
 }
 
 AmpsfJsonScan *
@@ -346,276 +342,6 @@ ampsf_json_scan_error(const AmpsfJsonScan *scan)
 }
 
 /* ---------------------------------------------------------------------------------------------------
- * Values.  These functions take the place to read at and the window's end, and return the place
- * behind what they read, or NULL after noting why not.
- * -------------------------------------------------------------------------------------------------
- */
-
-static const char *__attribute__((noinline, cold)) need_more(AmpsfJsonScan *scan, const char *end)
-{
-	scan->more = true;
-	scan->fail_at = end;
-	scan->fail_why = "the text ends early";
-	return NULL;
-}
-
-static const char *__attribute__((noinline, cold))
-fail(AmpsfJsonScan *scan, const char *at, const char *why)
-{
-	scan->more = false;
-	scan->fail_at = at;
-	scan->fail_why = why;
-	return NULL;
-}
-
-/* Over whitespace, to a byte that there is. */
-static inline const char *
-skip_space(AmpsfJsonScan *scan, const char *p, const char *end)
-{
-	while (p < end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
-		p++;
-	return likely_true(p < end) ? p : need_more(scan, end);
-}
-
-/* Quote, backslash or control character: the first at or after p, or end. */
-static inline const char *
-find_special(const char *p, const char *end)
-{
-#ifdef __SSE2__
-	const __m128i quote = _mm_set1_epi8('"');
-	const __m128i backslash = _mm_set1_epi8('\\');
-	const __m128i last_control = _mm_set1_epi8(0x1f);
-
-	while (end - p >= BLOCK)
-	{
-		__m128i x = _mm_loadu_si128((const __m128i *) p);
-		__m128i hit =
-			_mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(x, quote), _mm_cmpeq_epi8(x, backslash)),
-						 _mm_cmpeq_epi8(_mm_min_epu8(x, last_control), x));
-		unsigned mask = (unsigned) _mm_movemask_epi8(hit);
-
-		if (mask)
-			return p + __builtin_ctz(mask);
-		p += BLOCK;
-	}
-#endif
-	while (p < end && *p != '"' && *p != '\\' && (unsigned char) *p >= 0x20)
-		p++;
-	return p;
-}
-
-static bool
-is_hex(char c)
-{
-	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
-
-/* The escape at p, of which the backslash is there. */
-static const char *
-skip_escape(AmpsfJsonScan *scan, const char *p, const char *end)
-{
-	if (end - p < 2)
-		return need_more(scan, end);
-	switch (p[1])
-	{
-		case '"':
-		case '\\':
-		case '/':
-		case 'b':
-		case 'f':
-		case 'n':
-		case 'r':
-		case 't':
-			return p + 2;
-		case 'u':
-			for (int i = 2; i < 6; i++)
-			{
-				if (p + i >= end)
-					return need_more(scan, end);
-				if (!is_hex(p[i]))
-					return fail(scan, p + i, "expected a hexadecimal digit");
-			}
-			return p + 6;
-		default:
-			return fail(scan, p, "unknown escape");
-	}
-}
-
-/* A string whose opening quote is behind: returns its closing quote. */
-static inline const char *
-find_quote(AmpsfJsonScan *scan, const char *p, const char *end, bool *escaped)
-{
-	for (;;)
-	{
-		p = find_special(p, end);
-		if (likely_false(p == end))
-			return need_more(scan, end);
-		if (likely_true(*p == '"'))
-			return p;
-		if (*p != '\\')
-			return fail(scan, p, "control character in a string");
-		*escaped = true;
-		p = skip_escape(scan, p, end);
-		if (!p)
-			return NULL;
-	}
-}
-
-static inline bool
-is_digit(char c)
-{
-	return (unsigned char) (c - '0') < 10;
-}
-
-/* One digit or more. */
-static inline const char *
-skip_digits(AmpsfJsonScan *scan, const char *p, const char *end)
-{
-	if (p < end && !is_digit(*p))
-		return fail(scan, p, "expected a digit");
-	while (p < end && is_digit(*p))
-		p++;
-	return p < end ? p : need_more(scan, end);
-}
-
-/* A number; in a page something always follows it. */
-static const char *
-skip_number(AmpsfJsonScan *scan, const char *p, const char *end)
-{
-	if (*p == '-')
-		p++;
-	if (p < end && *p == '0')
-	{
-		if (++p == end)
-			return need_more(scan, end);
-		if (is_digit(*p))
-			return fail(scan, p, "a number must not begin with 0");
-	}
-	else if (!(p = skip_digits(scan, p, end)))
-		return NULL;
-	if (*p == '.' && !(p = skip_digits(scan, p + 1, end)))
-		return NULL;
-	if (*p == 'e' || *p == 'E')
-	{
-		p++;
-		if (p < end && (*p == '+' || *p == '-'))
-			p++;
-		p = skip_digits(scan, p, end);
-	}
-	return p;
-}
-
-/* true, false or null */
-static inline const char *
-skip_word(AmpsfJsonScan *scan, const char *p, const char *end, const char *word, ptrdiff_t len)
-{
-	if (likely_true(end - p >= len && memcmp(p, word, (size_t) len) == 0))
-		return p + len;
-	for (ptrdiff_t i = 0; i < len; i++)
-	{
-		if (p + i == end)
-			return need_more(scan, end);
-		if (p[i] != word[i])
-			return fail(scan, p, "expected a value");
-	}
-	return p + len;
-}
-
-/* A value without brackets. */
-static const char *
-skip_scalar(AmpsfJsonScan *scan, const char *p, const char *end)
-{
-	bool escaped;
-
-	switch (*p)
-	{
-		case '"':
-			p = find_quote(scan, p + 1, end, &escaped);
-			return p ? p + 1 : NULL;
-		case 't':
-			return skip_word(scan, p, end, "true", 4);
-		case 'f':
-			return skip_word(scan, p, end, "false", 5);
-		case 'n':
-			return skip_word(scan, p, end, "null", 4);
-		default:
-			if (*p == '-' || is_digit(*p))
-				return skip_number(scan, p, end);
-			return fail(scan, p, "expected a value");
-	}
-}
-
-/* A key of no interest, up to the value. */
-static const char *
-skip_key(AmpsfJsonScan *scan, const char *p, const char *end)
-{
-	bool escaped;
-
-	if (*p != '"')
-		return fail(scan, p, "expected a key");
-	p = find_quote(scan, p + 1, end, &escaped);
-	if (!p || !(p = skip_space(scan, p + 1, end)))
-		return NULL;
-	if (*p != ':')
-		return fail(scan, p, "expected a colon");
-	return skip_space(scan, p + 1, end);
-}
-
-/* Any value, at depth open brackets.  Which of the brackets are braces is a bit each. */
-static const char *
-skip_value(AmpsfJsonScan *scan, const char *p, const char *end, int depth)
-{
-	uint64_t braces = 0;
-	int base = depth;
-
-	for (;;)
-	{
-		if (*p == '{' || *p == '[')
-		{
-			bool brace = *p == '{';
-
-			if (depth == MAX_DEPTH)
-				return fail(scan, p, "nested too deeply");
-			depth++;
-			braces = braces << 1 | brace;
-			if (!(p = skip_space(scan, p + 1, end)))
-				return NULL;
-			if (*p != (brace ? '}' : ']'))
-			{
-				if (brace && !(p = skip_key(scan, p, end)))
-					return NULL;
-				continue;
-			}
-			/* empty: closed below */
-		}
-		else
-		{
-			if (!(p = skip_scalar(scan, p, end)))
-				return NULL;
-			if (depth == base)
-				return p;
-			if (!(p = skip_space(scan, p, end)))
-				return NULL;
-		}
-		while (*p == ((braces & 1) ? '}' : ']'))
-		{
-			p++;
-			braces >>= 1;
-			if (--depth == base)
-				return p;
-			if (!(p = skip_space(scan, p, end)))
-				return NULL;
-		}
-		if (*p != ',')
-			return fail(scan, p, (braces & 1) ? "expected , or }" : "expected , or ]");
-		if (!(p = skip_space(scan, p + 1, end)))
-			return NULL;
-		if ((braces & 1) && !(p = skip_key(scan, p, end)))
-			return NULL;
-	}
-}
-
-/* ---------------------------------------------------------------------------------------------------
  * Records
  * -------------------------------------------------------------------------------------------------
  */
@@ -662,8 +388,8 @@ read_key(AmpsfJsonScan *scan, Node *parent, const char *p, const char *end, Node
 
 	*node = NULL;
 	if (*p != '"')
-		return fail(scan, p, "expected a key");
-	p = find_quote(scan, name, end, &escaped);
+		return ampsf_lex_fail(&scan->lex, p, "expected a key");
+	p = find_quote(&scan->lex, name, end, &escaped);
 	if (!p)
 		return NULL;
 	len = (size_t) (p - name);
@@ -681,11 +407,11 @@ read_key(AmpsfJsonScan *scan, Node *parent, const char *p, const char *end, Node
 		if (*node)
 			memcpy((*node)->token + 1, name, len);
 	}
-	if (!(p = skip_space(scan, p + 1, end)))
+	if (!(p = skip_space(&scan->lex, p + 1, end)))
 		return NULL;
 	if (*p != ':')
-		return fail(scan, p, "expected a colon");
-	return skip_space(scan, p + 1, end);
+		return ampsf_lex_fail(&scan->lex, p, "expected a colon");
+	return skip_space(&scan->lex, p + 1, end);
 }
 
 /* What lies under a parent is null: it is null itself, or comes a second time. */
@@ -710,7 +436,7 @@ store(AmpsfJsonScan *scan, const Node *node, AmpsfValue *values, const char *fro
 		AmpsfValue *value = &values[node->value];
 
 		if (likely_false((uint64_t) (to - from) > UINT32_MAX))
-			return fail(scan, from, "value too long");
+			return ampsf_lex_fail(&scan->lex, from, "value too long");
 		value->ptr = from;
 		value->len = (uint32_t) (to - from);
 		value->kind = (uint8_t) kind;
@@ -731,7 +457,7 @@ read_brackets(AmpsfJsonScan *scan, Node *node, const char *p, const char *end, i
 	if (*p == '{' && node->child)
 	{
 		if (depth == MAX_DEPTH)
-			return fail(scan, p, "nested too deeply");
+			return ampsf_lex_fail(&scan->lex, p, "nested too deeply");
 		if (node->seen == scan->record)
 			clear_children(node, values);
 		node->seen = scan->record;
@@ -741,7 +467,7 @@ read_brackets(AmpsfJsonScan *scan, Node *node, const char *p, const char *end, i
 	{
 		if (node->child)
 			clear_children(node, values);
-		p = skip_value(scan, p, end, depth);
+		p = ampsf_lex_skip_value(&scan->lex, p, end, depth);
 	}
 	return p ? store(scan, node, values, from, p, AMPSF_VALUE_JSON) : NULL;
 }
@@ -758,7 +484,7 @@ read_value(AmpsfJsonScan *scan, Node *node, const char *p, const char *end, int 
 	{
 		bool escaped = false;
 
-		p = find_quote(scan, from + 1, end, &escaped);
+		p = find_quote(&scan->lex, from + 1, end, &escaped);
 		if (likely_false(!p) || !store(scan, node, values, from + 1, p,
 									   escaped ? AMPSF_VALUE_ESCAPED : AMPSF_VALUE_STRING))
 			return NULL;
@@ -771,19 +497,19 @@ read_value(AmpsfJsonScan *scan, Node *node, const char *p, const char *end, int 
 		switch (*p)
 		{
 			case 'n':
-				p = skip_word(scan, p, end, "null", 4);
+				p = skip_word(&scan->lex, p, end, "null", 4);
 				kind = AMPSF_VALUE_NULL;
 				break;
 			case 't':
-				p = skip_word(scan, p, end, "true", 4);
+				p = skip_word(&scan->lex, p, end, "true", 4);
 				kind = AMPSF_VALUE_TRUE;
 				break;
 			case 'f':
-				p = skip_word(scan, p, end, "false", 5);
+				p = skip_word(&scan->lex, p, end, "false", 5);
 				kind = AMPSF_VALUE_FALSE;
 				break;
 			default:
-				p = skip_scalar(scan, p, end);
+				p = ampsf_lex_skip_scalar(&scan->lex, p, end);
 				kind = AMPSF_VALUE_NUMBER;
 		}
 		if (!p || !store(scan, node, values, from, p, kind))
@@ -801,7 +527,7 @@ read_object(AmpsfJsonScan *scan, Node *object, const char *p, const char *end, i
 {
 	Node **guess = &object->first;
 
-	if (!(p = skip_space(scan, p, end)))
+	if (!(p = skip_space(&scan->lex, p, end)))
 		return NULL;
 	if (*p == '}')
 		return p + 1;
@@ -812,7 +538,7 @@ read_object(AmpsfJsonScan *scan, Node *object, const char *p, const char *end, i
 		if (likely_true(node && end - p > (ptrdiff_t) node->room && token_matches(node, p)))
 		{
 			p += node->token_len;
-			if (likely_false((unsigned char) *p <= ' ') && !(p = skip_space(scan, p, end)))
+			if (likely_false((unsigned char) *p <= ' ') && !(p = skip_space(&scan->lex, p, end)))
 				return NULL;
 		}
 		else
@@ -828,18 +554,18 @@ read_object(AmpsfJsonScan *scan, Node *object, const char *p, const char *end, i
 			guess = &node->next;
 		}
 		else
-			p = skip_value(scan, p, end, depth);
-		if (likely_false(!p) || !(p = skip_space(scan, p, end)))
+			p = ampsf_lex_skip_value(&scan->lex, p, end, depth);
+		if (likely_false(!p) || !(p = skip_space(&scan->lex, p, end)))
 			return NULL;
 		if (likely_true(*p == ','))
 		{
-			if (!(p = skip_space(scan, p + 1, end)))
+			if (!(p = skip_space(&scan->lex, p + 1, end)))
 				return NULL;
 		}
 		else if (*p == '}')
 			return p + 1;
 		else
-			return fail(scan, p, "expected , or }");
+			return ampsf_lex_fail(&scan->lex, p, "expected , or }");
 	}
 }
 
@@ -887,16 +613,16 @@ read_record(AmpsfJsonScan *scan, const char *p, const char *end, bool final, Amp
 	const char *record = p;
 
 	if (*p != '{')
-		return fail(scan, p, "expected a record");
+		return ampsf_lex_fail(&scan->lex, p, "expected a record");
 	if (scan->attempts > 1 && !final && !count_brackets(scan, record, end))
-		return need_more(scan, end);
+		return ampsf_lex_more(&scan->lex, end);
 	if (scan->nvalues > 0)
 		memset(values, 0, sizeof(AmpsfValue) * (size_t) scan->nvalues);
 	scan->record++;
 	p = read_object(scan, &scan->root, p + 1, end, RECORD_DEPTH, values);
 	if (!p)
 	{
-		if (scan->more && scan->attempts++ == 1)
+		if (scan->lex.more && scan->attempts++ == 1)
 			count_brackets(scan, record, end);
 		return NULL;
 	}
@@ -904,7 +630,7 @@ read_record(AmpsfJsonScan *scan, const char *p, const char *end, bool final, Amp
 	if (scan->whole >= 0)
 	{
 		if ((size_t) (p - record) > UINT32_MAX)
-			return fail(scan, record, "the record is too large");
+			return ampsf_lex_fail(&scan->lex, record, "the record is too large");
 		values[scan->whole].ptr = record;
 		values[scan->whole].len = (uint32_t) (p - record);
 		values[scan->whole].kind = AMPSF_VALUE_JSON;
@@ -931,7 +657,7 @@ keep_next_url(AmpsfJsonScan *scan, const char *s, size_t len)
 
 		if (!room)
 		{
-			fail(scan, s, "out of memory");
+			ampsf_lex_fail(&scan->lex, s, "out of memory");
 			return false;
 		}
 		scan->next_url = room;
@@ -940,7 +666,7 @@ keep_next_url(AmpsfJsonScan *scan, const char *s, size_t len)
 	plain = ampsf_json_unescape(s, len, scan->next_url);
 	if (plain < 0)
 	{
-		fail(scan, s, "nextRecordsUrl is broken");
+		ampsf_lex_fail(&scan->lex, s, "nextRecordsUrl is broken");
 		return false;
 	}
 	scan->next_url[plain] = '\0';
@@ -978,7 +704,7 @@ read_page_value(AmpsfJsonScan *scan, const char *key, const char *key_end, const
 {
 	const char *value = p;
 
-	p = skip_value(scan, value, end, 1);
+	p = ampsf_lex_skip_value(&scan->lex, value, end, 1);
 	if (!p)
 		return NULL;
 	if (key_is(key, key_end, "totalSize"))
@@ -986,13 +712,13 @@ read_page_value(AmpsfJsonScan *scan, const char *key, const char *key_end, const
 		int64_t total = is_digit(*value) ? read_count(value, p) : -1;
 
 		if (total < 0)
-			return fail(scan, value, "totalSize is no count");
+			return ampsf_lex_fail(&scan->lex, value, "totalSize is no count");
 		scan->total = total;
 	}
 	else if (key_is(key, key_end, "done"))
 	{
 		if (*value != 't' && *value != 'f')
-			return fail(scan, value, "done is neither true nor false");
+			return ampsf_lex_fail(&scan->lex, value, "done is neither true nor false");
 		scan->done = *value == 't';
 	}
 	else if (key_is(key, key_end, "nextRecordsUrl"))
@@ -1001,7 +727,7 @@ read_page_value(AmpsfJsonScan *scan, const char *key, const char *key_end, const
 		if (*value == '"')
 			return keep_next_url(scan, value + 1, (size_t) (p - value - 2)) ? p : NULL;
 		if (*value != 'n')
-			return fail(scan, value, "nextRecordsUrl is no text");
+			return ampsf_lex_fail(&scan->lex, value, "nextRecordsUrl is no text");
 	}
 	return p;
 }
@@ -1015,13 +741,13 @@ read_page_member(AmpsfJsonScan *scan, const char *p, const char *end)
 	bool escaped = false;
 
 	if (*p != '"')
-		return fail(scan, p, "expected a key");
-	key_end = find_quote(scan, key, end, &escaped);
-	if (!key_end || !(p = skip_space(scan, key_end + 1, end)))
+		return ampsf_lex_fail(&scan->lex, p, "expected a key");
+	key_end = find_quote(&scan->lex, key, end, &escaped);
+	if (!key_end || !(p = skip_space(&scan->lex, key_end + 1, end)))
 		return NULL;
 	if (*p != ':')
-		return fail(scan, p, "expected a colon");
-	if (!(p = skip_space(scan, p + 1, end)))
+		return ampsf_lex_fail(&scan->lex, p, "expected a colon");
+	if (!(p = skip_space(&scan->lex, p + 1, end)))
 		return NULL;
 	if (!key_is(key, key_end, "records"))
 	{
@@ -1031,7 +757,7 @@ read_page_member(AmpsfJsonScan *scan, const char *p, const char *end)
 		return p;
 	}
 	if (scan->records_seen)
-		return fail(scan, key, "records come twice");
+		return ampsf_lex_fail(&scan->lex, key, "records come twice");
 	if (*p == '[')
 	{
 		p++;
@@ -1039,12 +765,12 @@ read_page_member(AmpsfJsonScan *scan, const char *p, const char *end)
 	}
 	else if (*p == 'n')
 	{
-		if (!(p = skip_word(scan, p, end, "null", 4)))
+		if (!(p = skip_word(&scan->lex, p, end, "null", 4)))
 			return NULL;
 		scan->state = AFTER_MEMBER;
 	}
 	else
-		return fail(scan, p, "expected the list of records");
+		return ampsf_lex_fail(&scan->lex, p, "expected the list of records");
 	scan->records_seen = true;
 	return p;
 }
@@ -1057,16 +783,16 @@ read_punctuation(AmpsfJsonScan *scan, const char *p)
 	{
 		case AT_START:
 			if (*p != '{')
-				return fail(scan, p, "expected {");
+				return ampsf_lex_fail(&scan->lex, p, "expected {");
 			scan->state = AT_FIRST_KEY;
 			break;
 		case AFTER_MEMBER:
 			if (*p == ',')
 				scan->state = AT_KEY;
 			else if (*p != '}')
-				return fail(scan, p, "expected , or }");
+				return ampsf_lex_fail(&scan->lex, p, "expected , or }");
 			else if (!scan->records_seen)
-				return fail(scan, p, "expected records");
+				return ampsf_lex_fail(&scan->lex, p, "expected records");
 			else
 				scan->state = AT_END;
 			break;
@@ -1076,10 +802,10 @@ read_punctuation(AmpsfJsonScan *scan, const char *p)
 			else if (*p == ']')
 				scan->state = AFTER_MEMBER;
 			else
-				return fail(scan, p, "expected , or ]");
+				return ampsf_lex_fail(&scan->lex, p, "expected , or ]");
 			break;
 		default:
-			return fail(scan, p, "expected the end");
+			return ampsf_lex_fail(&scan->lex, p, "expected the end");
 	}
 	return p + 1;
 }
@@ -1094,7 +820,7 @@ read_step(AmpsfJsonScan *scan, const char *p, const char *end, bool final, Ampsf
 	{
 		case AT_FIRST_KEY:
 			if (*p == '}')
-				return fail(scan, p, "expected records");
+				return ampsf_lex_fail(&scan->lex, p, "expected records");
 			return read_page_member(scan, p, end);
 		case AT_KEY:
 			return read_page_member(scan, p, end);
@@ -1137,7 +863,7 @@ ampsf_json_scan_next(AmpsfJsonScan *scan, const char *data, size_t len, size_t *
 		return AMPSF_JSON_BAD;
 	for (;;)
 	{
-		const char *at = skip_space(scan, p, end);
+		const char *at = skip_space(&scan->lex, p, end);
 		bool record;
 
 		if (!at)
@@ -1153,12 +879,12 @@ ampsf_json_scan_next(AmpsfJsonScan *scan, const char *data, size_t len, size_t *
 			advance(scan, data, at, pos);
 			p = read_step(scan, at, end, final, values, &record);
 		}
-		if (!p && scan->more && !final)
+		if (!p && scan->lex.more && !final)
 			return AMPSF_JSON_MORE;
 		if (!p)
 		{
-			snprintf(scan->error, sizeof(scan->error), "%s at byte %lld", scan->fail_why,
-					 (long long) (scan->offset + (scan->fail_at - (data + *pos))));
+			snprintf(scan->error, sizeof(scan->error), "%s at byte %lld", scan->lex.fail_why,
+					 (long long) (scan->offset + (scan->lex.fail_at - (data + *pos))));
 			scan->state = AT_ERROR;
 			return AMPSF_JSON_BAD;
 		}

@@ -48,8 +48,8 @@ typedef struct AmpsfJsonScan AmpsfJsonScan;
 
 /*
  * fields: API names, dotted for parents ("Account.Owner.Name"), matched without case; values[i]
- * belongs to fields[i].  The order of keys in the record may be any; the order of fields[] is the
- * fast one. malloc'ed; NULL when memory is out.
+ * belongs to fields[i].  "*" is the whole record.  The order of keys in the record may be any; the
+ * order of fields[] is the fast one. malloc'ed; NULL when memory is out.
  */
 AmpsfJsonScan *ampsf_json_scan_create(const char *const *fields, int nfields);
 void ampsf_json_scan_free(AmpsfJsonScan *scan);

@@ -5,7 +5,7 @@
  * look at every field of every record and must count the same values.  What is printed is the ratio;
  * the absolute figures belong to the machine.
  *
- *   cc -O2 -Isrc test/bench/bench_json.c src/wire/json_scan.c src/wire/json_unescape.c -ljson-c
+ *   cc -O2 -Isrc test/bench/bench_json.c src/wire/json_scan.c src/wire/json_lex.c src/wire/json_unescape.c -ljson-c
  */
 #include "wire/json_scan.h"
 

@@ -11,12 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NFIELDS 8
+#define NFIELDS 9
 
 extern int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const char *const fields[NFIELDS] = {"Id", "Name",	  "a.b",   "a.c.d",
-											"a",  "Contacts", "expr0", "id"};
+static const char *const fields[NFIELDS] = {"Id",		"Name",	 "a.b", "a.c.d", "a",
+											"Contacts", "expr0", "id",	"*"};
 
 typedef struct Outcome
 {

@@ -275,6 +275,8 @@ check_values(void)
 	RECORDS("a", "{\"a\":1,\"A\":null}", "-;");
 	/* a field asked for twice */
 	RECORDS("a b a A", "{\"a\":1,\"b\":2}", "n:1|n:2|n:1|n:1;");
+	/* the record itself, as it is written */
+	RECORDS("* a *", "{ \"a\":1},{}", "j:{ \"a\":1}|n:1|j:{ \"a\":1};j:{}|-|j:{};");
 	/* nothing asked for */
 	RECORDS("", "{\"a\":1},{\"b\":2}", ";;");
 	/* nothing is left over from the record before */
