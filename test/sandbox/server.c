@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -515,7 +516,27 @@ fault_answers(Request *r, const Fault *f, const char *soql, Response *w)
 	return true;
 }
 
-static void
+/* Waits; false if the client hung up meanwhile, so that a request of long ago is not carried out.
+ */
+static bool
+delay(int fd, int ms)
+{
+	double end = monotonic() + ms / 1000.0;
+
+	while (!stopping && monotonic() < end)
+	{
+		struct pollfd p = {.fd = fd, .events = POLLRDHUP};
+		double left = (end - monotonic()) * 1000;
+
+		if (poll(&p, 1, left < 50 ? (int) left + 1 : 50) > 0)
+			return false;
+	}
+	return true;
+}
+
+/* What a fault does before the request is looked at; false if nobody waits for the answer any more.
+ */
+static bool
 fault_before(Request *r, const Fault *f)
 {
 	const char *token;
@@ -523,8 +544,7 @@ fault_before(Request *r, const Fault *f)
 	switch (f->kind)
 	{
 		case FAULT_DELAY:
-			nap((int64_t) f->ms * 1000);
-			break;
+			return delay(socket_of(r->connection), f->ms);
 		case FAULT_EXPIRE_TOKEN:
 			if (bearer_token(r, &token) == 2)
 				session_expire(token);
@@ -538,6 +558,7 @@ fault_before(Request *r, const Fault *f)
 		default:
 			break;
 	}
+	return true;
 }
 
 static enum MHD_Result
@@ -576,7 +597,8 @@ answer(struct MHD_Connection *c, Transfer *t, const char *method)
 			fault_strike(method, r.path, soql, r.body, &f);
 		if (org && config.latency_ms > 0)
 			nap((int64_t) config.latency_ms * 1000);
-		fault_before(&r, &f);
+		if (!fault_before(&r, &f))
+			f.kind = FAULT_RESET_BEFORE;
 		if (!fault_answers(&r, &f, soql, &w))
 			handle_request(&r, &w);
 	}
