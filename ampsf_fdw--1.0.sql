@@ -3,64 +3,68 @@
 -- complain if script is sourced in psql, rather than via CREATE EXTENSION
 \echo Use "CREATE EXTENSION ampsf_fdw" to load this file. \quit
 
-CREATE FUNCTION ampsf_fdw_handler() RETURNS fdw_handler
-LANGUAGE C STRICT AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION ampsf_fdw_handler() IS 'what the foreign data wrapper ampsf_fdw is made of';
+-- Names are qualified throughout: pg_catalog, which has a version() of its own, is searched first.
+-- Each function says for itself who may call it.
+GRANT USAGE ON SCHEMA @extschema@ TO PUBLIC;
 
-CREATE FUNCTION ampsf_fdw_validator(text[], oid) RETURNS void
+CREATE FUNCTION @extschema@.ampsf_fdw_handler() RETURNS fdw_handler
 LANGUAGE C STRICT AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION ampsf_fdw_validator(text[], oid) IS 'checks options of the foreign data wrapper ampsf_fdw';
+COMMENT ON FUNCTION @extschema@.ampsf_fdw_handler() IS 'what the foreign data wrapper ampsf_fdw is made of';
+
+CREATE FUNCTION @extschema@.ampsf_fdw_validator(text[], oid) RETURNS void
+LANGUAGE C STRICT AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION @extschema@.ampsf_fdw_validator(text[], oid) IS 'checks options of the foreign data wrapper ampsf_fdw';
 
 CREATE FOREIGN DATA WRAPPER ampsf_fdw
-	HANDLER ampsf_fdw_handler
-	VALIDATOR ampsf_fdw_validator;
+	HANDLER @extschema@.ampsf_fdw_handler
+	VALIDATOR @extschema@.ampsf_fdw_validator;
 COMMENT ON FOREIGN DATA WRAPPER ampsf_fdw IS 'Salesforce as foreign tables';
 
 -- What needs no org.
 
-CREATE FUNCTION version() RETURNS text
+CREATE FUNCTION @extschema@.version() RETURNS text
 LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'ampsf_sql_version';
-COMMENT ON FUNCTION version() IS 'versions of ampsf_fdw, PostgreSQL and libcurl';
+COMMENT ON FUNCTION @extschema@.version() IS 'versions of ampsf_fdw, PostgreSQL and libcurl';
 
-CREATE FUNCTION options(
+CREATE FUNCTION @extschema@.options(
 	OUT context text, OUT name text, OUT value text, OUT default_value text, OUT secret boolean,
 	OUT description text)
 RETURNS SETOF record
 LANGUAGE C STABLE STRICT PARALLEL SAFE ROWS 40 AS 'MODULE_PATHNAME', 'ampsf_sql_options';
-COMMENT ON FUNCTION options() IS 'every option of servers, user mappings, foreign tables and columns';
+COMMENT ON FUNCTION @extschema@.options() IS 'every option of servers, user mappings, foreign tables and columns';
 
 -- What talks to an org.  The caller needs USAGE on the server and a user mapping besides EXECUTE.
 
-CREATE FUNCTION doctor(
+CREATE FUNCTION @extschema@.doctor(
 	server name, OUT step text, OUT status text, OUT detail text, OUT advice text)
 RETURNS SETOF record
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE ROWS 10 AS 'MODULE_PATHNAME', 'ampsf_sql_doctor';
-COMMENT ON FUNCTION doctor(name) IS
+COMMENT ON FUNCTION @extschema@.doctor(name) IS
 	'checks the way to an org step by step; status is ok, warning, failed or skipped, advice says what to do';
-REVOKE EXECUTE ON FUNCTION doctor(name) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION @extschema@.doctor(name) FROM PUBLIC;
 
-CREATE FUNCTION limits(
+CREATE FUNCTION @extschema@.limits(
 	server name, OUT name text, OUT max bigint, OUT remaining bigint, OUT used bigint)
 RETURNS SETOF record
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE ROWS 60 AS 'MODULE_PATHNAME', 'ampsf_sql_limits';
-COMMENT ON FUNCTION limits(name) IS 'the org''s limits and what is left of them';
-REVOKE EXECUTE ON FUNCTION limits(name) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.limits(name) IS 'the org''s limits and what is left of them';
+REVOKE EXECUTE ON FUNCTION @extschema@.limits(name) FROM PUBLIC;
 
-CREATE FUNCTION disconnect(server name DEFAULT NULL) RETURNS integer
+CREATE FUNCTION @extschema@.disconnect(server name DEFAULT NULL) RETURNS integer
 LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ampsf_sql_disconnect';
-COMMENT ON FUNCTION disconnect(name) IS
+COMMENT ON FUNCTION @extschema@.disconnect(name) IS
 	'forgets this session''s logins at a server, or at all of them; returns how many';
 
-CREATE FUNCTION query(server name, soql text, include_deleted boolean DEFAULT false)
+CREATE FUNCTION @extschema@.query(server name, soql text, include_deleted boolean DEFAULT false)
 RETURNS SETOF jsonb
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ampsf_sql_query';
-COMMENT ON FUNCTION query(name, text, boolean) IS
+COMMENT ON FUNCTION @extschema@.query(name, text, boolean) IS
 	'records of a SOQL statement as Salesforce sends them; SELECT COUNT() gives {"totalSize": n}';
-REVOKE EXECUTE ON FUNCTION query(name, text, boolean) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION @extschema@.query(name, text, boolean) FROM PUBLIC;
 
-CREATE FUNCTION comment(schema name, server name DEFAULT NULL) RETURNS integer
+CREATE FUNCTION @extschema@.comment(schema name, server name DEFAULT NULL) RETURNS integer
 LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ampsf_sql_comment';
-COMMENT ON FUNCTION comment(name, name) IS
+COMMENT ON FUNCTION @extschema@.comment(name, name) IS
 	'comments on the foreign tables of a schema and their columns: labels, help texts, references and pick '
 	'lists of the org; replaces comments that are there, returns how many';
-REVOKE EXECUTE ON FUNCTION comment(name, name) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION @extschema@.comment(name, name) FROM PUBLIC;

@@ -84,9 +84,10 @@ put_row(Doctor *d, const char *step)
  * Runs a step and writes its row.  An error in it is its result.  Nothing that a step does holds
  * locks or buffers when it fails: it reads catalogs through caches and talks to the network, so no
  * subtransaction is needed to clean up.  needed: without success here, the following are skipped.
+ * advice: for an error that brings none of its own.
  */
 static void
-run_step(Doctor *d, const char *step, StepFunction function, bool needed)
+run_step(Doctor *d, const char *step, StepFunction function, bool needed, const char *advice)
 {
 	MemoryContext old = CurrentMemoryContext;
 
@@ -113,7 +114,7 @@ run_step(Doctor *d, const char *step, StepFunction function, bool needed)
 			d->status = DOCTOR_FAILED;
 			d->detail =
 				error->detail ? psprintf("%s: %s", error->message, error->detail) : error->message;
-			d->advice = error->hint;
+			d->advice = error->hint ? error->hint : d->advice ? d->advice : advice;
 		}
 		PG_END_TRY();
 		MemoryContextSwitchTo(old);
@@ -142,9 +143,15 @@ step_options(Doctor *d)
 static void
 step_user_mapping(Doctor *d)
 {
+	/* For the error; what is wrong within a mapping brings its own hint. */
+	d->advice = psprintf(
+		"CREATE USER MAPPING FOR %s SERVER %s OPTIONS (client_id '...', client_secret '...')",
+		quote_identifier(GetUserNameFromId(GetUserId(), false)),
+		quote_identifier(d->server->servername));
 	d->session = ampsf_session_get(d->server->serverid, GetUserId());
 	d->detail = psprintf("%s for user \"%s\"", ampsf_session_login_kind(d->session),
 						 GetUserNameFromId(GetUserId(), false));
+	d->advice = NULL;
 }
 
 /* GET /services/data/ without a login; what came of it is for the next steps to judge. */
@@ -165,7 +172,6 @@ reach(Doctor *d)
 	spec.max_response = options->max_response;
 	spec.replayable = true;
 
-	ampsf_host_check(spec.url, "the server's address");
 	request = ampsf_http_start(&spec, d->cxt);
 	while (!ampsf_http_done(request))
 	{
@@ -191,11 +197,12 @@ reach(Doctor *d)
 	ampsf_http_free(request);
 }
 
-/* libcurl's words for it: "Could not resolve host: ..." */
+/* libcurl's words for it: "Could not resolve host: ...", "Resolving timed out after ..." */
 static bool
 is_name_failure(const Doctor *d)
 {
-	return d->reach == AMPSF_HTTP_UNREACHABLE && strstr(d->reach_text, "resolve") != NULL;
+	return d->reach == AMPSF_HTTP_UNREACHABLE &&
+		   (strstr(d->reach_text, "resolve") || strstr(d->reach_text, "Resolving"));
 }
 
 /* The host of a URL scheme://host[:port]. */
@@ -260,6 +267,17 @@ step_login(Doctor *d)
 						 ampsf_session_instance_url(d->session));
 }
 
+static bool
+has_option(const ForeignServer *server, const char *name)
+{
+	ListCell *lc;
+
+	foreach (lc, server->options)
+		if (strcmp(lfirst_node(DefElem, lc)->defname, name) == 0)
+			return true;
+	return false;
+}
+
 static void
 step_api_version(Doctor *d)
 {
@@ -286,8 +304,9 @@ step_api_version(Doctor *d)
 				  "https://mydomain.my.salesforce.com.");
 	else if (!offered)
 		fail_step(d, DOCTOR_FAILED, psprintf("%s is not offered, the latest is %s", wanted, latest),
-				  psprintf("ALTER SERVER %s OPTIONS (SET api_version '%s')",
-						   quote_identifier(d->server->servername), latest));
+				  psprintf("ALTER SERVER %s OPTIONS (%s api_version '%s')",
+						   quote_identifier(d->server->servername),
+						   has_option(d->server, "api_version") ? "SET" : "ADD", latest));
 	else
 		d->detail = psprintf("%s (the org offers up to %s)", wanted, latest);
 }
@@ -418,17 +437,25 @@ ampsf_sql_doctor(PG_FUNCTION_ARGS)
 		const char *name;
 		StepFunction function;
 		bool needed;
+		const char *advice;
 	} steps[] = {
-		{"options", step_options, true},
-		{"user mapping", step_user_mapping, true},
-		{"name resolution", step_name_resolution, true},
-		{"connection", step_connection, true},
-		{"clock", step_clock, false},
-		{"API version", step_api_version, true},
-		{"login", step_login, true},
-		{"API requests", step_quota, false},
-		{"objects visible", step_objects_visible, true},
-		{"objects writable", step_objects_writable, false},
+		{"options", step_options, true, "Correct the server's options with ALTER SERVER."},
+		{"user mapping", step_user_mapping, true,
+		 "CREATE USER MAPPING FOR CURRENT_USER SERVER ... OPTIONS (client_id '...', client_secret "
+		 "'...')"},
+		{"name resolution", step_name_resolution, true, NULL},
+		{"connection", step_connection, true, NULL},
+		{"clock", step_clock, false, NULL},
+		{"API version", step_api_version, true, NULL},
+		{"login", step_login, true,
+		 "Compare the user mapping with the app in Salesforce: Setup, External Client App "
+		 "Manager."},
+		{"API requests", step_quota, false,
+		 "The user needs the permission View Setup and Configuration to see the limits; nothing "
+		 "else "
+		 "does."},
+		{"objects visible", step_objects_visible, true, NULL},
+		{"objects writable", step_objects_writable, false, NULL},
 	};
 	Doctor d = {0};
 
@@ -437,6 +464,6 @@ ampsf_sql_doctor(PG_FUNCTION_ARGS)
 	d.rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	d.cxt = CurrentMemoryContext;
 	for (size_t i = 0; i < lengthof(steps); i++)
-		run_step(&d, steps[i].name, steps[i].function, steps[i].needed);
+		run_step(&d, steps[i].name, steps[i].function, steps[i].needed, steps[i].advice);
 	return (Datum) 0;
 }

@@ -370,6 +370,17 @@ fetch_batch(AmpsfSession *session, List *names, bool soft)
 	MemoryContextDelete(work);
 }
 
+static bool
+contains(List *names, const char *name)
+{
+	ListCell *lc;
+
+	foreach (lc, names)
+		if (pg_strcasecmp(lfirst(lc), name) == 0)
+			return true;
+	return false;
+}
+
 static List *
 describe_many(AmpsfSession *session, List *names, bool soft)
 {
@@ -381,7 +392,8 @@ describe_many(AmpsfSession *session, List *names, bool soft)
 	{
 		char *name = lfirst(lc);
 
-		if (cached_object(cache_of(session), name) == NULL)
+		/* Two tables may show one object. */
+		if (cached_object(cache_of(session), name) == NULL && !contains(missing, name))
 		{
 			check_name(name);
 			missing = lappend(missing, name);
