@@ -29,9 +29,9 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const SoqlOptions opt = {false, "62.0", false};
-	SoqlError	e = {{0}, NULL};
-	Ctx			cx;
-	char	   *text = malloc(size + 1);
+	SoqlError e = {{0}, NULL};
+	Ctx cx;
+	char *text = malloc(size + 1);
 
 	if (text == NULL)
 		abort();

@@ -1,8 +1,9 @@
 /*
  * soql_ast.h - what a SOQL statement becomes on its way to SQLite: tokens, tree, joins.
  *
- * Internal to soql_*.c.  Owns: the shape of the tree and the memory it lives in (one arena a statement).
- * Must not know: HTTP.  Only soql_run.c, soql_render.c, soql_func.c and soql_explain.c know SQLite.
+ * Internal to soql_*.c.  Owns: the shape of the tree and the memory it lives in (one arena a
+ * statement). Must not know: HTTP.  Only soql_run.c, soql_render.c, soql_func.c and soql_explain.c
+ * know SQLite.
  */
 #ifndef SANDBOX_SOQL_AST_H
 #define SANDBOX_SOQL_AST_H
@@ -14,12 +15,13 @@
 #include "schema.h"
 #include "soql.h"
 
-#define SOQL_MAX_TEXT 100000	/* characters of a statement */
-#define SOQL_MAX_STRING 4000	/* characters of one literal in WHERE */
+#define SOQL_MAX_TEXT 100000 /* characters of a statement */
+#define SOQL_MAX_STRING 4000 /* characters of one literal in WHERE */
 #define SOQL_MAX_OFFSET 2000
 #define SOQL_MAX_GROUPS 2000
-#define SOQL_MAX_DEPTH 200		/* nesting of parentheses: protects the stack, no rule of Salesforce's */
-#define SOQL_MAX_LEVELS 5		/* of a parent path */
+#define SOQL_MAX_DEPTH 200 /* nesting of parentheses: protects the stack, no rule of Salesforce's  \
+							*/
+#define SOQL_MAX_LEVELS 5  /* of a parent path */
 #define SOQL_MAX_PARENTS 55
 #define SOQL_MAX_CHILDREN 20
 #define SOQL_MAX_SEMIJOINS 2
@@ -40,13 +42,13 @@ typedef enum TokenKind
 {
 	TK_EOF,
 	TK_NAME,
-	TK_STRING,					/* with its quotes, escapes not yet decoded */
+	TK_STRING, /* with its quotes, escapes not yet decoded */
 	TK_INT,
 	TK_DECIMAL,
 	TK_DATE,
 	TK_DATETIME,
 	TK_TIME,
-	TK_PUNCT					/* ( ) , . : + - = != <> < <= > >= */
+	TK_PUNCT /* ( ) , . : + - = != <> < <= > >= */
 } TokenKind;
 
 typedef struct Token
@@ -55,7 +57,7 @@ typedef struct Token
 	int pos, len;
 } Token;
 
-/* One statement being worked on.  soql_fail() jumps to env; everything lives in the arena or in scratch. */
+/* One statement being worked on.  soql_fail() jumps to env; all its memory is the arena's. */
 typedef struct Ctx
 {
 	const char *text;
@@ -65,13 +67,13 @@ typedef struct Ctx
 	jmp_buf env;
 	ArenaChunk *arena;
 	Token *tokens;
-	int n_tokens, at;			/* the parser's position */
+	int n_tokens, at; /* the parser's position */
 	int depth;
-	int n_aliases;				/* numbers the SQL aliases of all joins of the statement */
+	int n_aliases; /* numbers the SQL aliases of all joins of the statement */
 	int n_semijoins;
-	struct Query *rolled;		/* while an arm of ROLLUP or CUBE is written: fields not in the mask are NULL */
+	struct Query
+		*rolled; /* while an arm of ROLLUP or CUBE is written: fields not in the mask are NULL */
 	unsigned rolled_mask;
-	Buf scratch;				/* for SQL under construction: freed with the context */
 } Ctx;
 
 void ctx_init(Ctx *cx, const char *text, size_t len, const SoqlOptions *opt, SoqlError *err);
@@ -85,11 +87,11 @@ void soql_fail(Ctx *cx, const char *code, int pos, const char *fmt, ...)
 /* Grows an arena vector by one and returns its new, zeroed element. */
 void *vec_push(Ctx *cx, void *vec, size_t item);
 
-#define VEC(T)           \
-	struct               \
-	{                    \
-		T *v;            \
-		int n, cap;      \
+#define VEC(T)                                                                                     \
+	struct                                                                                         \
+	{                                                                                              \
+		T *v;                                                                                      \
+		int n, cap;                                                                                \
 	}
 #define PUSH(cx, vec) ((__typeof__((vec).v)) vec_push((cx), &(vec), sizeof(*(vec).v)))
 
@@ -109,7 +111,7 @@ typedef enum Func
 	FN_COUNT_DISTINCT,
 	FN_MIN,
 	FN_MAX,
-	FN_SUM,						/* the aggregates end here */
+	FN_SUM, /* the aggregates end here */
 	FN_GROUPING,
 	FN_CALENDAR_MONTH,
 	FN_CALENDAR_QUARTER,
@@ -123,7 +125,7 @@ typedef enum Func
 	FN_FISCAL_YEAR,
 	FN_HOUR_IN_DAY,
 	FN_WEEK_IN_MONTH,
-	FN_WEEK_IN_YEAR,			/* the date functions end here */
+	FN_WEEK_IN_YEAR, /* the date functions end here */
 	FN_CONVERT_TIMEZONE,
 	FN_TOLABEL,
 	FN_FORMAT,
@@ -140,16 +142,16 @@ struct Query;
 /* A field, perhaps by a path of parents, or a function of one. */
 typedef struct Expr
 {
-	Func fn;					/* FN_NONE: a path */
+	Func fn; /* FN_NONE: a path */
 	int pos;
-	struct Expr *arg;			/* NULL for COUNT() */
+	struct Expr *arg; /* NULL for COUNT() */
 	VEC(Slice) path;
 	double latitude, longitude; /* DISTANCE */
 	bool miles;
 	/* set by the check */
 	struct Join *join;
-	const Field *field;			/* of the innermost path */
-	FieldType type;				/* of the value */
+	const Field *field; /* of the innermost path */
+	FieldType type;		/* of the value */
 } Expr;
 
 typedef enum LiteralKind
@@ -161,8 +163,8 @@ typedef enum LiteralKind
 	LIT_DATE,
 	LIT_DATETIME,
 	LIT_TIME,
-	LIT_RANGE,					/* TODAY, LAST_N_DAYS:5 ... */
-	LIT_CURRENCY				/* USD5000 */
+	LIT_RANGE,	 /* TODAY, LAST_N_DAYS:5 ... */
+	LIT_CURRENCY /* USD5000 */
 } LiteralKind;
 
 typedef struct Literal
@@ -171,9 +173,9 @@ typedef struct Literal
 	int pos;
 	bool is_true;
 	bool is_int;
-	Slice text;					/* as written; for strings decoded, for LIKE with \ before what is literal */
+	Slice text; /* as written; for strings decoded, for LIKE with \ before what is literal */
 	bool negative;
-	int formula;				/* LIT_RANGE: index of the date literal */
+	int formula; /* LIT_RANGE: index of the date literal */
 	long n;
 	/* set by the check: the value as SQL; a range is lo <= x < hi */
 	const char *sql, *hi;
@@ -207,7 +209,7 @@ typedef struct Cond
 {
 	CondKind kind;
 	int pos;
-	VEC(struct Cond *) args;	/* AND, OR, NOT */
+	VEC(struct Cond *) args; /* AND, OR, NOT */
 	Expr *left;
 	Op op;
 	VEC(Literal) values;
@@ -216,10 +218,10 @@ typedef struct Cond
 
 typedef struct TypeofBranch
 {
-	Slice type;					/* empty for ELSE */
+	Slice type; /* empty for ELSE */
 	int pos;
 	VEC(Expr *) fields;
-	struct Join *join;			/* set by the check; NULL where the object does not exist here */
+	struct Join *join; /* set by the check; NULL where the object does not exist here */
 } TypeofBranch;
 
 typedef enum ItemKind
@@ -235,11 +237,11 @@ typedef struct Item
 	ItemKind kind;
 	int pos;
 	Expr *expr;
-	Slice alias;				/* p NULL: none */
-	Slice word;					/* FIELDS: ALL, STANDARD, CUSTOM; TYPEOF: the relationship */
+	Slice alias; /* p NULL: none */
+	Slice word;	 /* FIELDS: ALL, STANDARD, CUSTOM; TYPEOF: the relationship */
 	struct Query *sub;
 	VEC(TypeofBranch) branches;
-	const char *key;			/* set by the check: the JSON key */
+	const char *key; /* set by the check: the JSON key */
 } Item;
 
 typedef struct Order
@@ -265,22 +267,22 @@ typedef enum GroupKind
 /* A row source of the SQL: the object of FROM, or a parent reached by a lookup (outer join). */
 typedef struct Join
 {
-	int number;					/* its alias is t<number>; a target of a polymorphic one t<number>_<i> */
-	struct Join *parent;		/* NULL: the object of FROM */
-	const Field *via;			/* the lookup, in the parent */
-	const Object *object;		/* the Name pseudo-object for a polymorphic lookup */
+	int number;			  /* its alias is t<number>; a target of a polymorphic one t<number>_<i> */
+	struct Join *parent;  /* NULL: the object of FROM */
+	const Field *via;	  /* the lookup, in the parent */
+	const Object *object; /* the Name pseudo-object for a polymorphic lookup */
 	bool polymorphic;
-	const Object **targets;		/* where polymorphic */
+	const Object **targets; /* where polymorphic */
 	int n_targets;
 	bool typeof_branch;
-	bool in_where, in_select;	/* which of the two statements need it */
+	bool in_where, in_select; /* which of the two statements need it */
 } Join;
 
 /* What a record shows, in order: the tree that the renderer walks. */
 typedef enum OutKind
 {
-	OUT_TEXT,					/* escaped as JSON */
-	OUT_PLAIN,					/* text that needs no escaping: Ids, dates */
+	OUT_TEXT,  /* escaped as JSON */
+	OUT_PLAIN, /* text that needs no escaping: Ids, dates */
 	OUT_INT,
 	OUT_DOUBLE,
 	OUT_BOOL,
@@ -301,18 +303,18 @@ typedef struct OutVec
 typedef struct Out
 {
 	OutKind kind;
-	const char *key;			/* as in the answer */
-	char *lead;					/* ,"key": */
+	const char *key; /* as in the answer */
+	char *lead;		 /* ,"key": */
 	size_t lead_len;
 	Expr *expr;
-	const Object *object;		/* OUT_BASE64, OUT_PARENT: whose row */
+	const Object *object; /* OUT_BASE64, OUT_PARENT: whose row */
 	const Field *field;
 	Join *join;
-	int column;					/* of the render statement */
-	int id_column;				/* OUT_BASE64, OUT_CHILD, and where the row's own Id is needed */
+	int column;	   /* of the render statement */
+	int id_column; /* OUT_BASE64, OUT_CHILD, and where the row's own Id is needed */
 	struct Query *sub;
-	OutVec parts;				/* OUT_COMPOUND, OUT_PARENT */
-	OutVec branches;			/* OUT_TYPEOF: OUT_PARENTs, the last for any other type */
+	OutVec parts;	 /* OUT_COMPOUND, OUT_PARENT */
+	OutVec branches; /* OUT_TYPEOF: OUT_PARENTs, the last for any other type */
 } Out;
 
 typedef struct Query
@@ -325,7 +327,7 @@ typedef struct Query
 	Slice scope;
 	int scope_pos;
 	Cond *where;
-	int category_pos;			/* WITH DATA CATEGORY: its place, else -1 */
+	int category_pos; /* WITH DATA CATEGORY: its place, else -1 */
 	bool grouped;
 	GroupKind group_kind;
 	VEC(Expr *) group;
@@ -336,17 +338,17 @@ typedef struct Query
 	int limit_pos, offset_pos;
 	/* set by the check */
 	const Object *object;
-	const Field *child_field;	/* child subquery: the lookup to the outer object */
+	const Field *child_field; /* child subquery: the lookup to the outer object */
 	VEC(Join *) joins;
 	bool aggregate;
 	bool has_children;
-	bool semijoin;				/* is the inner query of one */
+	bool semijoin; /* is the inner query of one */
 	int long_text;
 	OutVec outs;
-	const char *sql_rows;		/* child subquery: rowids for ?1 = the parent's Id */
-	const char *sql_render;		/* rows of the rowids ?1 .. ?2 */
-	struct sqlite3_stmt *rows_stmt, *render_stmt;	/* while a page is made */
-	const char *prefix;			/* {"attributes":{..."url":".../ */
+	const char *sql_rows;	/* child subquery: rowids for ?1 = the parent's Id */
+	const char *sql_render; /* rows of the rowids ?1 .. ?2 */
+	struct sqlite3_stmt *rows_stmt, *render_stmt; /* while a page is made */
+	const char *prefix;							  /* {"attributes":{..."url":".../ */
 	size_t prefix_len;
 } Query;
 
@@ -360,7 +362,7 @@ Slice lex_decode(Ctx *cx, const Token *t, bool like);
 Query *parse_statement(Ctx *cx);
 
 /* soql_date.c */
-int date_formula(Slice word, bool *takes_n);	/* -1: not a date literal */
+int date_formula(Slice word, bool *takes_n); /* -1: not a date literal */
 /* yyyy-mm-dd, both ends */
 void date_formula_range(int formula, long n, long today, char lo[11], char hi[11]);
 long date_today(void);
@@ -373,6 +375,7 @@ bool time_literal(Slice s, char out[14]);
 void bind_expr(Ctx *cx, Query *q, Expr *e);
 void bind_from(Ctx *cx, Query *q);
 Join *bind_parent(Ctx *cx, Query *q, Join *from, const Field *via, const Object *target);
+void join_in_where(Join *j); /* and its parents */
 const Field *relationship_of(const Object *o, Slice name);
 bool type_is_text(FieldType t);
 bool type_is_number(FieldType t);
@@ -392,14 +395,15 @@ void check_select(Ctx *cx, Query *q);
 const char *sql_rowids(Ctx *cx, Query *q);
 const char *sql_count(Ctx *cx, Query *q);
 const char *sql_aggregate(Ctx *cx, Query *q);
-void sql_render(Ctx *cx, Query *q);		/* fills q->sql_render and the columns of the Outs */
+void sql_render(Ctx *cx, Query *q); /* fills q->sql_render and the columns of the Outs */
 /* soql_expr.c: pieces of it */
 void sql_expr(Ctx *cx, Buf *b, const Expr *e);
 void sql_from(Ctx *cx, Buf *b, const Query *q, bool for_select);
 void sql_cond(Ctx *cx, Buf *b, Query *q, Cond *c);
 void sql_ident(Buf *b, const char *name);
 void sql_string(Buf *b, const char *s, size_t n);
-void sql_collation(Buf *b, const Expr *e);	/* COLLATE SFCI where the expression has lost its column's */
+void sql_collation(Buf *b,
+				   const Expr *e); /* COLLATE SFCI where the expression has lost its column's */
 void sql_column(Buf *b, const Join *j, const Field *f);
 void sql_where(Ctx *cx, Buf *b, Query *q);
 

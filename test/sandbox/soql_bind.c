@@ -1,17 +1,21 @@
 /*
- * soql_bind.c - names to things: which object FROM means, which field a path means, by which parents.
+ * soql_bind.c - names to things: which object FROM means, which field a path means, by which
+ * parents.
  *
- * Owns: the joins of a query, and the Name pseudo-object that stands for the parent of a polymorphic
- * lookup.  Must not know: clauses, SQLite.
+ * Owns: the joins of a query, and the Name pseudo-object that stands for the parent of a
+ * polymorphic lookup.  Must not know: clauses, SQLite.
  */
 #include <stdlib.h>
 #include <strings.h>
 #include "soql_ast.h"
 
-/* What every parent of a polymorphic lookup can be asked for; which it has is seen in its own fields. */
-#define NAME_FIELD(n, t, tn) \
-	{.name = n, .type = t, .type_name = tn, .stored = true, .aggregatable = true, .filterable = true, .groupable = true, \
-	 .sortable = true, .nillable = true}
+/* What every parent of a polymorphic lookup can be asked for; which it has is seen in its own
+ * fields. */
+#define NAME_FIELD(n, t, tn)                                                                       \
+	{                                                                                              \
+		.name = n, .type = t, .type_name = tn, .stored = true, .aggregatable = true,               \
+		.filterable = true, .groupable = true, .sortable = true, .nillable = true                  \
+	}
 
 static Field name_fields[] = {
 	NAME_FIELD("Id", FT_ID, "id"),
@@ -103,24 +107,28 @@ expr_name(Ctx *cx, const Expr *e)
 }
 
 /*
- * The join that reaches the parent behind a lookup, made if need be.  target: one object of a polymorphic
- * lookup (a branch of TYPEOF), or NULL for whatever the lookup points to.  NULL if the org has no such object.
+ * The join that reaches the parent behind a lookup, made if need be.  target: one object of a
+ * polymorphic lookup (a branch of TYPEOF), or NULL for whatever the lookup points to.  NULL if the
+ * org has no such object.
  */
 Join *
 bind_parent(Ctx *cx, Query *q, Join *from, const Field *via, const Object *target)
 {
-	Join	   *j;
-	int			parents = 0;
+	Join *j;
+	int parents = 0;
 
 	for (int i = 0; i < q->joins.n; i++)
 	{
 		j = q->joins.v[i];
 		parents += j->parent != NULL;
-		if (j->parent == from && j->via == via && (target ? j->object == target : !j->typeof_branch))
+		if (j->parent == from && j->via == via &&
+			(target ? j->object == target : !j->typeof_branch))
 			return j;
 	}
 	if (parents >= SOQL_MAX_PARENTS)
-		soql_fail(cx, "MALFORMED_QUERY", -1, "Query exceeds the maximum of %d relationships to parent objects.", SOQL_MAX_PARENTS);
+		soql_fail(cx, "MALFORMED_QUERY", -1,
+				  "Query exceeds the maximum of %d relationships to parent objects.",
+				  SOQL_MAX_PARENTS);
 	j = ctx_alloc(cx, sizeof(*j));
 	j->parent = from;
 	j->via = via;
@@ -149,12 +157,20 @@ bind_parent(Ctx *cx, Query *q, Join *from, const Field *via, const Object *targe
 	return j;
 }
 
-static void __attribute__((noreturn))
-bad_relationship(Ctx *cx, int pos, Slice name)
+void
+join_in_where(Join *j)
+{
+	for (; j; j = j->parent)
+		j->in_where = true;
+}
+
+static void __attribute__((noreturn)) bad_relationship(Ctx *cx, int pos, Slice name)
 {
 	soql_fail(cx, "INVALID_FIELD", pos,
-			  "Didn't understand relationship '%.*s' in field path. If you are attempting to use a custom relationship, "
-			  "be sure to append the '__r' after the custom relationship name. Please reference your WSDL or the describe "
+			  "Didn't understand relationship '%.*s' in field path. If you are attempting to use a "
+			  "custom relationship, "
+			  "be sure to append the '__r' after the custom relationship name. Please reference "
+			  "your WSDL or the describe "
 			  "call for the appropriate names.",
 			  (int) name.n, name.p);
 }
@@ -164,19 +180,20 @@ static Join *
 step(Ctx *cx, Query *q, Join *from, Slice name, int pos, int *level)
 {
 	const Field *via = relationship_of(from->object, name);
-	Join	   *j = via ? bind_parent(cx, q, from, via, NULL) : NULL;
+	Join *j = via ? bind_parent(cx, q, from, via, NULL) : NULL;
 
 	if (j == NULL)
 		bad_relationship(cx, pos, name);
 	if (++*level > SOQL_MAX_LEVELS)
-		soql_fail(cx, "MALFORMED_QUERY", pos, "SOQL relationship path cannot have more than %d levels", SOQL_MAX_LEVELS);
+		soql_fail(cx, "MALFORMED_QUERY", pos,
+				  "SOQL relationship path cannot have more than %d levels", SOQL_MAX_LEVELS);
 	return j;
 }
 
 static int
 level_of(const Join *j)
 {
-	int			n = 0;
+	int n = 0;
 
 	for (; j->parent; j = j->parent)
 		n++;
@@ -189,11 +206,12 @@ slice_same(Slice a, Slice b)
 	return a.p && b.p && a.n == b.n && strncasecmp(a.p, b.p, a.n) == 0;
 }
 
-/* What the first part of a path means where it is no relationship: an alias or the object itself. */
+/* What the first part of a path means where it is no relationship: an alias or the object itself.
+ */
 static Join *
 path_start(Ctx *cx, Query *q, Slice first, int pos)
 {
-	Join	   *main = q->joins.v[0];
+	Join *main = q->joins.v[0];
 
 	if (slice_same(first, q->from.alias))
 		return main;
@@ -201,8 +219,8 @@ path_start(Ctx *cx, Query *q, Slice first, int pos)
 		if (slice_same(first, q->from_more.v[i].alias))
 		{
 			const FromAlias *f = &q->from_more.v[i];
-			Join	   *j = main;
-			int			level = 0;
+			Join *j = main;
+			int level = 0;
 
 			for (int k = 1; k < f->path.n; k++)
 				j = step(cx, q, j, f->path.v[k], f->pos, &level);
@@ -219,12 +237,12 @@ path_start(Ctx *cx, Query *q, Slice first, int pos)
 static void
 bind_path(Ctx *cx, Query *q, Expr *e)
 {
-	Join	   *j = q->joins.v[0], *start;
-	int			i = 0, level = 0;
-	Slice		last = e->path.v[e->path.n - 1];
+	Join *j = q->joins.v[0], *start;
+	int i = 0, level = 0;
+	Slice last = e->path.v[e->path.n - 1];
 
 	if (e->join)
-		j = e->join;			/* a branch of TYPEOF has set where it begins */
+		j = e->join; /* a branch of TYPEOF has set where it begins */
 	else if (e->path.n > 1 && (start = path_start(cx, q, e->path.v[0], e->pos)) != NULL)
 	{
 		j = start;
@@ -237,15 +255,16 @@ bind_path(Ctx *cx, Query *q, Expr *e)
 	e->field = field_of(j->object, last);
 	if (e->field == NULL)
 		soql_fail(cx, "INVALID_FIELD", e->pos,
-				  "No such column '%.*s' on entity '%s'. If you are attempting to use a custom field, be sure to append the "
-				  "'__c' after the custom field name. Please reference your WSDL or the describe call for the appropriate "
+				  "No such column '%.*s' on entity '%s'. If you are attempting to use a custom "
+				  "field, be sure to append the "
+				  "'__c' after the custom field name. Please reference your WSDL or the describe "
+				  "call for the appropriate "
 				  "names.",
 				  (int) last.n, last.p, j->object->name);
 	e->type = e->field->type;
 }
 
-static void __attribute__((noreturn))
-bad_argument(Ctx *cx, const Expr *e, const char *what)
+static void __attribute__((noreturn)) bad_argument(Ctx *cx, const Expr *e, const char *what)
 {
 	soql_fail(cx, "MALFORMED_QUERY", e->pos, "%s: %s", what, expr_name(cx, e));
 }
@@ -257,7 +276,8 @@ bind_date_function(Ctx *cx, Expr *e)
 
 	if (a->fn != FN_NONE && a->fn != FN_CONVERT_TIMEZONE)
 		bad_argument(cx, e, "Date functions only take a field");
-	if (a->type != FT_DATETIME && (a->type != FT_DATE || e->fn == FN_DAY_ONLY || e->fn == FN_HOUR_IN_DAY))
+	if (a->type != FT_DATETIME &&
+		(a->type != FT_DATE || e->fn == FN_DAY_ONLY || e->fn == FN_HOUR_IN_DAY))
 		bad_argument(cx, e, "Date function does not support the type of the field");
 	e->type = e->fn == FN_DAY_ONLY ? FT_DATE : FT_INT;
 }
@@ -272,8 +292,10 @@ bind_aggregate(Ctx *cx, Expr *e)
 		bad_argument(cx, e, "COUNT() is not allowed here");
 	if (a->fn != FN_NONE)
 		bad_argument(cx, e, "Aggregate functions only take a field");
-	if (!a->field->aggregatable || ((e->fn == FN_AVG || e->fn == FN_SUM) && !type_is_number(a->type)))
-		soql_fail(cx, "MALFORMED_QUERY", e->pos, "field %s does not support aggregate operator %s", a->field->name, names[e->fn]);
+	if (!a->field->aggregatable ||
+		((e->fn == FN_AVG || e->fn == FN_SUM) && !type_is_number(a->type)))
+		soql_fail(cx, "MALFORMED_QUERY", e->pos, "field %s does not support aggregate operator %s",
+				  a->field->name, names[e->fn]);
 	if (e->fn == FN_COUNT || e->fn == FN_COUNT_DISTINCT)
 		e->type = FT_INT;
 	else if (e->fn == FN_AVG)
@@ -320,14 +342,16 @@ bind_expr(Ctx *cx, Query *q, Expr *e)
 	}
 	else if (e->fn == FN_TOLABEL)
 	{
-		if (a->fn != FN_NONE || (a->type != FT_PICKLIST && a->type != FT_MULTIPICKLIST && a->type != FT_STRING))
+		if (a->fn != FN_NONE ||
+			(a->type != FT_PICKLIST && a->type != FT_MULTIPICKLIST && a->type != FT_STRING))
 			bad_argument(cx, e, "toLabel() only takes a picklist field");
 		e->type = FT_STRING;
 	}
 	else if (e->fn == FN_FORMAT)
 	{
 		if ((a->fn != FN_NONE && a->fn != FN_CONVERT_CURRENCY && !FN_IS_AGGREGATE(a->fn)) ||
-			(!type_is_number(a->type) && a->type != FT_DATE && a->type != FT_DATETIME && a->type != FT_TIME))
+			(!type_is_number(a->type) && a->type != FT_DATE && a->type != FT_DATETIME &&
+			 a->type != FT_TIME))
 			bad_argument(cx, e, "FORMAT() only takes a number, currency, date or time");
 		e->type = FT_STRING;
 	}
@@ -339,18 +363,20 @@ bind_expr(Ctx *cx, Query *q, Expr *e)
 	}
 	else if (e->fn == FN_DISTANCE)
 	{
-		if (a->fn != FN_NONE || (a->type != FT_LOCATION && a->type != FT_ADDRESS) || a->join->polymorphic)
+		if (a->fn != FN_NONE || (a->type != FT_LOCATION && a->type != FT_ADDRESS) ||
+			a->join->polymorphic)
 			bad_argument(cx, e, "DISTANCE() only takes a geolocation field");
 		e->type = FT_DOUBLE;
 	}
 }
 
-static void __attribute__((noreturn))
-bad_object(Ctx *cx, int pos, Slice name)
+static void __attribute__((noreturn)) bad_object(Ctx *cx, int pos, Slice name)
 {
 	soql_fail(cx, "INVALID_TYPE", pos,
-			  "sObject type '%.*s' is not supported. If you are attempting to use a custom object, be sure to append the "
-			  "'__c' after the entity name. Please reference your WSDL or the describe call for the appropriate names.",
+			  "sObject type '%.*s' is not supported. If you are attempting to use a custom object, "
+			  "be sure to append the "
+			  "'__c' after the entity name. Please reference your WSDL or the describe call for "
+			  "the appropriate names.",
 			  (int) name.n, name.p);
 }
 
@@ -359,18 +385,21 @@ static void
 bind_child(Ctx *cx, Query *q)
 {
 	const Object *parent = q->outer->object;
-	Slice		name = q->from.path.v[q->from.path.n - 1];
+	Slice name = q->from.path.v[q->from.path.n - 1];
 	const ChildRelationship *r = NULL;
 
-	if (q->from.path.n == 1 || (q->from.path.n == 2 && (slice_same(q->from.path.v[0], q->outer->from.alias) ||
-														slice_is(q->from.path.v[0], parent->name))))
+	if (q->from.path.n == 1 ||
+		(q->from.path.n == 2 && (slice_same(q->from.path.v[0], q->outer->from.alias) ||
+								 slice_is(q->from.path.v[0], parent->name))))
 		r = schema_child(parent, name.p, name.n);
 	if (r)
 		q->object = schema_find(r->child, strlen(r->child));
 	if (q->object == NULL)
 		soql_fail(cx, "INVALID_TYPE", q->from.pos,
-				  "Didn't understand relationship '%.*s' in FROM part of query call. If you are attempting to use a custom "
-				  "relationship, be sure to append the '__r' after the custom relationship name. Please reference your WSDL or "
+				  "Didn't understand relationship '%.*s' in FROM part of query call. If you are "
+				  "attempting to use a custom "
+				  "relationship, be sure to append the '__r' after the custom relationship name. "
+				  "Please reference your WSDL or "
 				  "the describe call for the appropriate names.",
 				  (int) name.n, name.p);
 	q->child_field = schema_field(q->object, r->field, strlen(r->field));
@@ -378,17 +407,18 @@ bind_child(Ctx *cx, Query *q)
 		bad_object(cx, q->from.pos, name);
 }
 
-/* Sets q->object and the join of it; resolves the aliases of further FROM items, which are parents. */
+/* Sets q->object and the join of it; resolves the aliases of further FROM items, which are parents.
+ */
 void
 bind_from(Ctx *cx, Query *q)
 {
-	Join	   *j;
+	Join *j;
 
 	if (q->outer && !q->semijoin)
 		bind_child(cx, q);
 	else
 	{
-		Slice		name = q->from.path.v[0];
+		Slice name = q->from.path.v[0];
 
 		if (q->from.path.n == 1)
 			q->object = schema_find(name.p, name.n);
@@ -396,7 +426,8 @@ bind_from(Ctx *cx, Query *q)
 			bad_object(cx, q->from.pos, q->from.path.v[q->from.path.n - 1]);
 	}
 	if (!q->object->queryable)
-		soql_fail(cx, "INVALID_TYPE_FOR_OPERATION", q->from.pos, "entity type %s does not support query", q->object->name);
+		soql_fail(cx, "INVALID_TYPE_FOR_OPERATION", q->from.pos,
+				  "entity type %s does not support query", q->object->name);
 	j = ctx_alloc(cx, sizeof(*j));
 	j->object = q->object;
 	j->number = cx->n_aliases++;
@@ -406,7 +437,8 @@ bind_from(Ctx *cx, Query *q)
 	{
 		const FromAlias *f = &q->from_more.v[i];
 
-		if (f->path.n < 2 || !f->alias.p || (!slice_same(f->path.v[0], q->from.alias) && !slice_is(f->path.v[0], q->object->name)))
+		if (f->path.n < 2 || !f->alias.p ||
+			(!slice_same(f->path.v[0], q->from.alias) && !slice_is(f->path.v[0], q->object->name)))
 			bad_object(cx, f->pos, f->path.v[0]);
 		path_start(cx, q, f->alias, f->pos);
 	}

@@ -23,9 +23,9 @@ typedef enum Unit
 static const struct DateFormula
 {
 	const char *name;
-	Unit		unit;
-	int			from, to;
-	int			from_n, to_n;
+	Unit unit;
+	int from, to;
+	int from_n, to_n;
 } formulas[] = {
 	{"YESTERDAY", U_DAY, -1, 0, 0, 0},
 	{"TODAY", U_DAY, 0, 1, 0, 0},
@@ -90,7 +90,7 @@ date_formula(Slice word, bool *takes_n)
 static long
 days_of(long y, long m, long d)
 {
-	long		era, yoe, doy, doe;
+	long era, yoe, doy, doe;
 
 	y -= m <= 2;
 	era = (y >= 0 ? y : y - 399) / 400;
@@ -103,7 +103,7 @@ days_of(long y, long m, long d)
 static void
 date_of(long days, long *y, long *m, long *d)
 {
-	long		era, doe, yoe, doy, mp;
+	long era, doe, yoe, doy, mp;
 
 	days += 719468;
 	era = (days >= 0 ? days : days - 146096) / 146097;
@@ -120,7 +120,7 @@ date_of(long days, long *y, long *m, long *d)
 static long
 unit_start(Unit unit, long today, long k)
 {
-	long		y, m, d, months;
+	long y, m, d, months;
 
 	if (unit == U_DAY)
 		return today + k;
@@ -143,8 +143,8 @@ unit_start(Unit unit, long today, long k)
 static void
 put_date(long days, char out[11])
 {
-	long		y, m, d, low = days_of(1, 1, 1), high = days_of(9999, 12, 31);
-	char		text[40];
+	long y, m, d, low = days_of(1, 1, 1), high = days_of(9999, 12, 31);
+	char text[40];
 
 	date_of(days < low ? low : days > high ? high : days, &y, &m, &d);
 	snprintf(text, sizeof(text), "%04ld-%02ld-%02ld", y, m, d);
@@ -170,7 +170,7 @@ date_today(void)
 static int
 number_at(const char *p, int n)
 {
-	int			v = 0;
+	int v = 0;
 
 	for (int i = 0; i < n; i++)
 		v = v * 10 + (p[i] - '0');
@@ -182,7 +182,7 @@ static bool
 days_at(const char *p, long *days)
 {
 	static const int lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-	int			y = number_at(p, 4), m = number_at(p + 5, 2), d = number_at(p + 8, 2), len;
+	int y = number_at(p, 4), m = number_at(p + 5, 2), d = number_at(p + 8, 2), len;
 
 	if (m < 1 || m > 12 || y < 1700 || y > 4000)
 		return false;
@@ -196,7 +196,7 @@ days_at(const char *p, long *days)
 bool
 date_literal(Slice s, char out[11])
 {
-	long		days;
+	long days;
 
 	if (!days_at(s.p, &days))
 		return false;
@@ -205,11 +205,12 @@ date_literal(Slice s, char out[11])
 	return true;
 }
 
-/* hh:mm:ss[.f]zone at p, up to end: seconds of the day in UTC (may lie outside of it) and milliseconds. */
+/* hh:mm:ss[.f]zone at p, up to end: seconds of the day in UTC (may lie outside of it) and
+ * milliseconds. */
 static bool
 clock_at(const char *p, const char *end, long *seconds, int *ms)
 {
-	int			h = number_at(p, 2), m = number_at(p + 3, 2), s = number_at(p + 6, 2), scale = 100;
+	int h = number_at(p, 2), m = number_at(p + 3, 2), s = number_at(p + 6, 2), scale = 100;
 	const char *q = p + 8;
 
 	*ms = 0;
@@ -221,7 +222,7 @@ clock_at(const char *p, const char *end, long *seconds, int *ms)
 	*seconds = h * 3600 + m * 60 + s;
 	if (*q == '+' || *q == '-')
 	{
-		int			zh = number_at(q + 1, 2), zm = number_at(end - 2, 2);
+		int zh = number_at(q + 1, 2), zm = number_at(end - 2, 2);
 
 		if (zh > 15 || zm > 59)
 			return false;
@@ -233,9 +234,9 @@ clock_at(const char *p, const char *end, long *seconds, int *ms)
 bool
 datetime_literal(Slice s, char out[29])
 {
-	long		days, sec;
-	int			ms;
-	char		date[11], text[64];
+	long days, sec;
+	int ms;
+	char date[11], text[64];
 
 	if (!days_at(s.p, &days) || !clock_at(s.p + 11, s.p + s.n, &sec, &ms))
 		return false;
@@ -252,7 +253,8 @@ datetime_literal(Slice s, char out[29])
 	if (days < days_of(1700, 1, 1) || days > days_of(4000, 12, 31))
 		return false;
 	put_date(days, date);
-	snprintf(text, sizeof(text), "%sT%02ld:%02ld:%02ld.%03d+0000", date, sec / 3600, sec / 60 % 60, sec % 60, ms % 1000);
+	snprintf(text, sizeof(text), "%sT%02ld:%02ld:%02ld.%03d+0000", date, sec / 3600, sec / 60 % 60,
+			 sec % 60, ms % 1000);
 	memcpy(out, text, 28);
 	out[28] = '\0';
 	return true;
@@ -261,14 +263,15 @@ datetime_literal(Slice s, char out[29])
 bool
 time_literal(Slice s, char out[14])
 {
-	long		sec;
-	int			ms;
-	char		text[64];
+	long sec;
+	int ms;
+	char text[64];
 
 	if (!clock_at(s.p, s.p + s.n, &sec, &ms))
 		return false;
 	sec = (sec % 86400 + 86400) % 86400;
-	snprintf(text, sizeof(text), "%02ld:%02ld:%02ld.%03dZ", sec / 3600, sec / 60 % 60, sec % 60, ms % 1000);
+	snprintf(text, sizeof(text), "%02ld:%02ld:%02ld.%03dZ", sec / 3600, sec / 60 % 60, sec % 60,
+			 ms % 1000);
 	memcpy(out, text, 13);
 	out[13] = '\0';
 	return true;

@@ -13,7 +13,8 @@
 static bool
 is_indexed(const Field *f)
 {
-	static const char *const names[] = {"Id", "Name", "OwnerId", "CreatedDate", "SystemModstamp", "RecordTypeId", "Email"};
+	static const char *const names[] = {
+		"Id", "Name", "OwnerId", "CreatedDate", "SystemModstamp", "RecordTypeId", "Email"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcmp(f->name, names[i]) == 0)
@@ -21,7 +22,8 @@ is_indexed(const Field *f)
 	return f->external_id || f->unique || f->type == FT_REFERENCE;
 }
 
-/* The first indexed field of the object itself that a condition of the top level can be looked up by. */
+/* The first indexed field of the object itself that a condition of the top level can be looked up
+ * by. */
 static const Field *
 leading_field(const Query *q, const Cond *c)
 {
@@ -40,7 +42,8 @@ leading_field(const Query *q, const Cond *c)
 	}
 	if (c->kind != COND_COMPARE || c->left->fn != FN_NONE || c->left->join != q->joins.v[0])
 		return NULL;
-	if (c->op == OP_NE || c->op == OP_NOT_IN || c->op == OP_LIKE || c->op == OP_INCLUDES || c->op == OP_EXCLUDES)
+	if (c->op == OP_NE || c->op == OP_NOT_IN || c->op == OP_LIKE || c->op == OP_INCLUDES ||
+		c->op == OP_EXCLUDES)
 		return NULL;
 	for (int i = 0; i < c->values.n; i++)
 		if (c->values.v[i].kind == LIT_NULL)
@@ -52,7 +55,7 @@ static int64_t
 count_matches(Ctx *cx, Query *q)
 {
 	sqlite3_stmt *st;
-	int64_t		n = 0;
+	int64_t n = 0;
 
 	q->has_limit = q->has_offset = false;
 	st = statement_compile(cx, sql_count(cx, q));
@@ -63,28 +66,32 @@ count_matches(Ctx *cx, Query *q)
 }
 
 static void
-add_plan(Buf *b, const Query *q, const char *operation, const Field *f, int64_t matches, int64_t all, double cost, bool notes)
+add_plan(Buf *b, const Query *q, const char *operation, const Field *f, int64_t matches,
+		 int64_t all, double cost, bool notes)
 {
 	buf_addf(b, "{\"cardinality\":%lld,\"fields\":[", (long long) matches);
 	if (f)
 		buf_jsons(b, f->name);
 	buf_addf(b, "],\"leadingOperationType\":\"%s\",\"notes\":[", operation);
 	if (notes)
-		buf_addf(b, "{\"description\":\"Not considering filter for optimization because unindexed\",\"fields\":[\"IsDeleted\"],\"tableEnumOrId\":\"%s\"}",
+		buf_addf(b,
+				 "{\"description\":\"Not considering filter for optimization because "
+				 "unindexed\",\"fields\":[\"IsDeleted\"],\"tableEnumOrId\":\"%s\"}",
 				 q->object->name);
 	buf_adds(b, "],\"relativeCost\":");
 	buf_json_double(b, cost);
-	buf_addf(b, ",\"sobjectCardinality\":%lld,\"sobjectType\":\"%s\"}", (long long) all, q->object->name);
+	buf_addf(b, ",\"sobjectCardinality\":%lld,\"sobjectType\":\"%s\"}", (long long) all,
+			 q->object->name);
 }
 
 bool
 soql_explain(const char *text, size_t len, const SoqlOptions *opt, Buf *out, SoqlError *e)
 {
-	Ctx			cx;
-	Query	   *q;
+	Ctx cx;
+	Query *q;
 	const Field *f;
-	int64_t		matches, all;
-	double		share;
+	int64_t matches, all;
+	double share;
 
 	ctx_init(&cx, text, len, opt, e);
 	if (setjmp(cx.env) != 0)
@@ -101,11 +108,13 @@ soql_explain(const char *text, size_t len, const SoqlOptions *opt, Buf *out, Soq
 	if (f)
 	{
 		/* an index pays below the threshold of 30 % */
-		bool		pays = share <= 0.3;
+		bool pays = share <= 0.3;
 
-		add_plan(out, q, pays ? "Index" : "TableScan", pays ? f : NULL, matches, all, pays ? share / 0.3 : 1.0 + share, !pays);
+		add_plan(out, q, pays ? "Index" : "TableScan", pays ? f : NULL, matches, all,
+				 pays ? share / 0.3 : 1.0 + share, !pays);
 		buf_addc(out, ',');
-		add_plan(out, q, pays ? "TableScan" : "Index", pays ? NULL : f, matches, all, pays ? 1.0 + share : share / 0.3, pays);
+		add_plan(out, q, pays ? "TableScan" : "Index", pays ? NULL : f, matches, all,
+				 pays ? 1.0 + share : share / 0.3, pays);
 	}
 	else
 		add_plan(out, q, "TableScan", NULL, matches, all, 1.0 + share, true);

@@ -30,11 +30,13 @@ sql_string(Buf *b, const char *s, size_t n)
 	buf_addc(b, '\'');
 }
 
-/* The column of a target of a polymorphic lookup that answers for a field of the Name object; NULL if none. */
+/* The column of a target of a polymorphic lookup that answers for a field of the Name object; NULL
+ * if none. */
 static const Field *
 target_field(const Object *target, const Field *f)
 {
-	const Field *t = strcmp(f->name, "Name") == 0 ? target->name_field : schema_field(target, f->name, strlen(f->name));
+	const Field *t = strcmp(f->name, "Name") == 0 ? target->name_field
+												  : schema_field(target, f->name, strlen(f->name));
 
 	return t && t->stored ? t : NULL;
 }
@@ -42,13 +44,14 @@ target_field(const Object *target, const Field *f)
 static void
 polymorphic_column(Buf *b, const Join *j, const Field *f)
 {
-	int			n = 0;
+	int n = 0;
 
 	if (strcmp(f->name, "Type") == 0)
 	{
 		buf_adds(b, "CASE");
 		for (int i = 0; i < j->n_targets; i++)
-			buf_addf(b, " WHEN t%d_%d.\"Id\" IS NOT NULL THEN '%s'", j->number, i, j->targets[i]->name);
+			buf_addf(b, " WHEN t%d_%d.\"Id\" IS NOT NULL THEN '%s'", j->number, i,
+					 j->targets[i]->name);
 		buf_adds(b, j->n_targets ? " END" : " WHEN 0 THEN 0 END");
 		return;
 	}
@@ -84,7 +87,7 @@ sql_collation(Buf *b, const Expr *e)
 	if (!type_is_text(e->type))
 		return;
 	if (e->fn == FN_NONE && (!e->join->polymorphic || e->field->case_sensitive))
-		return;					/* the column has its own */
+		return; /* the column has its own */
 	if (e->fn != FN_NONE && e->field && e->field->case_sensitive)
 		return;
 	buf_adds(b, " COLLATE SFCI");
@@ -100,7 +103,8 @@ component(Buf *b, const Expr *e, const char *which)
 	{
 		const Field *f = &o->fields[i];
 
-		if (f->compound && strcmp(f->compound, e->field->name) == 0 && strcasestr(f->name, which) && type_is_number(f->type))
+		if (f->compound && strcmp(f->compound, e->field->name) == 0 && strcasestr(f->name, which) &&
+			type_is_number(f->type))
 		{
 			sql_column(b, e->join, f);
 			return;
@@ -148,12 +152,15 @@ static void
 aggregate(Ctx *cx, Buf *b, const Expr *e)
 {
 	static const char *const names[] = {
-		[FN_AVG] = "avg(", [FN_COUNT] = "count(", [FN_COUNT_DISTINCT] = "count(DISTINCT ", [FN_MIN] = "min(", [FN_MAX] = "max(", [FN_SUM] = "sum("};
-	bool		ranked = (e->fn == FN_MIN || e->fn == FN_MAX) && e->field->type == FT_PICKLIST && has_picklist(e->field);
+		[FN_AVG] = "avg(", [FN_COUNT] = "count(", [FN_COUNT_DISTINCT] = "count(DISTINCT ",
+		[FN_MIN] = "min(", [FN_MAX] = "max(",	  [FN_SUM] = "sum("};
+	bool ranked = (e->fn == FN_MIN || e->fn == FN_MAX) && e->field->type == FT_PICKLIST &&
+				  has_picklist(e->field);
 
 	/* the least picklist value is the first in the order of its definition */
 	if (ranked)
-		buf_addf(b, "substr(%ssoql_rank(%d,%d,", names[e->fn], e->field->object->index, e->field->index);
+		buf_addf(b, "substr(%ssoql_rank(%d,%d,", names[e->fn], e->field->object->index,
+				 e->field->index);
 	else
 		buf_adds(b, names[e->fn]);
 	sql_expr(cx, b, e->arg);
@@ -172,9 +179,13 @@ static void
 format_call(Ctx *cx, Buf *b, const Expr *e)
 {
 	const Expr *a = e->arg;
-	char		kind = a->type == FT_CURRENCY ? 'c' : a->type == FT_PERCENT ? 'p' : a->type == FT_DATE ? 'd'
-		: a->type == FT_DATETIME ? 't' : a->type == FT_TIME ? 'h' : 'n';
-	int			scale = a->type == FT_INT || a->type == FT_LONG || a->field == NULL ? 0 : a->field->scale;
+	char kind = a->type == FT_CURRENCY	 ? 'c'
+				: a->type == FT_PERCENT	 ? 'p'
+				: a->type == FT_DATE	 ? 'd'
+				: a->type == FT_DATETIME ? 't'
+				: a->type == FT_TIME	 ? 'h'
+										 : 'n';
+	int scale = a->type == FT_INT || a->type == FT_LONG || a->field == NULL ? 0 : a->field->scale;
 
 	buf_addf(b, "soql_format('%c',%d,", kind, scale);
 	sql_expr(cx, b, a);
@@ -200,7 +211,7 @@ sql_expr(Ctx *cx, Buf *b, const Expr *e)
 		date_function(cx, b, e);
 	else if (e->fn == FN_GROUPING)
 	{
-		bool		rolled = false;
+		bool rolled = false;
 
 		for (int i = 0; cx->rolled && i < cx->rolled->group.n; i++)
 			rolled |= !(cx->rolled_mask & 1u << i) && expr_same(cx->rolled->group.v[i], e->arg);
@@ -223,13 +234,13 @@ sql_expr(Ctx *cx, Buf *b, const Expr *e)
 		buf_addf(b, ",%.17g,%.17g,%d)", e->latitude, e->longitude, e->miles);
 	}
 	else
-		sql_expr(cx, b, e->arg);	/* one time zone, one currency */
+		sql_expr(cx, b, e->arg); /* one time zone, one currency */
 }
 
 static void
 one_join(Ctx *cx, Buf *b, const Join *j, const Object *o, int target)
 {
-	char		alias[40];
+	char alias[40];
 
 	if (target >= 0)
 		snprintf(alias, sizeof(alias), "t%d_%d", j->number, target);
@@ -243,7 +254,8 @@ one_join(Ctx *cx, Buf *b, const Join *j, const Object *o, int target)
 		buf_addf(b, " AND %s.\"IsDeleted\"=0", alias);
 }
 
-/* FROM with the parents that the statement needs; a parent in the recycle bin is there only for queryAll. */
+/* FROM with the parents that the statement needs; a parent in the recycle bin is there only for
+ * queryAll. */
 void
 sql_from(Ctx *cx, Buf *b, const Query *q, bool for_select)
 {
@@ -276,7 +288,7 @@ left_side(Ctx *cx, Buf *b, const Expr *e)
 static void
 equals(Ctx *cx, Buf *b, const Expr *e, const Literal *l)
 {
-	bool		range = l->kind == LIT_RANGE;
+	bool range = l->kind == LIT_RANGE;
 
 	buf_addc(b, '(');
 	left_side(cx, b, e);
@@ -302,7 +314,7 @@ equals(Ctx *cx, Buf *b, const Expr *e, const Literal *l)
 static void
 in_list(Ctx *cx, Buf *b, const Cond *c)
 {
-	bool		first = true, plain = false;
+	bool first = true, plain = false;
 
 	buf_addc(b, '(');
 	for (int i = 0; i < c->values.n; i++)
@@ -430,7 +442,7 @@ compare(Ctx *cx, Buf *b, const Cond *c)
 static void
 semijoin(Ctx *cx, Buf *b, Cond *c)
 {
-	Query	   *s = c->sub;
+	Query *s = c->sub;
 	const Expr *inner = s->items.v[0].expr;
 
 	if (c->op == OP_NOT_IN)
@@ -452,7 +464,7 @@ semijoin(Ctx *cx, Buf *b, Cond *c)
 static void
 chain(Ctx *cx, Buf *b, Query *q, Cond *c, int from, int to)
 {
-	int			mid = (from + to) / 2;
+	int mid = (from + to) / 2;
 
 	if (to - from == 1)
 	{
@@ -467,8 +479,8 @@ chain(Ctx *cx, Buf *b, Query *q, Cond *c, int from, int to)
 }
 
 /*
- * A condition that is true, or is false or null: what is null counts as false.  Since AND and OR keep
- * that reading, only NOT has to make it explicit.
+ * A condition that is true, or is false or null: what is null counts as false.  Since AND and OR
+ * keep that reading, only NOT has to make it explicit.
  */
 void
 sql_cond(Ctx *cx, Buf *b, Query *q, Cond *c)

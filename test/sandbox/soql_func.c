@@ -1,5 +1,6 @@
 /*
- * soql_func.c - the functions that SOQL's SQL calls: LIKE, INCLUDES, picklist order and labels, FORMAT, DISTANCE.
+ * soql_func.c - the functions that SOQL's SQL calls: LIKE, INCLUDES, picklist order and labels,
+ * FORMAT, DISTANCE.
  *
  * Owns: their registration on a database handle.  Must not know: statements.
  */
@@ -17,8 +18,8 @@ static unsigned
 next_char(const unsigned char **p, const unsigned char *end)
 {
 	const unsigned char *s = *p;
-	unsigned	c = *s++;
-	int			more = c >= 0xF0 ? 3 : c >= 0xE0 ? 2 : c >= 0xC0 ? 1 : 0;
+	unsigned c = *s++;
+	int more = c >= 0xF0 ? 3 : c >= 0xE0 ? 2 : c >= 0xC0 ? 1 : 0;
 
 	if (c >= 0x80 && end - s >= more)
 	{
@@ -44,14 +45,15 @@ upper(unsigned c)
 
 /* LIKE: % any text, _ one character, \ before a character that stands for itself. */
 static bool
-like(const unsigned char *p, const unsigned char *pe, const unsigned char *s, const unsigned char *se, bool exact)
+like(const unsigned char *p, const unsigned char *pe, const unsigned char *s,
+	 const unsigned char *se, bool exact)
 {
 	const unsigned char *back_p = NULL, *back_s = NULL;
 
 	for (;;)
 	{
 		const unsigned char *q = p;
-		unsigned	pc, sc;
+		unsigned pc, sc;
 
 		if (p < pe && *p == '%')
 		{
@@ -68,7 +70,7 @@ like(const unsigned char *p, const unsigned char *pe, const unsigned char *s, co
 		if (p < pe)
 		{
 			const unsigned char *t = s;
-			bool		any = *q == '_';
+			bool any = *q == '_';
 
 			if (*q == '\\' && q + 1 < pe)
 				q++;
@@ -98,7 +100,8 @@ fn_like(sqlite3_context *c, int argc, sqlite3_value **v)
 	if (p == NULL || s == NULL)
 		sqlite3_result_int(c, 0);
 	else
-		sqlite3_result_int(c, like(p, p + sqlite3_value_bytes(v[0]), s, s + sqlite3_value_bytes(v[1]), sqlite3_value_int(v[2]) != 0));
+		sqlite3_result_int(c, like(p, p + sqlite3_value_bytes(v[0]), s,
+								   s + sqlite3_value_bytes(v[1]), sqlite3_value_int(v[2]) != 0));
 }
 
 /* True if one of the values of a;b;c is the given one, without case. */
@@ -107,7 +110,7 @@ holds_value(const char *list, const char *want, size_t n)
 {
 	for (;;)
 	{
-		size_t		len = strcspn(list, ";");
+		size_t len = strcspn(list, ";");
 		const unsigned char *a = (const unsigned char *) list, *b = (const unsigned char *) want;
 		const unsigned char *ae = a + len, *be = b + n;
 
@@ -131,11 +134,11 @@ fn_includes(sqlite3_context *c, int argc, sqlite3_value **v)
 	for (int i = 1; list != NULL && i < argc; i++)
 	{
 		const char *w = (const char *) sqlite3_value_text(v[i]);
-		bool		all = w != NULL;
+		bool all = w != NULL;
 
 		while (all)
 		{
-			size_t		n = strcspn(w, ";");
+			size_t n = strcspn(w, ";");
 
 			all = holds_value(list, w, n);
 			if (w[n] == '\0')
@@ -174,11 +177,12 @@ static void
 fn_rank(sqlite3_context *c, int argc, sqlite3_value **v)
 {
 	const char *s = (const char *) sqlite3_value_text(v[2]);
-	char		text[16];
+	char text[16];
 
 	if (s == NULL)
 		return;
-	snprintf(text, sizeof(text), "%05d", func_picklist_rank(field_argument(v), s, (size_t) sqlite3_value_bytes(v[2])));
+	snprintf(text, sizeof(text), "%05d",
+			 func_picklist_rank(field_argument(v), s, (size_t) sqlite3_value_bytes(v[2])));
 	sqlite3_result_text(c, text, 5, SQLITE_TRANSIENT);
 }
 
@@ -188,15 +192,15 @@ fn_label(sqlite3_context *c, int argc, sqlite3_value **v)
 {
 	const Field *f = field_argument(v);
 	const char *s = (const char *) sqlite3_value_text(v[2]);
-	Buf			b;
+	Buf b;
 
 	if (s == NULL)
 		return;
 	buf_init(&b);
 	for (;;)
 	{
-		size_t		n = f->type == FT_MULTIPICKLIST ? strcspn(s, ";") : strlen(s);
-		int			rank = func_picklist_rank(f, s, n);
+		size_t n = f->type == FT_MULTIPICKLIST ? strcspn(s, ";") : strlen(s);
+		int rank = func_picklist_rank(f, s, n);
 
 		if (rank < f->n_picklist && f->picklist[rank].label)
 			buf_adds(&b, f->picklist[rank].label);
@@ -215,9 +219,9 @@ fn_label(sqlite3_context *c, int argc, sqlite3_value **v)
 static void
 grouped_number(Buf *b, double value, int scale)
 {
-	char		text[400];
-	int			n = snprintf(text, sizeof(text), "%.*f", scale, fabs(value));
-	int			whole = (int) strcspn(text, ".");
+	char text[400];
+	int n = snprintf(text, sizeof(text), "%.*f", scale, fabs(value));
+	int whole = (int) strcspn(text, ".");
 
 	for (int i = 0; i < n; i++)
 	{
@@ -232,16 +236,17 @@ static void
 fn_format(sqlite3_context *c, int argc, sqlite3_value **v)
 {
 	const char *k = (const char *) sqlite3_value_text(v[0]);
-	int			scale = sqlite3_value_int(v[1]), y, mo, d, h = 0, mi = 0;
-	double		value;
-	Buf			b;
+	int scale = sqlite3_value_int(v[1]), y, mo, d, h = 0, mi = 0;
+	double value;
+	Buf b;
 
 	if (sqlite3_value_type(v[2]) == SQLITE_NULL)
 		return;
 	buf_init(&b);
 	if (*k == 'd' || *k == 't')
 	{
-		if (sscanf((const char *) sqlite3_value_text(v[2]), "%d-%d-%dT%d:%d", &y, &mo, &d, &h, &mi) >= 3)
+		if (sscanf((const char *) sqlite3_value_text(v[2]), "%d-%d-%dT%d:%d", &y, &mo, &d, &h,
+				   &mi) >= 3)
 			buf_addf(&b, "%d/%d/%d", mo, d, y);
 		if (*k == 't')
 			buf_addf(&b, ", %d:%02d %s", h % 12 ? h % 12 : 12, mi, h < 12 ? "AM" : "PM");
@@ -265,11 +270,12 @@ fn_format(sqlite3_context *c, int argc, sqlite3_value **v)
 	buf_free(&b);
 }
 
-/* soql_distance(lat, lon, lat0, lon0, miles): along the great circle; null if the place is unknown. */
+/* soql_distance(lat, lon, lat0, lon0, miles): along the great circle; null if the place is unknown.
+ */
 static void
 fn_distance(sqlite3_context *c, int argc, sqlite3_value **v)
 {
-	double		a[4], s;
+	double a[4], s;
 
 	for (int i = 0; i < 4; i++)
 	{
@@ -289,16 +295,18 @@ func_register(sqlite3 *db)
 	static const struct
 	{
 		const char *name;
-		int			args;
-		void		(*fn) (sqlite3_context *, int, sqlite3_value **);
-	}			list[] = {{"soql_like", 3, fn_like}, {"soql_includes", -1, fn_includes}, {"soql_rank", 3, fn_rank}, {"soql_label", 3, fn_label},
-						  {"soql_format", 3, fn_format}, {"soql_distance", 5, fn_distance}};
+		int args;
+		void (*fn)(sqlite3_context *, int, sqlite3_value **);
+	} list[] = {{"soql_like", 3, fn_like},	   {"soql_includes", -1, fn_includes},
+				{"soql_rank", 3, fn_rank},	   {"soql_label", 3, fn_label},
+				{"soql_format", 3, fn_format}, {"soql_distance", 5, fn_distance}};
 	sqlite3_stmt *probe = NULL;
-	bool		known = sqlite3_prepare_v2(db, "SELECT soql_like('','',0)", -1, &probe, NULL) == SQLITE_OK;
+	bool known = sqlite3_prepare_v2(db, "SELECT soql_like('','',0)", -1, &probe, NULL) == SQLITE_OK;
 
 	sqlite3_finalize(probe);
 	if (known)
 		return;
 	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
-		sqlite3_create_function(db, list[i].name, list[i].args, SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL, list[i].fn, NULL, NULL);
+		sqlite3_create_function(db, list[i].name, list[i].args, SQLITE_UTF8 | SQLITE_DETERMINISTIC,
+								NULL, list[i].fn, NULL, NULL);
 }

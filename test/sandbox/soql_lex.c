@@ -23,7 +23,6 @@ ctx_init(Ctx *cx, const char *text, size_t len, const SoqlOptions *opt, SoqlErro
 	cx->len = (int) (len > 10 * SOQL_MAX_TEXT ? 10 * SOQL_MAX_TEXT : len);
 	cx->opt = opt;
 	cx->err = err;
-	buf_init(&cx->scratch);
 }
 
 void
@@ -36,19 +35,18 @@ ctx_free(Ctx *cx)
 		free(cx->arena);
 		cx->arena = next;
 	}
-	buf_free(&cx->scratch);
 }
 
 void *
 ctx_alloc(Ctx *cx, size_t n)
 {
 	ArenaChunk *c = cx->arena;
-	void	   *p;
+	void *p;
 
 	n = (n + 15) & ~(size_t) 15;
 	if (c == NULL || c->size - c->used < n)
 	{
-		size_t		size = n > 8192 ? n : 8192;
+		size_t size = n > 8192 ? n : 8192;
 
 		c = malloc(sizeof(ArenaChunk) + size);
 		if (c == NULL)
@@ -66,7 +64,7 @@ ctx_alloc(Ctx *cx, size_t n)
 char *
 ctx_strndup(Ctx *cx, const char *s, size_t n)
 {
-	char	   *p = ctx_alloc(cx, n + 1);
+	char *p = ctx_alloc(cx, n + 1);
 
 	if (n > 0)
 		memcpy(p, s, n);
@@ -76,9 +74,9 @@ ctx_strndup(Ctx *cx, const char *s, size_t n)
 char *
 ctx_printf(Ctx *cx, const char *fmt, ...)
 {
-	va_list		ap;
-	int			n;
-	char	   *p;
+	va_list ap;
+	int n;
+	char *p;
 
 	va_start(ap, fmt);
 	n = vsnprintf(NULL, 0, fmt, ap);
@@ -93,20 +91,20 @@ ctx_printf(Ctx *cx, const char *fmt, ...)
 /* Every VEC() has this layout. */
 typedef struct AnyVec
 {
-	void	   *v;
-	int			n, cap;
+	void *v;
+	int n, cap;
 } AnyVec;
 
 void *
 vec_push(Ctx *cx, void *vec, size_t item)
 {
-	AnyVec		a;
-	char	   *p;
+	AnyVec a;
+	char *p;
 
 	memcpy(&a, vec, sizeof(a));
 	if (a.n == a.cap)
 	{
-		int			cap = a.cap ? a.cap * 2 : 4;
+		int cap = a.cap ? a.cap * 2 : 4;
 
 		p = ctx_alloc(cx, item * (size_t) cap);
 		if (a.n > 0)
@@ -120,13 +118,13 @@ vec_push(Ctx *cx, void *vec, size_t item)
 }
 
 /*
- * The excerpt that Salesforce puts in front of a message: the line with up to four words before the place
- * and a few after it, and the marker below.
+ * The excerpt that Salesforce puts in front of a message: the line with up to four words before the
+ * place and a few after it, and the marker below.
  */
 static void
 add_marker(Buf *b, const char *text, int len, int pos)
 {
-	int			row = 1, line = 0, start, end, words;
+	int row = 1, line = 0, start, end, words;
 
 	if (pos > len)
 		pos = len;
@@ -156,10 +154,10 @@ add_marker(Buf *b, const char *text, int len, int pos)
 void
 soql_fail(Ctx *cx, const char *code, int pos, const char *fmt, ...)
 {
-	Buf			b;
-	va_list		ap;
-	char	   *text;
-	int			n;
+	Buf b;
+	va_list ap;
+	char *text;
+	int n;
 
 	buf_init(&b);
 	if (pos >= 0)
@@ -234,7 +232,7 @@ static int
 time_length(const char *p, const char *end)
 {
 	const char *q = p + 8;
-	int			zone;
+	int zone;
 
 	if (!has_shape(p, end, "dd:dd:dd"))
 		return 0;
@@ -255,7 +253,7 @@ static int
 lex_number(const char *p, const char *end, TokenKind *kind)
 {
 	const char *q = p;
-	int			n;
+	int n;
 
 	if (has_shape(p, end, "dddd-dd-dd"))
 	{
@@ -301,15 +299,16 @@ lex_string(Ctx *cx, const char *p, const char *end)
 static bool
 two_char_operator(const char *p, const char *end)
 {
-	return p + 1 < end && ((*p == '!' && p[1] == '=') || (*p == '<' && (p[1] == '=' || p[1] == '>')) ||
-						   (*p == '>' && p[1] == '='));
+	return p + 1 < end &&
+		   ((*p == '!' && p[1] == '=') || (*p == '<' && (p[1] == '=' || p[1] == '>')) ||
+			(*p == '>' && p[1] == '='));
 }
 
 /* Length of the UTF-8 character at p, or 0 if the bytes are none. */
 static int
 utf8_length(const unsigned char *p, const unsigned char *end)
 {
-	int			n = *p < 0x80 ? 1 : *p < 0xC2 ? 0 : *p < 0xE0 ? 2 : *p < 0xF0 ? 3 : *p < 0xF5 ? 4 : 0;
+	int n = *p < 0x80 ? 1 : *p < 0xC2 ? 0 : *p < 0xE0 ? 2 : *p < 0xF0 ? 3 : *p < 0xF5 ? 4 : 0;
 
 	if (n == 0 || end - p < n)
 		return 0;
@@ -328,7 +327,7 @@ static int
 count_characters(Ctx *cx)
 {
 	const unsigned char *p = (const unsigned char *) cx->text, *end = p + cx->len;
-	int			chars = 0, n;
+	int chars = 0, n;
 
 	for (; p < end; p += n, chars++)
 		if ((n = utf8_length(p, end)) == 0)
@@ -342,15 +341,15 @@ lex_statement(Ctx *cx)
 {
 	const char *p = cx->text, *end = cx->text + cx->len;
 	VEC(Token) toks = {0};
-	Token	   *t;
+	Token *t;
 
 	if (count_characters(cx) > SOQL_MAX_TEXT)
 		soql_fail(cx, "MALFORMED_QUERY", -1, "SOQL statements cannot be longer than %d characters.",
 				  SOQL_MAX_TEXT);
 	while (p < end)
 	{
-		TokenKind	kind;
-		int			n;
+		TokenKind kind;
+		int n;
 
 		if (*p == ' ' || *p == '\t' || *p == '\n' || *p == '\r')
 		{
@@ -379,7 +378,8 @@ lex_statement(Ctx *cx)
 		{
 			for (n = 1; p + n < end && ((unsigned char) p[n] & 0xC0) == 0x80;)
 				n++;
-			soql_fail(cx, "MALFORMED_QUERY", (int) (p - cx->text), "unexpected token: '%.*s'", n, p);
+			soql_fail(cx, "MALFORMED_QUERY", (int) (p - cx->text), "unexpected token: '%.*s'", n,
+					  p);
 		}
 		t = PUSH(cx, toks);
 		t->kind = kind;
@@ -435,39 +435,41 @@ put_utf8(char *out, unsigned cp)
 static unsigned
 hex4(Ctx *cx, const char *p, const char *end)
 {
-	unsigned	v = 0;
+	unsigned v = 0;
 
 	for (int i = 0; i < 4; i++)
 	{
-		int			h = p + i < end ? hex_value(p[i]) : -1;
+		int h = p + i < end ? hex_value(p[i]) : -1;
 
 		if (h < 0)
-			soql_fail(cx, "MALFORMED_QUERY", (int) (p - cx->text) - 2, "Illegal string literal: invalid Unicode escape");
+			soql_fail(cx, "MALFORMED_QUERY", (int) (p - cx->text) - 2,
+					  "Illegal string literal: invalid Unicode escape");
 		v = v * 16 + (unsigned) h;
 	}
 	if (v == 0)
-		soql_fail(cx, "MALFORMED_QUERY", (int) (p - cx->text) - 2, "Illegal string literal: invalid Unicode escape");
+		soql_fail(cx, "MALFORMED_QUERY", (int) (p - cx->text) - 2,
+				  "Illegal string literal: invalid Unicode escape");
 	return v;
 }
 
 /*
- * The value of a string token.  For LIKE the result is a pattern in which \ stands before every character
- * that is meant literally: \_ \% and \\ stay as they are.
+ * The value of a string token.  For LIKE the result is a pattern in which \ stands before every
+ * character that is meant literally: \_ \% and \\ stay as they are.
  */
 Slice
 lex_decode(Ctx *cx, const Token *t, bool like)
 {
 	const char *p = cx->text + t->pos + 1, *end = cx->text + t->pos + t->len - 1;
-	char	   *out = ctx_alloc(cx, (size_t) t->len + 1);
-	Slice		s = {out, 0};
-	int			chars = 0;
+	char *out = ctx_alloc(cx, (size_t) t->len + 1);
+	Slice s = {out, 0};
+	int chars = 0;
 
 	while (p < end)
 	{
 		static const char from[] = "nrtbf\"'\\";
 		static const char to[] = "\n\r\t\b\f\"'\\";
 		const char *hit;
-		unsigned	cp;
+		unsigned cp;
 
 		if (*p != '\\')
 		{
@@ -490,7 +492,7 @@ lex_decode(Ctx *cx, const Token *t, bool like)
 			p += 5;
 			if (cp >= 0xD800 && cp < 0xDC00 && p + 1 < end && p[0] == '\\' && (p[1] | 0x20) == 'u')
 			{
-				unsigned	low = hex4(cx, p + 2, end);
+				unsigned low = hex4(cx, p + 2, end);
 
 				if (low >= 0xDC00 && low < 0xE000)
 				{
@@ -499,7 +501,8 @@ lex_decode(Ctx *cx, const Token *t, bool like)
 				}
 			}
 			if (cp >= 0xD800 && cp < 0xE000)
-				soql_fail(cx, "MALFORMED_QUERY", t->pos, "Illegal string literal: invalid Unicode escape");
+				soql_fail(cx, "MALFORMED_QUERY", t->pos,
+						  "Illegal string literal: invalid Unicode escape");
 			out += put_utf8(out, cp);
 		}
 		else if (*p != '\0' && (hit = strchr(from, is_name_start(*p) ? *p | 0x20 : *p)) != NULL)
@@ -508,12 +511,17 @@ lex_decode(Ctx *cx, const Token *t, bool like)
 			p++;
 		}
 		else
-			soql_fail(cx, "MALFORMED_QUERY", (int) (p - cx->text) - 1, "Illegal string literal: invalid string literal '%.*s'. Illegal character sequence '\\%c' in string literal.",
-					  t->len - 2, cx->text + t->pos + 1, *p);
+			soql_fail(
+				cx, "MALFORMED_QUERY", (int) (p - cx->text) - 1,
+				"Invalid string literal '%.*s'. Illegal character sequence '\\%.*s' in string "
+				"literal.",
+				t->len - 2, cx->text + t->pos + 1,
+				utf8_length((const unsigned char *) p, (const unsigned char *) end), p);
 	}
 	s.n = (size_t) (out - s.p);
 	if (chars > SOQL_MAX_STRING)
-		soql_fail(cx, "MALFORMED_QUERY", t->pos, "String literals cannot be longer than %d characters.", SOQL_MAX_STRING);
+		soql_fail(cx, "MALFORMED_QUERY", t->pos,
+				  "String literals cannot be longer than %d characters.", SOQL_MAX_STRING);
 	if (memchr(s.p, 0, s.n))
 		soql_fail(cx, "MALFORMED_QUERY", t->pos, "Illegal string literal");
 	return s;

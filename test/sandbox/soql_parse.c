@@ -1,7 +1,8 @@
 /*
  * soql_parse.c - tokens to tree: the grammar of SOQL by recursive descent.
  *
- * Owns: what is syntax.  Must not know: the schema, SQLite.  Whatever a name means is for the check.
+ * Owns: what is syntax.  Must not know: the schema, SQLite.  Whatever a name means is for the
+ * check.
  */
 #include <stdlib.h>
 #include <strings.h>
@@ -14,7 +15,7 @@ static Expr *parse_expr(Ctx *cx);
 static const struct
 {
 	const char *name;
-	Func		fn;
+	Func fn;
 } functions[] = {
 	{"AVG", FN_AVG},
 	{"COUNT", FN_COUNT},
@@ -46,7 +47,7 @@ static const struct
 static const Token *
 peek(Ctx *cx, int ahead)
 {
-	int			i = cx->at + ahead;
+	int i = cx->at + ahead;
 
 	return &cx->tokens[i < cx->n_tokens ? i : cx->n_tokens - 1];
 }
@@ -54,11 +55,10 @@ peek(Ctx *cx, int ahead)
 static Slice
 token_text(Ctx *cx, const Token *t)
 {
-	return (Slice) {cx->text + t->pos, (size_t) t->len};
+	return (Slice){cx->text + t->pos, (size_t) t->len};
 }
 
-static void __attribute__((noreturn))
-unexpected(Ctx *cx, const Token *t)
+static void __attribute__((noreturn)) unexpected(Ctx *cx, const Token *t)
 {
 	if (t->kind == TK_EOF)
 		soql_fail(cx, "MALFORMED_QUERY", t->pos, "unexpected token: '<EOF>'");
@@ -128,16 +128,18 @@ static void
 enter(Ctx *cx)
 {
 	if (++cx->depth > SOQL_MAX_DEPTH)
-		soql_fail(cx, "MALFORMED_QUERY", peek(cx, 0)->pos, "The SOQL statement is nested too deeply.");
+		soql_fail(cx, "MALFORMED_QUERY", peek(cx, 0)->pos,
+				  "The SOQL statement is nested too deeply.");
 }
 
 /* Words that cannot be an alias because a clause begins with them. */
 static bool
 at_clause(Ctx *cx)
 {
-	static const char *const words[] = {"FROM", "USING", "WHERE", "WITH", "GROUP", "HAVING", "ORDER", "LIMIT",
-										"OFFSET", "FOR", "UPDATE", "ALL", "SELECT", "AND", "OR", "NOT", "IN", "LIKE",
-										"INCLUDES", "EXCLUDES", "ASC", "DESC", "NULLS", "FIRST", "LAST", "NULL"};
+	static const char *const words[] = {
+		"FROM",		"USING",	"WHERE", "WITH",   "GROUP", "HAVING", "ORDER", "LIMIT", "OFFSET",
+		"FOR",		"UPDATE",	"ALL",	 "SELECT", "AND",	"OR",	  "NOT",   "IN",	"LIKE",
+		"INCLUDES", "EXCLUDES", "ASC",	 "DESC",   "NULLS", "FIRST",  "LAST",  "NULL"};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		if (at_word(cx, 0, words[i]))
@@ -149,7 +151,7 @@ at_clause(Ctx *cx)
 static double
 parse_coordinate(Ctx *cx)
 {
-	double		sign = 1, v;
+	double sign = 1, v;
 	const Token *t;
 
 	if (take_punct(cx, "-"))
@@ -169,7 +171,7 @@ static void
 parse_distance(Ctx *cx, Expr *e)
 {
 	const Token *t;
-	Slice		unit;
+	Slice unit;
 
 	e->arg = parse_expr(cx);
 	need_punct(cx, ",");
@@ -180,7 +182,8 @@ parse_distance(Ctx *cx, Expr *e)
 	need_punct(cx, ",");
 	e->longitude = parse_coordinate(cx);
 	if (e->latitude < -90 || e->latitude > 90 || e->longitude < -180 || e->longitude > 180)
-		soql_fail(cx, "NUMBER_OUTSIDE_VALID_RANGE", t->pos, "Latitude must be between -90 and 90, longitude between -180 and 180.");
+		soql_fail(cx, "NUMBER_OUTSIDE_VALID_RANGE", t->pos,
+				  "Latitude must be between -90 and 90, longitude between -180 and 180.");
 	need_punct(cx, ")");
 	need_punct(cx, ",");
 	t = peek(cx, 0);
@@ -198,7 +201,7 @@ static Expr *
 parse_expr(Ctx *cx)
 {
 	const Token *t = peek(cx, 0);
-	Expr	   *e = ctx_alloc(cx, sizeof(*e));
+	Expr *e = ctx_alloc(cx, sizeof(*e));
 
 	e->pos = t->pos;
 	if (t->kind != TK_NAME)
@@ -237,7 +240,8 @@ is_currency(Slice s)
 	if (s.n < 4)
 		return false;
 	for (size_t i = 0; i < s.n; i++)
-		if (i < 3 ? !((s.p[i] | 0x20) >= 'a' && (s.p[i] | 0x20) <= 'z') : !(s.p[i] >= '0' && s.p[i] <= '9'))
+		if (i < 3 ? !((s.p[i] | 0x20) >= 'a' && (s.p[i] | 0x20) <= 'z')
+				  : !(s.p[i] >= '0' && s.p[i] <= '9'))
 			return false;
 	return true;
 }
@@ -247,8 +251,8 @@ static void
 parse_word_literal(Ctx *cx, Literal *l)
 {
 	const Token *t = peek(cx, 0), *n;
-	Slice		s = token_text(cx, t);
-	bool		takes_n;
+	Slice s = token_text(cx, t);
+	bool takes_n;
 
 	cx->at++;
 	l->text = s;
@@ -268,8 +272,10 @@ parse_word_literal(Ctx *cx, Literal *l)
 		n = peek(cx, 0);
 		if (n->kind != TK_INT)
 			unexpected(cx, n);
-		if (n->len > 6 || (l->n = strtol(ctx_strndup(cx, cx->text + n->pos, (size_t) n->len), NULL, 10)) < 1)
-			soql_fail(cx, "MALFORMED_QUERY", n->pos, "Invalid number of units in date literal: %.*s", n->len, cx->text + n->pos);
+		if (n->len > 6 ||
+			(l->n = strtol(ctx_strndup(cx, cx->text + n->pos, (size_t) n->len), NULL, 10)) < 1)
+			soql_fail(cx, "MALFORMED_QUERY", n->pos,
+					  "Invalid number of units in date literal: %.*s", n->len, cx->text + n->pos);
 		cx->at++;
 	}
 	else if (is_currency(s))
@@ -312,7 +318,9 @@ parse_literal(Ctx *cx, Literal *l, bool like)
 		case TK_DATE:
 		case TK_DATETIME:
 		case TK_TIME:
-			l->kind = t->kind == TK_DATE ? LIT_DATE : t->kind == TK_DATETIME ? LIT_DATETIME : LIT_TIME;
+			l->kind = t->kind == TK_DATE	   ? LIT_DATE
+					  : t->kind == TK_DATETIME ? LIT_DATETIME
+											   : LIT_TIME;
 			l->text = token_text(cx, t);
 			break;
 		default:
@@ -333,13 +341,14 @@ parse_literal_list(Ctx *cx, Cond *c)
 static Query *
 parse_semijoin(Ctx *cx, Query *outer)
 {
-	Query	   *q;
-	int			pos = peek(cx, 0)->pos;
+	Query *q;
+	int pos = peek(cx, 0)->pos;
 
 	q = parse_query(cx, outer);
 	q->semijoin = true;
 	if (q->order.n > 0 || q->has_limit || q->has_offset || q->grouped || q->count_star)
-		soql_fail(cx, "MALFORMED_QUERY", pos, "Semi join sub-selects cannot use ORDER BY, LIMIT, OFFSET, GROUP BY or COUNT()");
+		soql_fail(cx, "MALFORMED_QUERY", pos,
+				  "Semi join sub-selects cannot use ORDER BY, LIMIT, OFFSET, GROUP BY or COUNT()");
 	if (q->items.n != 1 || q->items.v[0].kind != ITEM_EXPR || q->items.v[0].alias.p)
 		soql_fail(cx, "MALFORMED_QUERY", pos, "Semi join sub-selects can only query one field");
 	return q;
@@ -351,10 +360,11 @@ parse_comparison(Ctx *cx, Query *q)
 	static const struct
 	{
 		const char *text;
-		Op			op;
-	}			ops[] = {{"=", OP_EQ}, {"!=", OP_NE}, {"<>", OP_NE}, {"<", OP_LT}, {"<=", OP_LE}, {">", OP_GT}, {">=", OP_GE}};
-	Cond	   *c = ctx_alloc(cx, sizeof(*c));
-	int			i;
+		Op op;
+	} ops[] = {{"=", OP_EQ},  {"!=", OP_NE}, {"<>", OP_NE}, {"<", OP_LT},
+			   {"<=", OP_LE}, {">", OP_GT},	 {">=", OP_GE}};
+	Cond *c = ctx_alloc(cx, sizeof(*c));
+	int i;
 
 	c->kind = COND_COMPARE;
 	c->pos = peek(cx, 0)->pos;
@@ -386,7 +396,8 @@ parse_comparison(Ctx *cx, Query *q)
 	else
 		unexpected(cx, peek(cx, 0));
 	if (at_punct(cx, 0, ":"))
-		soql_fail(cx, "MALFORMED_QUERY", peek(cx, 0)->pos, "Bind variables only allowed in Apex code");
+		soql_fail(cx, "MALFORMED_QUERY", peek(cx, 0)->pos,
+				  "Bind variables only allowed in Apex code");
 	need_punct(cx, "(");
 	if ((c->op == OP_IN || c->op == OP_NOT_IN) && at_word(cx, 0, "SELECT"))
 	{
@@ -402,7 +413,7 @@ parse_comparison(Ctx *cx, Query *q)
 static Cond *
 parse_operand(Ctx *cx, Query *q)
 {
-	Cond	   *c;
+	Cond *c;
 
 	if (!take_punct(cx, "("))
 		return parse_comparison(cx, q);
@@ -414,14 +425,14 @@ parse_operand(Ctx *cx, Query *q)
 }
 
 /*
- * NOT x, or x, or x AND y ..., or x OR y ...: AND and OR do not mix without parentheses, and NOT stands
- * alone (in parentheses where it is an operand).
+ * NOT x, or x, or x AND y ..., or x OR y ...: AND and OR do not mix without parentheses, and NOT
+ * stands alone (in parentheses where it is an operand).
  */
 static Cond *
 parse_conditions(Ctx *cx, Query *q)
 {
-	Cond	   *first, *list;
-	int			pos = peek(cx, 0)->pos;
+	Cond *first, *list;
+	int pos = peek(cx, 0)->pos;
 
 	if (take_word(cx, "NOT"))
 	{
@@ -455,7 +466,7 @@ parse_typeof(Ctx *cx, Item *item)
 		unexpected(cx, peek(cx, 0));
 	for (;;)
 	{
-		bool		is_when = take_word(cx, "WHEN");
+		bool is_when = take_word(cx, "WHEN");
 		TypeofBranch *b;
 
 		if (!is_when && !take_word(cx, "ELSE"))
@@ -479,7 +490,7 @@ parse_typeof(Ctx *cx, Item *item)
 static void
 parse_item(Ctx *cx, Query *q)
 {
-	Item	   *item = PUSH(cx, q->items);
+	Item *item = PUSH(cx, q->items);
 
 	item->pos = peek(cx, 0)->pos;
 	if (at_punct(cx, 0, "(") && at_word(cx, 1, "SELECT"))
@@ -495,7 +506,8 @@ parse_item(Ctx *cx, Query *q)
 		cx->at += 2;
 		item->kind = ITEM_FIELDS;
 		item->word = need_name(cx);
-		if (!slice_is(item->word, "ALL") && !slice_is(item->word, "STANDARD") && !slice_is(item->word, "CUSTOM"))
+		if (!slice_is(item->word, "ALL") && !slice_is(item->word, "STANDARD") &&
+			!slice_is(item->word, "CUSTOM"))
 			unexpected(cx, peek(cx, -1));
 		need_punct(cx, ")");
 		return;
@@ -524,13 +536,14 @@ parse_select(Ctx *cx, Query *q)
 	}
 	do
 	{
-		int			pos = peek(cx, 0)->pos;
-		Item	   *it;
+		int pos = peek(cx, 0)->pos;
+		Item *it;
 
 		parse_item(cx, q);
 		it = &q->items.v[q->items.n - 1];
 		if (it->kind == ITEM_EXPR && it->expr->fn == FN_COUNT && it->expr->arg == NULL)
-			soql_fail(cx, "MALFORMED_QUERY", pos, "COUNT() must be the only element of the SELECT list");
+			soql_fail(cx, "MALFORMED_QUERY", pos,
+					  "COUNT() must be the only element of the SELECT list");
 	} while (take_punct(cx, ","));
 }
 
@@ -547,13 +560,15 @@ parse_from_item(Ctx *cx, FromAlias *f)
 		f->alias = need_name(cx);
 }
 
-/* WITH ...: what has no effect through this API is read and forgotten; data categories are for the check. */
+/* WITH ...: what has no effect through this API is read and forgotten; data categories are for the
+ * check. */
 static void
 parse_with(Ctx *cx, Query *q)
 {
 	const Token *t = peek(cx, 0);
 
-	if (take_word(cx, "SECURITY_ENFORCED") || take_word(cx, "USER_MODE") || take_word(cx, "SYSTEM_MODE"))
+	if (take_word(cx, "SECURITY_ENFORCED") || take_word(cx, "USER_MODE") ||
+		take_word(cx, "SYSTEM_MODE"))
 		return;
 	if (take_word(cx, "DATA"))
 	{
@@ -562,7 +577,8 @@ parse_with(Ctx *cx, Query *q)
 		do
 		{
 			need_name(cx);
-			if (!take_word(cx, "AT") && !take_word(cx, "ABOVE") && !take_word(cx, "BELOW") && !take_word(cx, "ABOVE_OR_BELOW"))
+			if (!take_word(cx, "AT") && !take_word(cx, "ABOVE") && !take_word(cx, "BELOW") &&
+				!take_word(cx, "ABOVE_OR_BELOW"))
 				unexpected(cx, peek(cx, 0));
 			if (take_punct(cx, "("))
 			{
@@ -581,7 +597,7 @@ parse_with(Ctx *cx, Query *q)
 	need_punct(cx, "(");
 	do
 	{
-		Literal		l = {0};
+		Literal l = {0};
 
 		need_name(cx);
 		need_punct(cx, "=");
@@ -593,7 +609,7 @@ parse_with(Ctx *cx, Query *q)
 static void
 parse_group(Ctx *cx, Query *q)
 {
-	bool		parens = false;
+	bool parens = false;
 
 	need_word(cx, "BY");
 	q->grouped = true;
@@ -618,7 +634,7 @@ parse_order(Ctx *cx, Query *q)
 	need_word(cx, "BY");
 	do
 	{
-		Order	   *o = PUSH(cx, q->order);
+		Order *o = PUSH(cx, q->order);
 
 		o->expr = parse_expr(cx);
 		if (take_word(cx, "DESC"))
@@ -639,7 +655,7 @@ static int64_t
 parse_count(Ctx *cx, const char *what, int *pos)
 {
 	const Token *t;
-	bool		minus = take_punct(cx, "-");
+	bool minus = take_punct(cx, "-");
 
 	if (!minus)
 		take_punct(cx, "+");
@@ -649,13 +665,16 @@ parse_count(Ctx *cx, const char *what, int *pos)
 	if (t->kind != TK_INT)
 		unexpected(cx, t);
 	*pos = t->pos;
-	if (minus || t->len > 10 || strtoll(ctx_strndup(cx, cx->text + t->pos, (size_t) t->len), NULL, 10) > 2147483647)
-		soql_fail(cx, "NUMBER_OUTSIDE_VALID_RANGE", t->pos, "%s must be between 0 and 2147483647", what);
+	if (minus || t->len > 10 ||
+		strtoll(ctx_strndup(cx, cx->text + t->pos, (size_t) t->len), NULL, 10) > 2147483647)
+		soql_fail(cx, "NUMBER_OUTSIDE_VALID_RANGE", t->pos, "%s must be between 0 and 2147483647",
+				  what);
 	cx->at++;
 	return strtoll(ctx_strndup(cx, cx->text + t->pos, (size_t) t->len), NULL, 10);
 }
 
-/* FOR VIEW | REFERENCE; UPDATE TRACKING [, VIEWSTAT]: no effect on the answer.  FOR UPDATE is Apex only. */
+/* FOR VIEW | REFERENCE; UPDATE TRACKING [, VIEWSTAT]: no effect on the answer.  FOR UPDATE is Apex
+ * only. */
 static void
 parse_tail(Ctx *cx)
 {
@@ -673,7 +692,7 @@ parse_tail(Ctx *cx)
 static Query *
 parse_query(Ctx *cx, Query *outer)
 {
-	Query	   *q = ctx_alloc(cx, sizeof(*q));
+	Query *q = ctx_alloc(cx, sizeof(*q));
 
 	enter(cx);
 	q->outer = outer;
@@ -707,7 +726,8 @@ parse_query(Ctx *cx, Query *outer)
 		q->has_offset = true;
 		q->offset = parse_count(cx, "SOQL offset", &q->offset_pos);
 		if (q->offset > SOQL_MAX_OFFSET)
-			soql_fail(cx, "NUMBER_OUTSIDE_VALID_RANGE", q->offset_pos, "Maximum SOQL offset allowed is %d", SOQL_MAX_OFFSET);
+			soql_fail(cx, "NUMBER_OUTSIDE_VALID_RANGE", q->offset_pos,
+					  "Maximum SOQL offset allowed is %d", SOQL_MAX_OFFSET);
 	}
 	parse_tail(cx);
 	cx->depth--;
@@ -717,7 +737,7 @@ parse_query(Ctx *cx, Query *outer)
 Query *
 parse_statement(Ctx *cx)
 {
-	Query	   *q = parse_query(cx, NULL);
+	Query *q = parse_query(cx, NULL);
 
 	if (peek(cx, 0)->kind != TK_EOF)
 		unexpected(cx, peek(cx, 0));

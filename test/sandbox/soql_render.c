@@ -1,8 +1,8 @@
 /*
  * soql_render.c - rows to the JSON of records.  This is the hot path of the sandbox.
  *
- * Must not know: SOQL text.  Statements live for one call only, so that the database may be reopened
- * between two pages.
+ * Must not know: SOQL text.  Statements live for one call only, so that the database may be
+ * reopened between two pages.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,9 +15,9 @@ static void render_list(SoqlCursor *c, Buf *b, OutVec *list, sqlite3_stmt *st);
 static void
 add_int(Buf *b, int64_t v)
 {
-	char		text[24];
-	char	   *p = text + sizeof(text);
-	uint64_t	u = v < 0 ? 0 - (uint64_t) v : (uint64_t) v;
+	char text[24];
+	char *p = text + sizeof(text);
+	uint64_t u = v < 0 ? 0 - (uint64_t) v : (uint64_t) v;
 
 	do
 		*--p = (char) ('0' + u % 10);
@@ -32,7 +32,7 @@ static void
 add_plain(Buf *b, sqlite3_stmt *st, int column)
 {
 	const void *s = sqlite3_column_text(st, column);
-	size_t		n;
+	size_t n;
 
 	if (s == NULL)
 	{
@@ -52,7 +52,7 @@ void
 render_value(Buf *b, OutKind kind, sqlite3_stmt *st, int column)
 {
 	const char *s;
-	int			type;
+	int type;
 
 	switch (kind)
 	{
@@ -91,7 +91,7 @@ render_value(Buf *b, OutKind kind, sqlite3_stmt *st, int column)
 static void
 render_compound(SoqlCursor *c, Buf *b, Out *o, sqlite3_stmt *st)
 {
-	bool		any = false;
+	bool any = false;
 
 	for (int i = 0; i < o->parts.n && !any; i++)
 		any = sqlite3_column_type(st, o->parts.v[i].column) != SQLITE_NULL;
@@ -102,7 +102,7 @@ render_compound(SoqlCursor *c, Buf *b, Out *o, sqlite3_stmt *st)
 	}
 	for (int i = 0; i < o->parts.n; i++)
 	{
-		Out		   *p = &o->parts.v[i];
+		Out *p = &o->parts.v[i];
 
 		/* the lead begins with the comma */
 		buf_addc(b, i == 0 ? '{' : ',');
@@ -149,7 +149,8 @@ static void
 render_typeof(SoqlCursor *c, Buf *b, Out *o, sqlite3_stmt *st)
 {
 	for (int i = 0; i < o->branches.n; i++)
-		if (i == o->branches.n - 1 || sqlite3_column_type(st, o->branches.v[i].id_column) != SQLITE_NULL)
+		if (i == o->branches.n - 1 ||
+			sqlite3_column_type(st, o->branches.v[i].id_column) != SQLITE_NULL)
 		{
 			render_parent(c, b, &o->branches.v[i], st, true);
 			return;
@@ -202,13 +203,15 @@ statement(const char *sql, sqlite3_stmt **kept)
 static void
 render_child(SoqlCursor *c, Buf *b, Out *o, sqlite3_stmt *parent)
 {
-	Query	   *q = o->sub;
-	sqlite3_stmt *rows = statement(q->sql_rows, &q->rows_stmt), *st = statement(q->sql_render, &q->render_stmt);
-	int64_t	   *ids = NULL, n = 0, cap = 0;
+	Query *q = o->sub;
+	sqlite3_stmt *rows = statement(q->sql_rows, &q->rows_stmt),
+				 *st = statement(q->sql_render, &q->render_stmt);
+	int64_t *ids = NULL, n = 0, cap = 0;
 
 	if (rows && st)
 	{
-		sqlite3_bind_text(rows, 1, (const char *) sqlite3_column_text(parent, o->id_column), -1, SQLITE_TRANSIENT);
+		sqlite3_bind_text(rows, 1, (const char *) sqlite3_column_text(parent, o->id_column), -1,
+						  SQLITE_TRANSIENT);
 		while (sqlite3_step(rows) == SQLITE_ROW)
 		{
 			if (n == cap)
@@ -247,7 +250,7 @@ render_child(SoqlCursor *c, Buf *b, Out *o, sqlite3_stmt *parent)
 static void
 render_list(SoqlCursor *c, Buf *b, OutVec *list, sqlite3_stmt *st)
 {
-	Out		   *o = list->v;
+	Out *o = list->v;
 
 	for (int i = 0; i < list->n; i++, o++)
 	{
@@ -279,8 +282,9 @@ render_list(SoqlCursor *c, Buf *b, OutVec *list, sqlite3_stmt *st)
 void
 render_prepare(Ctx *cx, Query *q)
 {
-	q->prefix = ctx_printf(cx, "{\"attributes\":{\"type\":\"%s\",\"url\":\"/services/data/v%s/sobjects/%s/", q->object->name, cx->opt->version,
-						   q->object->name);
+	q->prefix =
+		ctx_printf(cx, "{\"attributes\":{\"type\":\"%s\",\"url\":\"/services/data/v%s/sobjects/%s/",
+				   q->object->name, cx->opt->version, q->object->name);
 	q->prefix_len = strlen(q->prefix);
 	for (int i = 0; i < q->outs.n; i++)
 		if (q->outs.v[i].kind == OUT_CHILD)
@@ -299,20 +303,20 @@ release_statements(Query *q)
 }
 
 /*
- * The rows of the cursor from first on.  Runs of ascending rowids without wide gaps are read by one scan,
- * the others one by one.  A row that is gone for good is left out.
+ * The rows of the cursor from first on.  Runs of ascending rowids without wide gaps are read by one
+ * scan, the others one by one.  A row that is gone for good is left out.
  */
 static int64_t
 render_rows(SoqlCursor *c, int64_t first, int64_t count, Buf *b)
 {
-	Query	   *q = c->q;
+	Query *q = c->q;
 	sqlite3_stmt *st = statement(q->sql_render, &q->render_stmt);
 	const int64_t *ids = c->rowids + first;
-	int64_t		done = 0, i = 0;
+	int64_t done = 0, i = 0;
 
 	while (st && i < count)
 	{
-		int64_t		n = 1;
+		int64_t n = 1;
 
 		while (i + n < count && ids[i + n] > ids[i + n - 1] && ids[i + n] - ids[i + n - 1] <= 8)
 			n++;
@@ -320,7 +324,7 @@ render_rows(SoqlCursor *c, int64_t first, int64_t count, Buf *b)
 		sqlite3_bind_int64(st, 2, ids[i + n - 1]);
 		while (n > 0 && sqlite3_step(st) == SQLITE_ROW)
 		{
-			int64_t		rowid = sqlite3_column_int64(st, 0);
+			int64_t rowid = sqlite3_column_int64(st, 0);
 
 			for (; n > 0 && ids[i] < rowid; n--)
 				i++;
@@ -342,7 +346,7 @@ render_rows(SoqlCursor *c, int64_t first, int64_t count, Buf *b)
 int64_t
 soql_render(SoqlCursor *c, int64_t first, int64_t count, Buf *out)
 {
-	size_t		from;
+	size_t from;
 
 	if (c->q->count_star || first < 0 || first >= c->total || count <= 0)
 		return 0;
@@ -362,13 +366,14 @@ soql_render(SoqlCursor *c, int64_t first, int64_t count, Buf *out)
 
 /* The statement SELECT <fields> of one object, made without text, for a single row. */
 bool
-soql_render_row(const Object *o, const char *id, const Field **fields, int n_fields, const char *version, Buf *out)
+soql_render_row(const Object *o, const char *id, const Field **fields, int n_fields,
+				const char *version, Buf *out)
 {
-	SoqlError	e = {0};
+	SoqlError e = {0};
 	SoqlOptions opt = {false, version, false};
 	SoqlCursor *c;
-	Buf			text;
-	bool		found;
+	Buf text;
+	bool found;
 
 	buf_init(&text);
 	buf_adds(&text, "SELECT ");
@@ -379,7 +384,7 @@ soql_render_row(const Object *o, const char *id, const Field **fields, int n_fie
 		buf_adds(&text, "Id");
 	for (int i = 0; fields && i < n_fields; i++)
 	{
-		bool		seen = false;
+		bool seen = false;
 
 		for (int k = 0; k < i; k++)
 			seen |= fields[k] == fields[i];

@@ -12,7 +12,7 @@
 bool
 statement_prepare(Ctx *cx, Query **out)
 {
-	Query	   *q;
+	Query *q;
 
 	func_register(store_db());
 	lex_statement(cx);
@@ -29,9 +29,12 @@ statement_compile(Ctx *cx, const char *sql)
 
 	if (sqlite3_prepare_v2(store_db(), sql, -1, &st, NULL) != SQLITE_OK)
 	{
-		/* what SQLite cannot take is too large or too deep: anything else would be a fault of this program */
+		/* what SQLite cannot take is too large or too deep: anything else would be a fault of this
+		 * program */
 		fprintf(stderr, "soql: %s: %s\n", sqlite3_errmsg(store_db()), sql);
-		soql_fail(cx, "QUERY_TOO_COMPLICATED", -1, "Query is either selecting too many fields or the filter conditions are too complicated.");
+		soql_fail(cx, "QUERY_TOO_COMPLICATED", -1,
+				  "Query is either selecting too many fields or the filter conditions are too "
+				  "complicated.");
 	}
 	return st;
 }
@@ -39,7 +42,7 @@ statement_compile(Ctx *cx, const char *sql)
 bool
 statement_step(Ctx *cx, sqlite3_stmt *st)
 {
-	int			rc = sqlite3_step(st);
+	int rc = sqlite3_step(st);
 
 	if (rc == SQLITE_ROW)
 		return true;
@@ -54,7 +57,7 @@ static void
 run_rows(SoqlCursor *c)
 {
 	sqlite3_stmt *st = statement_compile(&c->cx, sql_rowids(&c->cx, c->q));
-	int64_t		cap = 0;
+	int64_t cap = 0;
 
 	while (statement_step(&c->cx, st))
 	{
@@ -86,7 +89,7 @@ run_count(SoqlCursor *c)
 static void
 run_aggregate(SoqlCursor *c)
 {
-	Query	   *q = c->q;
+	Query *q = c->q;
 	sqlite3_stmt *st = statement_compile(&c->cx, sql_aggregate(&c->cx, q));
 
 	c->ends = calloc(SOQL_MAX_GROUPS, sizeof(*c->ends));
@@ -98,7 +101,8 @@ run_aggregate(SoqlCursor *c)
 		{
 			sqlite3_finalize(st);
 			soql_fail(&c->cx, "EXCEEDED_ID_LIMIT", -1,
-					  "Aggregate query does not support queryMore(), use LIMIT to restrict the results to a single batch");
+					  "Aggregate query does not support queryMore(), use LIMIT to restrict the "
+					  "results to a single batch");
 		}
 		buf_adds(&c->rows, "{\"attributes\":{\"type\":\"AggregateResult\"}");
 		for (int i = 0; i < q->outs.n; i++)

@@ -9,23 +9,23 @@
 
 struct SoqlCursor
 {
-	Ctx			cx;				/* owns the tree, which lives as long as the cursor */
-	char	   *text;
+	Ctx cx; /* owns the tree, which lives as long as the cursor */
+	char *text;
 	SoqlOptions opt;
-	char		version[16];
-	Query	   *q;
-	int64_t		total;
-	int64_t    *rowids;			/* of plain queries */
-	Buf			rows;			/* of aggregate queries: the records, rendered */
-	size_t	   *ends;			/* where each of them ends */
+	char version[16];
+	Query *q;
+	int64_t total;
+	int64_t *rowids; /* of plain queries */
+	Buf rows;		 /* of aggregate queries: the records, rendered */
+	size_t *ends;	 /* where each of them ends */
 };
 
 /* Text to checked tree: false with the error filled. */
-bool		statement_prepare(Ctx *cx, Query **q);
+bool statement_prepare(Ctx *cx, Query **q);
 sqlite3_stmt *statement_compile(Ctx *cx, const char *sql);
 /* Steps; fails the statement where SQLite does. */
-bool		statement_step(Ctx *cx, sqlite3_stmt *st);
-void		render_prepare(Ctx *cx, Query *q);
-void		render_value(Buf *b, OutKind kind, sqlite3_stmt *st, int column);
+bool statement_step(Ctx *cx, sqlite3_stmt *st);
+void render_prepare(Ctx *cx, Query *q);
+void render_value(Buf *b, OutKind kind, sqlite3_stmt *st, int column);
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * soql_select.c - the SELECT list against the schema: what a record will show, in which order, by which key.
+ * soql_select.c - the SELECT list against the schema: what a record will show, in which order, by
+ * which key.
  *
  * Owns: the tree of Outs that the renderer walks.  Must not know: SQL, how values are printed.
  */
@@ -58,16 +59,18 @@ kind_of(FieldType t)
 
 static void out_init(Ctx *cx, Out *o, Expr *e, const char *key);
 
-/* The parts of an address or location, by their key in the answer; addresses in alphabetical order. */
+/* The parts of an address or location, by their key in the answer; addresses in alphabetical order.
+ */
 static void
 add_components(Ctx *cx, Out *o, Expr *e)
 {
-	static const char *const keys[] = {"city", "country", "countryCode", "geocodeAccuracy", "latitude", "longitude", "postalCode",
-									   "state", "stateCode", "street"};
+	static const char *const keys[] = {"city",		"country",	 "countryCode", "geocodeAccuracy",
+									   "latitude",	"longitude", "postalCode",	"state",
+									   "stateCode", "street"};
 	const Object *obj = e->join->object;
 	const Field *whole = e->field;
-	bool		address = whole->type == FT_ADDRESS;
-	size_t		stem = strlen(whole->name);
+	bool address = whole->type == FT_ADDRESS;
+	size_t stem = strlen(whole->name);
 
 	/* BillingAddress -> BillingCity; Place__c -> Place__Latitude__s */
 	if (address && stem >= 7 && strcmp(whole->name + stem - 7, "Address") == 0)
@@ -79,16 +82,18 @@ add_components(Ctx *cx, Out *o, Expr *e)
 		{
 			const Field *f = &obj->fields[i];
 			const char *tail;
-			size_t		n = strlen(keys[k]);
-			Expr	   *part;
-			Out		   *p;
+			size_t n = strlen(keys[k]);
+			Expr *part;
+			Out *p;
 
-			if (f == whole || f->compound == NULL || strcmp(f->compound, whole->name) != 0 || strncmp(f->name, whole->name, stem) != 0)
+			if (f == whole || f->compound == NULL || strcmp(f->compound, whole->name) != 0 ||
+				strncmp(f->name, whole->name, stem) != 0)
 				continue;
 			tail = f->name + stem;
 			while (*tail == '_')
 				tail++;
-			if (strncasecmp(tail, keys[k], n) != 0 || (tail[n] != '\0' && strcmp(tail + n, "__s") != 0))
+			if (strncasecmp(tail, keys[k], n) != 0 ||
+				(tail[n] != '\0' && strcmp(tail + n, "__s") != 0))
 				continue;
 			part = ctx_alloc(cx, sizeof(*part));
 			part->join = e->join;
@@ -115,8 +120,8 @@ out_init(Ctx *cx, Out *o, Expr *e, const char *key)
 static OutVec *
 outs_of(Ctx *cx, Join *j, Join *base, OutVec *top)
 {
-	OutVec	   *up;
-	Out		   *o;
+	OutVec *up;
+	Out *o;
 
 	if (j == base)
 		return top;
@@ -135,13 +140,14 @@ outs_of(Ctx *cx, Join *j, Join *base, OutVec *top)
 static void
 add_field(Ctx *cx, Expr *e, const char *key, Join *base, OutVec *top, const char *shown)
 {
-	OutVec	   *list = outs_of(cx, e->join, base, top);
+	OutVec *list = outs_of(cx, e->join, base, top);
 
 	mark_select(e->join);
 	for (int i = 0; i < list->n; i++)
 		if (strcasecmp(list->v[i].key, key) == 0)
 		{
-			if (list->v[i].kind == OUT_PARENT || list->v[i].kind == OUT_CHILD || list->v[i].kind == OUT_TYPEOF)
+			if (list->v[i].kind == OUT_PARENT || list->v[i].kind == OUT_CHILD ||
+				list->v[i].kind == OUT_TYPEOF)
 				continue;
 			soql_fail(cx, "INVALID_FIELD", e->pos, "duplicate field selected: %s", shown);
 		}
@@ -178,14 +184,15 @@ aliasable(Func f)
 static void
 select_expr(Ctx *cx, Query *q, Item *it, int *exprs)
 {
-	Expr	   *e = it->expr, *leaf = e;
+	Expr *e = it->expr, *leaf = e;
 	const char *key, *shown;
 
 	bind_expr(cx, q, e);
 	if (it->alias.p && !aliasable(e->fn))
 		soql_fail(cx, "MALFORMED_QUERY", it->pos, "only aggregate expressions use field aliasing");
 	if (e->fn == FN_CONVERT_TIMEZONE)
-		soql_fail(cx, "MALFORMED_QUERY", it->pos, "convertTimezone() is only allowed in a date function");
+		soql_fail(cx, "MALFORMED_QUERY", it->pos,
+				  "convertTimezone() is only allowed in a date function");
 	while (leaf->arg)
 		leaf = leaf->arg;
 	shown = path_name(cx, leaf, q->joins.v[0]);
@@ -199,7 +206,7 @@ select_expr(Ctx *cx, Query *q, Item *it, int *exprs)
 	if (it->alias.p || e->fn == FN_DISTANCE)
 	{
 		/* an alias stands in the record itself, also where the field is a parent's */
-		Out		   *o;
+		Out *o;
 
 		mark_select(e->join);
 		for (int i = 0; i < q->outs.n; i++)
@@ -225,21 +232,25 @@ bounded_by_ids(const Query *q, const Cond *c)
 				return true;
 		return false;
 	}
-	return c->kind == COND_COMPARE && (c->op == OP_EQ || c->op == OP_IN) && c->left->fn == FN_NONE && c->left->type == FT_ID &&
-		   c->left->join == q->joins.v[0] && c->values.n <= SOQL_MAX_FIELDS_LIMIT;
+	return c->kind == COND_COMPARE && (c->op == OP_EQ || c->op == OP_IN) &&
+		   c->left->fn == FN_NONE && c->left->type == FT_ID && c->left->join == q->joins.v[0] &&
+		   c->values.n <= SOQL_MAX_FIELDS_LIMIT;
 }
 
 static void
 select_fields(Ctx *cx, Query *q, Item *it)
 {
-	bool		standard = slice_is(it->word, "STANDARD"), custom = slice_is(it->word, "CUSTOM");
+	bool standard = slice_is(it->word, "STANDARD"), custom = slice_is(it->word, "CUSTOM");
 
-	if (!standard && (!q->has_limit || q->limit > SOQL_MAX_FIELDS_LIMIT) && !bounded_by_ids(q, q->where))
-		soql_fail(cx, "MALFORMED_QUERY", -1, "The SOQL FIELDS function must have a LIMIT of at most %d", SOQL_MAX_FIELDS_LIMIT);
+	if (!standard && (!q->has_limit || q->limit > SOQL_MAX_FIELDS_LIMIT) &&
+		!bounded_by_ids(q, q->where))
+		soql_fail(cx, "MALFORMED_QUERY", -1,
+				  "The SOQL FIELDS function must have a LIMIT of at most %d",
+				  SOQL_MAX_FIELDS_LIMIT);
 	for (int i = 0; i < q->object->n_fields; i++)
 	{
 		const Field *f = &q->object->fields[i];
-		Expr	   *e;
+		Expr *e;
 
 		if ((standard && f->custom) || (custom && !f->custom))
 			continue;
@@ -256,15 +267,16 @@ select_fields(Ctx *cx, Query *q, Item *it)
 static void
 select_child(Ctx *cx, Query *q, Item *it)
 {
-	Query	   *sub = it->sub;
-	Out		   *o;
+	Query *sub = it->sub;
+	Out *o;
 	const char *key = NULL;
-	int			depth = 0;
+	int depth = 0;
 
 	for (const Query *up = q; up; up = up->outer)
 		depth++;
 	if (depth > 4)
-		soql_fail(cx, "MALFORMED_QUERY", it->pos, "SOQL relationship queries cannot have more than 5 levels");
+		soql_fail(cx, "MALFORMED_QUERY", it->pos,
+				  "SOQL relationship queries cannot have more than 5 levels");
 	check_statement(cx, sub);
 	for (int i = 0; i < q->object->n_children; i++)
 	{
@@ -275,7 +287,8 @@ select_child(Ctx *cx, Query *q, Item *it)
 	}
 	for (int i = 0; i < q->outs.n; i++)
 		if (strcasecmp(q->outs.v[i].key, key) == 0)
-			soql_fail(cx, "MALFORMED_QUERY", it->pos, "The SELECT list has the relationship '%s' more than once", key);
+			soql_fail(cx, "MALFORMED_QUERY", it->pos,
+					  "The SELECT list has the relationship '%s' more than once", key);
 	o = PUSH(cx, q->outs);
 	o->kind = OUT_CHILD;
 	o->sub = sub;
@@ -287,7 +300,7 @@ select_child(Ctx *cx, Query *q, Item *it)
 static void
 typeof_branch(Ctx *cx, TypeofBranch *b, Join *j, Out *o, Query *q)
 {
-	Out		   *branch = PUSH(cx, o->branches);
+	Out *branch = PUSH(cx, o->branches);
 
 	branch->kind = OUT_PARENT;
 	branch->join = j;
@@ -296,7 +309,7 @@ typeof_branch(Ctx *cx, TypeofBranch *b, Join *j, Out *o, Query *q)
 	mark_select(j);
 	for (int i = 0; b && i < b->fields.n; i++)
 	{
-		Expr	   *e = b->fields.v[i];
+		Expr *e = b->fields.v[i];
 
 		e->join = j;
 		bind_expr(cx, q, e);
@@ -311,14 +324,17 @@ select_typeof(Ctx *cx, Query *q, Item *it)
 {
 	const Field *via = relationship_of(q->object, it->word);
 	TypeofBranch *otherwise = NULL;
-	Join	   *j;
-	Out		   *o;
+	Join *j;
+	Out *o;
 
 	if (via == NULL || (via->n_reference_to < 2 && !via->polymorphic))
-		soql_fail(cx, "INVALID_FIELD", it->pos, "TYPEOF must name a polymorphic relationship: '%.*s'", (int) it->word.n, it->word.p);
+		soql_fail(cx, "INVALID_FIELD", it->pos,
+				  "TYPEOF must name a polymorphic relationship: '%.*s'", (int) it->word.n,
+				  it->word.p);
 	for (int i = 0; i < q->outs.n; i++)
 		if (strcasecmp(q->outs.v[i].key, via->relationship) == 0)
-			soql_fail(cx, "MALFORMED_QUERY", it->pos, "duplicate field selected: %s", via->relationship);
+			soql_fail(cx, "MALFORMED_QUERY", it->pos, "duplicate field selected: %s",
+					  via->relationship);
 	o = PUSH(cx, q->outs);
 	o->kind = OUT_TYPEOF;
 	set_key(cx, o, via->relationship);
@@ -326,7 +342,7 @@ select_typeof(Ctx *cx, Query *q, Item *it)
 	{
 		TypeofBranch *b = &it->branches.v[i];
 		const Object *target;
-		bool		known = false;
+		bool known = false;
 
 		if (b->type.n == 0)
 		{
@@ -337,13 +353,15 @@ select_typeof(Ctx *cx, Query *q, Item *it)
 		for (int k = 0; k < via->n_reference_to; k++)
 			known |= slice_is(b->type, via->reference_to[k]);
 		if (!known)
-			soql_fail(cx, "INVALID_TYPE", b->pos, "'%.*s' is not a type that the relationship '%s' can refer to", (int) b->type.n, b->type.p,
-					  via->relationship);
+			soql_fail(cx, "INVALID_TYPE", b->pos,
+					  "'%.*s' is not a type that the relationship '%s' can refer to",
+					  (int) b->type.n, b->type.p, via->relationship);
 		if (target == NULL)
-			continue;			/* no row of this org can have that type */
+			continue; /* no row of this org can have that type */
 		for (int k = 0; k < o->branches.n; k++)
 			if (o->branches.v[k].object == target)
-				soql_fail(cx, "MALFORMED_QUERY", b->pos, "TYPEOF names the type '%s' more than once", target->name);
+				soql_fail(cx, "MALFORMED_QUERY", b->pos,
+						  "TYPEOF names the type '%s' more than once", target->name);
 		typeof_branch(cx, b, bind_parent(cx, q, q->joins.v[0], via, target), o, q);
 	}
 	j = bind_parent(cx, q, q->joins.v[0], via, NULL);
@@ -370,13 +388,16 @@ check_grouped(Ctx *cx, Query *q, const Expr *e)
 	if (FN_IS_AGGREGATE(e->fn))
 	{
 		if (is_grouped(q, e->arg))
-			soql_fail(cx, "MALFORMED_QUERY", e->pos, "Grouped field should not be aggregated: %s", expr_name(cx, e));
+			soql_fail(cx, "MALFORMED_QUERY", e->pos, "Grouped field should not be aggregated: %s",
+					  expr_name(cx, e));
 		return;
 	}
 	if (e->fn == FN_GROUPING)
 	{
 		if (q->group_kind == GROUP_PLAIN || !is_grouped(q, e->arg))
-			soql_fail(cx, "MALFORMED_QUERY", e->pos, "GROUPING() needs a field of GROUP BY ROLLUP or GROUP BY CUBE: %s", expr_name(cx, e));
+			soql_fail(cx, "MALFORMED_QUERY", e->pos,
+					  "GROUPING() needs a field of GROUP BY ROLLUP or GROUP BY CUBE: %s",
+					  expr_name(cx, e));
 		return;
 	}
 	if (aliasable(e->fn) && e->fn != FN_DISTANCE)
@@ -384,22 +405,24 @@ check_grouped(Ctx *cx, Query *q, const Expr *e)
 		check_grouped(cx, q, e->arg);
 		return;
 	}
-	soql_fail(cx, "MALFORMED_QUERY", e->pos, "Field must be grouped or aggregated: %s", expr_name(cx, e));
+	soql_fail(cx, "MALFORMED_QUERY", e->pos, "Field must be grouped or aggregated: %s",
+			  expr_name(cx, e));
 }
 
 static void
 select_aggregate(Ctx *cx, Query *q, Item *it, int *exprs)
 {
-	Expr	   *e = it->expr;
+	Expr *e = it->expr;
 	const char *key;
 
 	if (it->kind == ITEM_SUBQUERY || it->kind == ITEM_TYPEOF || it->kind == ITEM_FIELDS)
 		soql_fail(cx, "MALFORMED_QUERY", it->pos, "Aggregate queries cannot select %s",
-				  it->kind == ITEM_SUBQUERY ? "subqueries" : it->kind == ITEM_TYPEOF ? "TYPEOF" : "FIELDS()");
+				  it->kind == ITEM_SUBQUERY ? "subqueries"
+				  : it->kind == ITEM_TYPEOF ? "TYPEOF"
+											: "FIELDS()");
 	bind_expr(cx, q, e);
 	check_grouped(cx, q, e);
-	for (Join *j = e->join; j; j = j->parent)
-		j->in_where = true;		/* an aggregate query is one statement */
+	join_in_where(e->join); /* an aggregate query is one statement */
 	if (it->alias.p)
 		key = ctx_strndup(cx, it->alias.p, it->alias.n);
 	else if (e->fn == FN_NONE)
@@ -415,11 +438,11 @@ select_aggregate(Ctx *cx, Query *q, Item *it, int *exprs)
 void
 check_select(Ctx *cx, Query *q)
 {
-	int			exprs = 0, children = 0;
+	int exprs = 0, children = 0;
 
 	for (int i = 0; i < q->items.n; i++)
 	{
-		Item	   *it = &q->items.v[i];
+		Item *it = &q->items.v[i];
 
 		if (q->aggregate)
 			select_aggregate(cx, q, it, &exprs);
@@ -432,7 +455,9 @@ check_select(Ctx *cx, Query *q)
 		else
 		{
 			if (++children > SOQL_MAX_CHILDREN)
-				soql_fail(cx, "MALFORMED_QUERY", it->pos, "Query exceeds the maximum of %d relationship subqueries.", SOQL_MAX_CHILDREN);
+				soql_fail(cx, "MALFORMED_QUERY", it->pos,
+						  "Query exceeds the maximum of %d relationship subqueries.",
+						  SOQL_MAX_CHILDREN);
 			select_child(cx, q, it);
 		}
 	}

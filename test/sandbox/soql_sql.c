@@ -1,8 +1,9 @@
 /*
- * soql_sql.c - a checked statement as SQLite statements: which rows, how many, which groups, what a row shows.
+ * soql_sql.c - a checked statement as SQLite statements: which rows, how many, which groups, what a
+ * row shows.
  *
- * Owns: the order of rows (creation order where the statement asks for none; clients may not rely on it) and
- * where nulls sort.  Must not know: printing.
+ * Owns: the order of rows (creation order where the statement asks for none; clients may not rely
+ * on it) and where nulls sort.  Must not know: printing.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,17 +14,18 @@
 static const char *
 keep(Ctx *cx, Buf *b)
 {
-	char	   *s = ctx_strndup(cx, b->data, b->len);
+	char *s = ctx_strndup(cx, b->data, b->len);
 
 	buf_free(b);
 	return s;
 }
 
-/* WHERE of the object itself: the recycle bin, the parent of a child subquery, the scope, the condition. */
+/* WHERE of the object itself: the recycle bin, the parent of a child subquery, the scope, the
+ * condition. */
 void
 sql_where(Ctx *cx, Buf *b, Query *q)
 {
-	int			t = q->joins.v[0]->number;
+	int t = q->joins.v[0]->number;
 
 	buf_adds(b, " WHERE ");
 	if (cx->opt->all_rows)
@@ -35,7 +37,7 @@ sql_where(Ctx *cx, Buf *b, Query *q)
 	if (slice_is(q->scope, "mine") || slice_is(q->scope, "mineAndMyGroups"))
 		buf_addf(b, " AND t%d.\"OwnerId\"='%s'", t, store_admin_id());
 	else if (q->scope.p && !slice_is(q->scope, "everything"))
-		buf_adds(b, " AND 0");	/* no teams, territories or delegates in this org */
+		buf_adds(b, " AND 0"); /* no teams, territories or delegates in this org */
 	if (q->where)
 	{
 		buf_adds(b, " AND ");
@@ -43,7 +45,8 @@ sql_where(Ctx *cx, Buf *b, Query *q)
 	}
 }
 
-/* Nulls of a lookup, and of a parent that may be missing, are on top whatever the statement says. */
+/* Nulls of a lookup, and of a parent that may be missing, are on top whatever the statement says.
+ */
 static bool
 nulls_first(const Ctx *cx, const Order *o)
 {
@@ -59,7 +62,7 @@ nulls_first(const Ctx *cx, const Order *o)
 static void
 direction(const Ctx *cx, Buf *b, const Order *o)
 {
-	bool		first = nulls_first(cx, o);
+	bool first = nulls_first(cx, o);
 
 	if (o->desc)
 		buf_adds(b, " DESC");
@@ -123,7 +126,7 @@ limit(Buf *b, const Query *q)
 const char *
 sql_rowids(Ctx *cx, Query *q)
 {
-	Buf			b;
+	Buf b;
 
 	buf_init(&b);
 	buf_addf(&b, "SELECT t%d.rowid", q->joins.v[0]->number);
@@ -137,8 +140,8 @@ sql_rowids(Ctx *cx, Query *q)
 const char *
 sql_count(Ctx *cx, Query *q)
 {
-	Buf			b;
-	bool		cut = q->has_limit || q->has_offset;
+	Buf b;
+	bool cut = q->has_limit || q->has_offset;
 
 	buf_init(&b);
 	buf_adds(&b, cut ? "SELECT count(*) FROM (SELECT 1" : "SELECT count(*)");
@@ -154,12 +157,13 @@ sql_count(Ctx *cx, Query *q)
 
 /* ---- aggregates ---- */
 
-/* One SELECT over the groups of the mask; named: its columns are c0.. and o0.. for an outer SELECT. */
+/* One SELECT over the groups of the mask; named: its columns are c0.. and o0.. for an outer SELECT.
+ */
 static void
 arm(Ctx *cx, Buf *b, Query *q, unsigned mask, bool named)
 {
-	bool		first = true;
-	Query	   *rolled = cx->rolled;
+	bool first = true;
+	Query *rolled = cx->rolled;
 
 	buf_adds(b, "SELECT ");
 	for (int i = 0; i < q->items.n; i++)
@@ -176,7 +180,7 @@ arm(Ctx *cx, Buf *b, Query *q, unsigned mask, bool named)
 		sql_expr(cx, b, q->order.v[i].expr);
 		buf_addf(b, " AS o%d", i);
 	}
-	cx->rolled = NULL;			/* rows are chosen before fields are rolled up */
+	cx->rolled = NULL; /* rows are chosen before fields are rolled up */
 	sql_from(cx, b, q, false);
 	sql_where(cx, b, q);
 	cx->rolled = rolled;
@@ -202,9 +206,9 @@ arm(Ctx *cx, Buf *b, Query *q, unsigned mask, bool named)
 const char *
 sql_aggregate(Ctx *cx, Query *q)
 {
-	Buf			b;
-	unsigned	all = q->group.n >= 32 ? ~0u : (1u << q->group.n) - 1;
-	bool		rolled = q->group_kind != GROUP_PLAIN;
+	Buf b;
+	unsigned all = q->group.n >= 32 ? ~0u : (1u << q->group.n) - 1;
+	bool rolled = q->group_kind != GROUP_PLAIN;
 
 	buf_init(&b);
 	if (!rolled)
@@ -231,7 +235,7 @@ sql_aggregate(Ctx *cx, Query *q)
 	}
 	for (int i = 0; i < q->order.n; i++)
 	{
-		char		name[16];
+		char name[16];
 
 		snprintf(name, sizeof(name), "o%d", i);
 		buf_adds(&b, i ? "," : " ORDER BY ");
@@ -255,7 +259,8 @@ static void columns_of(Ctx *cx, Buf *b, OutVec *outs, int *n, int id_column);
 static void
 column_of(Ctx *cx, Buf *b, Out *o, int *n, int id_column)
 {
-	static const Field id_field = {.name = "Id", .type = FT_ID}, type_field = {.name = "Type", .type = FT_STRING};
+	static const Field id_field = {.name = "Id", .type = FT_ID},
+					   type_field = {.name = "Type", .type = FT_STRING};
 
 	switch (o->kind)
 	{
@@ -301,8 +306,8 @@ columns_of(Ctx *cx, Buf *b, OutVec *outs, int *n, int id_column)
 void
 sql_render(Ctx *cx, Query *q)
 {
-	Buf			b;
-	int			n = 2, t = q->joins.v[0]->number;
+	Buf b;
+	int n = 2, t = q->joins.v[0]->number;
 
 	buf_init(&b);
 	buf_addf(&b, "SELECT t%d.rowid,t%d.\"Id\"", t, t);

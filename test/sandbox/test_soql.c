@@ -1,9 +1,10 @@
 /*
- * test_soql.c - SOQL against a small org: what is accepted gives these records, what is refused gives this error.
+ * test_soql.c - SOQL against a small org: what is accepted gives these records, what is refused
+ * gives this error.
  *
- * Usage: test_soql [OBJECTS-FOLDER] runs and ends with "N passed, N failed"; test_soql --list prints the accepted
- * statements, one a line, for checking against other parsers of SOQL (those marked OURS are left out: there this
- * sandbox follows an org where the parsers do not).
+ * Usage: test_soql [OBJECTS-FOLDER] runs and ends with "N passed, N failed"; test_soql --list
+ * prints the accepted statements, one a line, for checking against other parsers of SOQL (those
+ * marked OURS are left out: there this sandbox follows an org where the parsers do not).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,36 +12,36 @@
 #include "soql.h"
 #include "store.h"
 
-#define OURS 1					/* other parsers do not know it */
-#define ALL 2					/* as queryAll */
+#define OURS 1 /* other parsers do not know it */
+#define ALL 2  /* as queryAll */
 #define DESC_NULLS_FIRST 4
 
 typedef struct Accept
 {
 	const char *soql;
-	int64_t		total;
-	const char *records;		/* without attributes; NULL: not compared */
-	int			flags;
+	int64_t total;
+	const char *records; /* without attributes; NULL: not compared */
+	int flags;
 } Accept;
 
 typedef struct Refuse
 {
 	const char *soql;
 	const char *code;
-	const char *message;		/* a part of it */
-	int			flags;
+	const char *message; /* a part of it */
+	int flags;
 } Refuse;
 
 #include "test_soql_cases.h"
 
-static int	passed, failed;
+static int passed, failed;
 
 static struct
 {
 	const char *name;
-	char		id[SF_ID_LEN + 1];
-}			ids[32];
-static int	n_ids;
+	char id[SF_ID_LEN + 1];
+} ids[32];
+static int n_ids;
 
 static const char *
 id_of(const char *name)
@@ -56,15 +57,15 @@ id_of(const char *name)
 static char *
 expand(const char *text)
 {
-	Buf			b;
+	Buf b;
 
 	buf_init(&b);
 	buf_reserve(&b, 1);
 	for (; *text; text++)
 		if (text[0] == '$' && text[1] >= 'a' && text[1] <= 'z')
 		{
-			char		name[3] = {text[1], text[2], 0};
-			bool		brief = text[3] == '.';
+			char name[3] = {text[1], text[2], 0};
+			bool brief = text[3] == '.';
 
 			buf_add(&b, id_of(name), brief ? 15 : 18);
 			text += brief ? 3 : 2;
@@ -77,8 +78,8 @@ expand(const char *text)
 static void
 row(const char *name, const char *object, const char *json)
 {
-	StoreError	e = {0};
-	char	   *text = expand(json);
+	StoreError e = {0};
+	char *text = expand(json);
 	json_object *v = json_tokener_parse(text);
 
 	ids[n_ids].name = name;
@@ -95,7 +96,7 @@ row(const char *name, const char *object, const char *json)
 static void
 remove_row(const char *object, const char *name)
 {
-	StoreError	e = {0};
+	StoreError e = {0};
 
 	if (!store_delete(schema_find(object, strlen(object)), id_of(name), &e))
 	{
@@ -108,25 +109,42 @@ static void
 fill(void)
 {
 	row("a1", "Account",
-		"{\"Name\":\"Acme\",\"Industry\":\"Banking\",\"NumberOfEmployees\":10,\"AnnualRevenue\":1000,\"Rating\":\"Hot\","
+		"{\"Name\":\"Acme\",\"Industry\":\"Banking\",\"NumberOfEmployees\":10,\"AnnualRevenue\":"
+		"1000,\"Rating\":\"Hot\","
 		"\"BillingCity\":\"Paris\",\"BillingLatitude\":48.85,\"BillingLongitude\":2.35}");
-	row("a2", "Account", "{\"Name\":\"ACME\",\"NumberOfEmployees\":20,\"Rating\":\"Cold\",\"ParentId\":\"$a1\"}");
-	row("a3", "Account", "{\"Name\":\"100% \\u00d6l_\\\\\",\"Industry\":\"Apparel\",\"Rating\":\"Warm\"}");
+	row("a2", "Account",
+		"{\"Name\":\"ACME\",\"NumberOfEmployees\":20,\"Rating\":\"Cold\",\"ParentId\":\"$a1\"}");
+	row("a3", "Account",
+		"{\"Name\":\"100% \\u00d6l_\\\\\",\"Industry\":\"Apparel\",\"Rating\":\"Warm\"}");
 	row("a4", "Account", "{\"Name\":\"Gone\",\"NumberOfEmployees\":99}");
-	row("c1", "Contact", "{\"LastName\":\"Doe\",\"FirstName\":\"J\\\"o\",\"AccountId\":\"$a1\",\"Birthdate\":\"1980-02-29\",\"Email\":\"jo@x.example\"}");
-	row("c2", "Contact", "{\"LastName\":\"doe\",\"FirstName\":\"Ann\",\"AccountId\":\"$a1\",\"DoNotCall\":true}");
+	row("c1", "Contact",
+		"{\"LastName\":\"Doe\",\"FirstName\":\"J\\\"o\",\"AccountId\":\"$a1\",\"Birthdate\":\"1980-"
+		"02-29\",\"Email\":\"jo@x.example\"}");
+	row("c2", "Contact",
+		"{\"LastName\":\"doe\",\"FirstName\":\"Ann\",\"AccountId\":\"$a1\",\"DoNotCall\":true}");
 	row("c3", "Contact", "{\"LastName\":\"Alone\",\"Birthdate\":\"2024-06-15\"}");
 	row("c4", "Contact", "{\"LastName\":\"Gone\",\"AccountId\":\"$a1\"}");
-	row("o1", "Opportunity", "{\"Name\":\"O1\",\"AccountId\":\"$a1\",\"Amount\":100,\"StageName\":\"Prospecting\",\"CloseDate\":\"2024-06-15\"}");
-	row("o2", "Opportunity", "{\"Name\":\"O2\",\"AccountId\":\"$a1\",\"Amount\":50.25,\"StageName\":\"Closed Won\",\"CloseDate\":\"2024-05-31\"}");
-	row("o3", "Opportunity", "{\"Name\":\"O3\",\"AccountId\":\"$a2\",\"StageName\":\"Qualification\",\"CloseDate\":\"2023-12-31\"}");
+	row("o1", "Opportunity",
+		"{\"Name\":\"O1\",\"AccountId\":\"$a1\",\"Amount\":100,\"StageName\":\"Prospecting\","
+		"\"CloseDate\":\"2024-06-15\"}");
+	row("o2", "Opportunity",
+		"{\"Name\":\"O2\",\"AccountId\":\"$a1\",\"Amount\":50.25,\"StageName\":\"Closed "
+		"Won\",\"CloseDate\":\"2024-05-31\"}");
+	row("o3", "Opportunity",
+		"{\"Name\":\"O3\",\"AccountId\":\"$a2\",\"StageName\":\"Qualification\",\"CloseDate\":"
+		"\"2023-12-31\"}");
 	row("t1", "Task", "{\"Subject\":\"Call\",\"WhoId\":\"$c1\",\"WhatId\":\"$a1\"}");
 	row("t2", "Task", "{\"Subject\":\"Mail\",\"WhatId\":\"$o1\"}");
 	row("i1", "Invoice__c",
-		"{\"Tags__c\":\"Urgent;Export\",\"Location__Latitude__s\":48.5,\"Location__Longitude__s\":2.5,\"Amount__c\":1234.5,"
-		"\"Quantity__c\":3,\"Due_Date__c\":\"2024-06-16\",\"Paid_At__c\":\"2024-06-15T00:00:00Z\",\"Cutoff_Time__c\":\"10:00:00.000Z\","
-		"\"Case_Key__c\":\"Key\",\"Account__c\":\"$a1\",\"Status__c\":\"Void\",\"Notes__c\":\"long\"}");
-	row("i2", "Invoice__c", "{\"Tags__c\":\"Urgent\",\"Case_Key__c\":\"key\",\"Status__c\":\"Draft\",\"Paid__c\":true,\"Parent_Invoice__c\":\"$i1\"}");
+		"{\"Tags__c\":\"Urgent;Export\",\"Location__Latitude__s\":48.5,\"Location__Longitude__s\":"
+		"2.5,\"Amount__c\":1234.5,"
+		"\"Quantity__c\":3,\"Due_Date__c\":\"2024-06-16\",\"Paid_At__c\":\"2024-06-15T00:00:00Z\","
+		"\"Cutoff_Time__c\":\"10:00:00.000Z\","
+		"\"Case_Key__c\":\"Key\",\"Account__c\":\"$a1\",\"Status__c\":\"Void\",\"Notes__c\":"
+		"\"long\"}");
+	row("i2", "Invoice__c",
+		"{\"Tags__c\":\"Urgent\",\"Case_Key__c\":\"key\",\"Status__c\":\"Draft\",\"Paid__c\":true,"
+		"\"Parent_Invoice__c\":\"$i1\"}");
 	row("i3", "Invoice__c", "{}");
 	remove_row("Contact", "c4");
 	remove_row("Account", "a4");
@@ -136,11 +154,11 @@ fill(void)
 static void
 strip_attributes(char *s)
 {
-	char	   *p;
+	char *p;
 
 	while ((p = strstr(s, "\"attributes\":{")) != NULL)
 	{
-		char	   *end = strchr(p, '}') + 1;
+		char *end = strchr(p, '}') + 1;
 
 		if (*end == ',')
 			end++;
@@ -172,12 +190,12 @@ options(int flags)
 static void
 check_accept(const Accept *a)
 {
-	char	   *soql = expand(a->soql), *wanted = expand(a->records ? a->records : "");
+	char *soql = expand(a->soql), *wanted = expand(a->records ? a->records : "");
 	SoqlOptions opt = options(a->flags);
-	SoqlError	e = {0};
+	SoqlError e = {0};
 	SoqlCursor *c = soql_open(soql, strlen(soql), &opt, &e);
-	Buf			b;
-	char		count[80];
+	Buf b;
+	char count[80];
 
 	if (c == NULL)
 	{
@@ -205,9 +223,9 @@ check_accept(const Accept *a)
 static void
 check_refuse(const Refuse *r)
 {
-	char	   *soql = expand(r->soql);
+	char *soql = expand(r->soql);
 	SoqlOptions opt = options(r->flags);
-	SoqlError	e = {0};
+	SoqlError e = {0};
 	SoqlCursor *c = soql_open(soql, strlen(soql), &opt, &e);
 
 	if (c)
@@ -229,10 +247,10 @@ static void
 check_special(void)
 {
 	SoqlOptions opt = options(0);
-	SoqlError	e = {0};
+	SoqlError e = {0};
 	SoqlCursor *c;
-	Buf			b;
-	char	   *text, *wanted;
+	Buf b;
+	char *text, *wanted;
 	const Object *account = schema_find("Account", 7);
 	const Field *name = schema_field(account, "Name", 4);
 
@@ -244,8 +262,10 @@ check_special(void)
 	free(text);
 
 	text = expand("SELECT Who.Name FROM Task WHERE WhoId != null");
-	wanted = expand("{\"attributes\":{\"type\":\"Task\",\"url\":\"/services/data/v62.0/sobjects/Task/$t1\"},\"Who\":{\"attributes\":{\"type\":"
-					"\"Name\",\"url\":\"/services/data/v62.0/sobjects/Contact/$c1\"},\"Name\":\"J\\\"o Doe\"}}");
+	wanted = expand("{\"attributes\":{\"type\":\"Task\",\"url\":\"/services/data/v62.0/sobjects/"
+					"Task/$t1\"},\"Who\":{\"attributes\":{\"type\":"
+					"\"Name\",\"url\":\"/services/data/v62.0/sobjects/Contact/"
+					"$c1\"},\"Name\":\"J\\\"o Doe\"}}");
 	c = soql_open(text, strlen(text), &opt, &e);
 	soql_render(c, 0, 1, &b);
 	verdict(strcmp(b.data, wanted) == 0, text, wanted, b.data);
@@ -261,34 +281,43 @@ check_special(void)
 	buf_clear(&b);
 	soql_render(c, 2, 10, &b);
 	strip_attributes(b.data);
-	verdict(soql_total(c) == 3 && strcmp(b.data, "{\"LastName\":\"Alone\"}") == 0, text, "Alone", b.data);
+	verdict(soql_total(c) == 3 && strcmp(b.data, "{\"LastName\":\"Alone\"}") == 0, text, "Alone",
+			b.data);
 	soql_close(c);
 	remove_row("Contact", "c9");
 	free(text);
 
 	buf_clear(&b);
 	verdict(soql_render_row(account, id_of("a2"), &name, 1, "61.0", &b), "one row", "found", "not");
-	verdict(strstr(b.data, "/services/data/v61.0/") && strstr(b.data, ",\"Name\":\"ACME\"}"), "one row", "ACME", b.data);
+	verdict(strstr(b.data, "/services/data/v61.0/") && strstr(b.data, ",\"Name\":\"ACME\"}"),
+			"one row", "ACME", b.data);
 	buf_clear(&b);
-	verdict(soql_render_row(account, id_of("a1"), NULL, 0, "61.0", &b), "all fields of one row", "found", "not");
-	verdict(strstr(b.data, "\"BillingAddress\":{\"city\":\"Paris\",") != NULL, "all fields of one row", "an address", b.data);
-	verdict(!soql_render_row(account, id_of("a4"), NULL, 0, "61.0", &b), "a deleted row", "not found", "found");
+	verdict(soql_render_row(account, id_of("a1"), NULL, 0, "61.0", &b), "all fields of one row",
+			"found", "not");
+	verdict(strstr(b.data, "\"BillingAddress\":{\"city\":\"Paris\",") != NULL,
+			"all fields of one row", "an address", b.data);
+	verdict(!soql_render_row(account, id_of("a4"), NULL, 0, "61.0", &b), "a deleted row",
+			"not found", "found");
 
 	buf_clear(&b);
 	text = expand("SELECT Id FROM Account WHERE Id = '$a1' AND Industry = 'Banking'");
 	verdict(soql_explain(text, strlen(text), &opt, &b, &e), text, "a plan", "none");
 	json_object *plan = json_tokener_parse(b.data);
-	verdict(plan != NULL && strstr(b.data, "{\"plans\":[{\"cardinality\":1,\"fields\":[") == b.data, text, "cardinality 1", b.data);
+	verdict(plan != NULL && strstr(b.data, "{\"plans\":[{\"cardinality\":1,\"fields\":[") == b.data,
+			text, "cardinality 1", b.data);
 	json_object_put(plan);
 	free(text);
 	buf_clear(&b);
-	verdict(soql_explain("SELECT Id FROM Account", 22, &opt, &b, &e) && strstr(b.data, "\"leadingOperationType\":\"TableScan\""), "explain",
-			"TableScan", b.data);
-	verdict(!soql_explain("SELECT Id FROM", 14, &opt, &b, &e), "explain of nonsense", "refused", "accepted");
+	verdict(soql_explain("SELECT Id FROM Account", 22, &opt, &b, &e) &&
+				strstr(b.data, "\"leadingOperationType\":\"TableScan\""),
+			"explain", "TableScan", b.data);
+	verdict(!soql_explain("SELECT Id FROM", 14, &opt, &b, &e), "explain of nonsense", "refused",
+			"accepted");
 	soql_error_free(&e);
 
 	c = soql_open("SELECT COUNT() FROM Account", 27, &opt, &e);
-	verdict(soql_is_count(c) && soql_is_aggregate(c) && !soql_has_offset(c), "COUNT()", "flags", "others");
+	verdict(soql_is_count(c) && soql_is_aggregate(c) && !soql_has_offset(c), "COUNT()", "flags",
+			"others");
 	soql_close(c);
 	text = "SELECT Notes__c, Terms__c, (SELECT Id FROM Child_Invoices__r) FROM Invoice__c OFFSET 1";
 	for (int i = 0; i < schema_find("Invoice__c", 10)->n_children; i++)
@@ -300,18 +329,21 @@ check_special(void)
 			text = b.data;
 		}
 	c = soql_open(text, strlen(text), &opt, &e);
-	verdict(c != NULL && soql_long_text_fields(c) == 2 && soql_has_children(c) && soql_has_offset(c), text, "two long texts", e.message);
+	verdict(c != NULL && soql_long_text_fields(c) == 2 && soql_has_children(c) &&
+				soql_has_offset(c),
+			text, "two long texts", e.message);
 	soql_close(c);
 	buf_free(&b);
 }
 
-/* Sizes: 4,000 characters a literal, 100,000 a statement, 2,000 groups, deep nesting, long chains. */
+/* Sizes: 4,000 characters a literal, 100,000 a statement, 2,000 groups, deep nesting, long chains.
+ */
 static void
 check_limits(void)
 {
-	Buf			b;
-	Accept		a = {NULL, 0, NULL, 0};
-	Refuse		r = {NULL, "MALFORMED_QUERY", "", 0};
+	Buf b;
+	Accept a = {NULL, 0, NULL, 0};
+	Refuse r = {NULL, "MALFORMED_QUERY", "", 0};
 
 	buf_init(&b);
 	for (int n = 4000; n <= 4001; n++)
@@ -369,10 +401,10 @@ check_limits(void)
 	store_begin();
 	for (int i = 0; i < 1999; i++)
 	{
-		char		text[80];
+		char text[80];
 		json_object *v;
-		StoreError	e = {0};
-		char		id[SF_ID_LEN + 1];
+		StoreError e = {0};
+		char id[SF_ID_LEN + 1];
 
 		snprintf(text, sizeof(text), "{\"Name\":\"group %d\"}", i);
 		v = json_tokener_parse(text);
@@ -383,7 +415,8 @@ check_limits(void)
 			a.soql = r.soql = "SELECT Name, COUNT(Id) FROM Account GROUP BY Name";
 			a.total = 2000;
 			r.code = "EXCEEDED_ID_LIMIT";
-			r.message = "Aggregate query does not support queryMore(), use LIMIT to restrict the results to a single batch";
+			r.message = "Aggregate query does not support queryMore(), use LIMIT to restrict the "
+						"results to a single batch";
 			if (i == 1997)
 				check_accept(&a);
 			else
@@ -405,10 +438,10 @@ main(int argc, char **argv)
 		return 0;
 	}
 	schema_load(argc > 1 ? argv[1] : NULL);
-	store_set_clock(1718454896);	/* 2024-06-15T12:34:56Z, a Saturday */
+	store_set_clock(1718454896); /* 2024-06-15T12:34:56Z, a Saturday */
 	store_open(NULL);
 	store_lock();
-	store_seed("empty");		/* the org itself and its administrator */
+	store_seed("empty"); /* the org itself and its administrator */
 	fill();
 	for (size_t i = 0; i < sizeof(accepts) / sizeof(accepts[0]); i++)
 		check_accept(&accepts[i]);
