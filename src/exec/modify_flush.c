@@ -119,6 +119,7 @@ throw_row(AmpsfModifyState *state, const AmpsfWriteResult *res, int64 row, int o
 						 "\n%lld %s of this statement %s written before it failed and %s written.",
 						 (long long) written, written == 1 ? "row" : "rows",
 						 written == 1 ? "was" : "were", written == 1 ? "stays" : "stay");
+	count_told = state->estate;
 	ereport(ERROR, (errcode(ampsf_error_sqlstate(&err)),
 					state->op == AMPSF_INSERT
 						? errmsg("could not insert row %lld into foreign table \"%s\"",
@@ -194,7 +195,7 @@ ampsf_modify_flush(AmpsfModifyState *state, char *id)
 	if (failed != NULL)
 		throw_row(state, failed, failed_row, others);
 	if (id != NULL && n == 1)
-		strlcpy(id, results[0].id, AMPSF_SFID_LEN + 1);
+		snprintf(id, AMPSF_SFID_LEN + 1, "%s", results[0].id);
 
 	/*
 	 * A row to be deleted that is gone already is as the statement wants it; and where the call had

@@ -183,8 +183,8 @@ build_delete_path(const Batch *batch)
 }
 
 /*
- * A cancel or a shutdown while the answer is awaited leaves the outcome open; the message then has
- * to say so.  Any other error raised under it speaks for itself.
+ * A cancel or a shutdown while the answer is awaited leaves the outcome open, of which the session
+ * tells; here is what was at stake.  Any other error raised under it speaks for itself.
  */
 static void
 cancel_context(void *arg)
@@ -193,9 +193,8 @@ cancel_context(void *arg)
 	int code = geterrcode();
 
 	if (code == ERRCODE_QUERY_CANCELED || code == ERRCODE_ADMIN_SHUTDOWN)
-		errcontext("%s of %d %s (object %s) was under way: whether it was carried out is unknown",
-				   verbs[batch->sink->op], batch->n, batch->n == 1 ? "row" : "rows",
-				   batch->sink->object);
+		errcontext("%s of %d %s (object %s)", verbs[batch->sink->op], batch->n,
+				   batch->n == 1 ? "row" : "rows", batch->sink->object);
 }
 
 static AmpsfCall *
@@ -318,7 +317,7 @@ read_results(const Batch *batch, AmpsfCall *call)
 		const char *id = ampsf_json_string(item, "id");
 
 		memset(res, 0, sizeof(*res));
-		strlcpy(res->id, id != NULL ? id : sink->rows[batch->pos[i]].id, sizeof(res->id));
+		snprintf(res->id, sizeof(res->id), "%s", id != NULL ? id : sink->rows[batch->pos[i]].id);
 		res->success = ampsf_json_bool(item, "success", false);
 		if (!res->success)
 			read_errors(item, res);
@@ -359,7 +358,7 @@ send_batch(const Batch *batch)
 	MemoryContextReset(sink->call_cxt);
 	old = MemoryContextSwitchTo(sink->call_cxt);
 	call = run_call(batch);
-	if (ampsf_call_unknown_outcome(call))
+	if (ampsf_call_status(call) == 0 && ampsf_call_unknown_outcome(call))
 		throw_unknown(batch, "The connection was lost after the request had been sent.");
 	if (ampsf_call_status(call) < 200 || ampsf_call_status(call) > 299)
 	{
