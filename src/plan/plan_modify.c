@@ -280,8 +280,9 @@ add_old_row_columns(PlannerInfo *root, RelOptInfo *rel, Bitmapset **used)
 		whole = parse->commandType == CMD_DELETE
 					? (trig->trig_delete_before_row || trig->trig_delete_after_row)
 					: (trig->trig_update_before_row || trig->trig_update_after_row);
-	/* Generated columns are made of others. */
-	if (parse->commandType != CMD_DELETE && constr != NULL && constr->has_generated_stored)
+	/* Generated columns are made of others; a view's refusal shows the row. */
+	if (parse->commandType != CMD_DELETE &&
+		((constr != NULL && constr->has_generated_stored) || parse->withCheckOptions != NIL))
 		whole = true;
 	if ((int) rel->relid == parse->resultRelation)
 		pull_varattnos((Node *) parse->returningList, rel->relid, used);

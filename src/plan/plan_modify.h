@@ -34,7 +34,7 @@ extern char *ampsf_id_junk_name(Relation rel, AttrNumber attno);
 extern char *ampsf_column_refusal(const char *object, const AmpsfColumn *col, bool insert);
 /* ereport(ERROR) with that reason. */
 extern void ampsf_refuse_column(Relation rel, AttrNumber attno, bool insert, const char *reason)
-	pg_attribute_noreturn();
+	__attribute__((noreturn));
 
 /*
  * All columns that an expression of the rows of relation rti needs; NULL entries for nothing.
