@@ -231,6 +231,9 @@ step_name_resolution(Doctor *d)
 static void
 step_connection(Doctor *d)
 {
+	static const char tls_advice[] = "Is the package ca-certificates installed and current? Behind "
+									 "a proxy that opens TLS, name its "
+									 "certificate with the server option ca_file.";
 	bool tls = pg_strncasecmp(ampsf_session_options(d->session)->instance_url, "https:", 6) == 0;
 
 	switch (d->reach)
@@ -240,16 +243,17 @@ step_connection(Doctor *d)
 				tls ? "https, certificate trusted" : "plain http on this machine, for tests only";
 			return;
 		case AMPSF_HTTP_TLS:
-			fail_step(
-				d, DOCTOR_FAILED, d->reach_text,
-				"Is the package ca-certificates installed and current? Behind a proxy that opens "
-				"TLS, name its certificate with the server option ca_file.");
+			fail_step(d, DOCTOR_FAILED, d->reach_text, tls_advice);
 			return;
 		case AMPSF_HTTP_UNREACHABLE:
-			fail_step(
-				d, DOCTOR_FAILED, d->reach_text,
-				"The database server itself must be able to reach the org: check its firewall, its "
-				"route, and https_proxy in its environment.");
+			/* A handshake that failed half-way counts as unreachable, for it may be worth
+			 * repeating. */
+			if (strstr(d->reach_text, "SSL") || strstr(d->reach_text, "TLS"))
+				fail_step(d, DOCTOR_FAILED, d->reach_text, tls_advice);
+			else
+				fail_step(d, DOCTOR_FAILED, d->reach_text,
+						  "The database server itself must be able to reach the org: check its "
+						  "firewall, its route, and https_proxy in its environment.");
 			return;
 		default:
 			fail_step(

@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "org/describe.h"
 #include "org/json_call.h"
+#include "wire/text.h"
 
 /* API names are at most 80 bytes; twice that leaves room. */
 #define KEY_SIZE 160
@@ -178,6 +179,18 @@ read_field(AmpsfJson *j, const char *object)
 	return f;
 }
 
+/*
+ * Names go into statements and paths without quotes.  Salesforce has none but API names; whatever
+ * else an answer may hold cannot be asked for, so it does not exist here.
+ */
+static bool
+has_api_name(AmpsfJson *j)
+{
+	const char *name = ampsf_json_string(j, "name");
+
+	return name && strchr(name, '.') == NULL && ampsf_is_api_name(name, strlen(name));
+}
+
 static AmpsfObject *
 read_object(AmpsfJson *j)
 {
@@ -205,7 +218,7 @@ read_object(AmpsfJson *j)
 		AmpsfJson *f = ampsf_json_array_get(fields, i);
 
 		/* Hidden fields are kept for old clients only; a query may not name them. */
-		if (!ampsf_json_bool(f, "deprecatedAndHidden", false))
+		if (!ampsf_json_bool(f, "deprecatedAndHidden", false) && has_api_name(f))
 			o->fields = lappend(o->fields, read_field(f, o->name));
 	}
 	return o;
@@ -259,7 +272,12 @@ ampsf_describe_global(AmpsfSession *session)
 	old = MemoryContextSwitchTo(cache->cxt);
 	n = ampsf_json_array_length(list);
 	for (int i = 0; i < n; i++)
-		result = lappend(result, read_object(ampsf_json_array_get(list, i)));
+	{
+		AmpsfJson *object = ampsf_json_array_get(list, i);
+
+		if (has_api_name(object))
+			result = lappend(result, read_object(object));
+	}
 	cache->global = result;
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(work);
@@ -293,15 +311,8 @@ static void
 check_name(const char *name)
 {
 	size_t len = strlen(name);
-	bool ok = len > 0 && len < KEY_SIZE && strspn(name, "0123456789_") < len;
 
-	for (size_t i = 0; i < len && ok; i++)
-	{
-		char c = name[i];
-
-		ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-	}
-	if (!ok)
+	if (len >= KEY_SIZE || strchr(name, '.') || !ampsf_is_api_name(name, len))
 		ereport(ERROR, (errcode(ERRCODE_FDW_TABLE_NOT_FOUND),
 						errmsg("\"%s\" is not the API name of a Salesforce object", name)));
 }
