@@ -5,25 +5,11 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use AmpsfTest;
-use JSON::PP;
 use Test::More;
 
 my $c = AmpsfTest->start(
 	seed => 'demo',
 	conf => ["log_min_messages = debug1", "log_statement = 'none'", "log_min_error_statement = 'panic'"]);
-
-# A second user of the org, so that the request log tells who asked.
-sub token
-{
-	my ($status, $body) = $c->http('POST',
-		'/services/oauth2/token?grant_type=client_credentials&client_id=sandbox&client_secret=sandbox');
-	return $status == 200 ? decode_json($body)->{access_token} : undef;
-}
-
-sub asked_with
-{
-	return map { $_->{path} =~ m{^/services/data} ? ($_->{auth} || '?') : () } $c->log;
-}
 
 $c->run_sql(q{
 	CREATE ROLE alice LOGIN; CREATE ROLE bob LOGIN; CREATE ROLE carol LOGIN;
@@ -113,7 +99,6 @@ is($c->value("SELECT count(*) FROM pg_user_mappings WHERE usename = 'bob' AND um
 	'0', "a role sees no other role's options");
 
 # The plan, the error and the log.
-my $token = token();
 {
 	my $r = $c->psql("EXPLAIN (VERBOSE, ANALYZE) SELECT name FROM crm.account WHERE name = 'x'");
 	unlike($r->{out}, qr/client_secret|Bearer|00D\w{12,15}!/, 'EXPLAIN shows neither secret nor token');

@@ -6,7 +6,6 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use AmpsfTest;
 use File::Temp qw(tempdir);
-use JSON::PP;
 use Test::More;
 
 my $base = tempdir('ampsf-key-XXXXXX', DIR => '/tmp', CLEANUP => 1);
@@ -31,13 +30,6 @@ sub mapping
 	$c->run_sql("DROP USER MAPPING IF EXISTS FOR postgres SERVER sf; CREATE USER MAPPING FOR postgres SERVER sf OPTIONS ($options)");
 	$c->mark;
 	return;
-}
-
-sub client_token
-{
-	my ($status, $body) = $c->http('POST', '/services/oauth2/token?grant_type=client_credentials&client_id=sandbox&client_secret=sandbox');
-	die "no token: $status $body" unless $status == 200;
-	return decode_json($body)->{access_token};
 }
 
 # Client credentials
@@ -115,7 +107,7 @@ mapping("client_id 'sandbox', username 'admin\@sandbox.example', private_key_fil
 chmod 0600, "$base/key.pem";
 
 # A token as it is
-mapping("access_token '" . client_token() . "'");
+mapping("access_token '" . $c->token . "'");
 is($c->value($read), '5000', 'a given access token');
 is($c->logins, 0, '... needs no login');
 $c->expire_sessions;

@@ -216,12 +216,12 @@ sub poll
 # A request to the sandbox itself; (status, body).
 sub http
 {
-	my ($self, $method, $path, $body) = @_;
+	my ($self, $method, $path, $body, $type) = @_;
 	$body = '' unless defined $body;
 	my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $self->{port}, Timeout => 30)
 	  or die "no sandbox on port $self->{port}: $!";
-	printf $s "%s %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s",
-	  $method, $path, $self->{port}, length $body, $body;
+	printf $s "%s %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nConnection: close\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s",
+	  $method, $path, $self->{port}, $type || 'text/plain', length $body, $body;
 	local $/;
 	my $answer = <$s>;
 	my ($head, $text) = split /\r\n\r\n/, $answer, 2;
@@ -238,6 +238,16 @@ sub http
 		$text = $joined;
 	}
 	return ($status, $text);
+}
+
+# A token by client credentials, as another client of the org would get one.
+sub token
+{
+	my ($self) = @_;
+	my ($status, $body) = $self->http('POST', '/services/oauth2/token',
+		'grant_type=client_credentials&client_id=sandbox&client_secret=sandbox', 'application/x-www-form-urlencoded');
+	die "no token: $status $body" unless $status == 200;
+	return decode_json($body)->{access_token};
 }
 
 sub admin
