@@ -1,0 +1,324 @@
+#!/usr/bin/env node
+/*
+ * Drives the sandbox org with jsforce, a client that was written for the real one: what jsforce makes of
+ * the answers shows whether they are as Salesforce sends them.
+ *
+ * Use: SANDBOX_URL=http://127.0.0.1:8089 node check.js     (run.sh starts a sandbox and installs jsforce)
+ * Fills the org anew first.
+ * Prints a line for each check, then "N passed, N failed".
+ */
+'use strict';
+const assert = require('assert');
+const jsforce = require('jsforce');
+
+const url = process.env.SANDBOX_URL;
+const version = '62.0';
+let passed = 0;
+let failed = 0;
+
+async function check(name, body) {
+  try {
+    await body();
+    passed += 1;
+    console.log(`ok ${name}`);
+  } catch (e) {
+    failed += 1;
+    console.log(`not ok ${name}\n    ${String(e.stack || e).split('\n').slice(0, 6).join('\n    ')}`);
+  }
+}
+
+/* The call must fail with that errorCode. */
+async function refused(errorCode, call) {
+  let answer;
+  try {
+    answer = await call();
+  } catch (e) {
+    assert.strictEqual(e.errorCode || e.name, errorCode, e.message);
+    return e;
+  }
+  throw new Error(`accepted: ${JSON.stringify(answer).slice(0, 200)}`);
+}
+
+const oauth2 = { loginUrl: url, clientId: 'sandbox', clientSecret: 'sandbox' };
+
+async function byClientCredentials() {
+  const conn = new jsforce.Connection({ loginUrl: url, instanceUrl: url, oauth2, version });
+  const user = await conn.authorize({ grant_type: 'client_credentials' });
+  assert.ok(user.id && user.organizationId);
+  return conn;
+}
+
+async function login(conn) {
+  await check('identity', async () => {
+    const me = await conn.identity();
+    assert.strictEqual(me.username, 'admin@sandbox.example');
+    assert.strictEqual(me.organization_id.slice(0, 3), '00D');
+  });
+  await check('login by refresh token, when the session has ended', async () => {
+    const other = new jsforce.Connection({
+      instanceUrl: url, oauth2, version, accessToken: 'dead', refreshToken: 'sandbox',
+    });
+    let refreshed = 0;
+    other.on('refresh', () => { refreshed += 1; });
+    const r = await other.query('SELECT Id FROM User');
+    assert.ok(r.totalSize >= 1);
+    assert.strictEqual(refreshed, 1);
+  });
+  await check('a refresh token that is no good', async () => {
+    const other = new jsforce.Connection({
+      instanceUrl: url, oauth2, version, accessToken: 'dead', refreshToken: 'none',
+    });
+    await assert.rejects(other.query('SELECT Id FROM User'), /expired access\/refresh token/);
+  });
+  await check('a session that is no good', async () => {
+    const other = new jsforce.Connection({ instanceUrl: url, accessToken: 'dead', version });
+    await refused('INVALID_SESSION_ID', () => other.query('SELECT Id FROM User'));
+  });
+  await check('wrong client secret', async () => {
+    const bad = new jsforce.Connection({
+      loginUrl: url, instanceUrl: url, oauth2: { ...oauth2, clientSecret: 'x' }, version,
+    });
+    await refused('invalid_client', () => bad.authorize({ grant_type: 'client_credentials' }));
+  });
+}
+
+async function metadata(conn) {
+  await check('describeGlobal', async () => {
+    const g = await conn.describeGlobal();
+    assert.strictEqual(g.maxBatchSize, 200);
+    const names = g.sobjects.map((s) => s.name);
+    for (const n of ['Account', 'Contact', 'Opportunity', 'Invoice__c']) assert.ok(names.includes(n), n);
+  });
+  await check('describe', async () => {
+    const d = await conn.sobject('Account').describe();
+    const name = d.fields.find((f) => f.name === 'Name');
+    assert.strictEqual(name.type, 'string');
+    assert.strictEqual(name.length, 255);
+    assert.ok(d.childRelationships.find((c) => c.relationshipName === 'Contacts'));
+    const owner = d.fields.find((f) => f.name === 'OwnerId');
+    assert.strictEqual(owner.relationshipName, 'Owner');
+  });
+  await check('describe from the cache, and again', async () => {
+    const a = await conn.sobject('Contact').describe$();
+    const b = await conn.sobject('Contact').describe$();
+    assert.strictEqual(a.fields.length, b.fields.length);
+  });
+  await check('describe of no object', () => refused('NOT_FOUND', () => conn.describe('Nothing__c')));
+  await check('limits', async () => {
+    const l = await conn.limits();
+    assert.ok(l.DailyApiRequests.Max > l.DailyApiRequests.Remaining);
+    assert.ok(conn.limitInfo.apiUsage.used > 0);
+  });
+  await check('versions', async () => {
+    const v = await conn.request('/services/data');
+    assert.ok(v.find((x) => x.version === version));
+  });
+}
+
+async function rows(conn) {
+  let id;
+  await check('create', async () => {
+    const r = await conn.sobject('Account').create({ Name: 'jsforce "one" \\ é 😀' });
+    assert.strictEqual(r.success, true);
+    assert.strictEqual(r.id.length, 18);
+    id = r.id;
+  });
+  await check('retrieve', async () => {
+    const a = await conn.sobject('Account').retrieve(id);
+    assert.strictEqual(a.Name, 'jsforce "one" \\ é 😀');
+    assert.strictEqual(a.attributes.type, 'Account');
+  });
+  await check('update', async () => {
+    const r = await conn.sobject('Account').update({ Id: id, Name: 'changed', Phone: '1' });
+    assert.strictEqual(r.success, true);
+    assert.strictEqual((await conn.sobject('Account').retrieve(id)).Phone, '1');
+  });
+  await check('upsert inserts, then updates', async () => {
+    const a = await conn.sobject('Invoice__c').upsert({ Ext_Id__c: 'js-1', Amount__c: 12.5 }, 'Ext_Id__c');
+    assert.ok(a.success && a.id);
+    const b = await conn.sobject('Invoice__c').upsert({ Ext_Id__c: 'js-1', Amount__c: 13 }, 'Ext_Id__c');
+    assert.strictEqual(b.id, a.id);
+    assert.strictEqual(b.created, false);
+    assert.strictEqual((await conn.sobject('Invoice__c').retrieve(a.id)).Amount__c, 13);
+  });
+  await check('delete', async () => {
+    assert.ok((await conn.sobject('Account').destroy(id)).success);
+    await refused('NOT_FOUND', () => conn.sobject('Account').retrieve(id));
+    await refused('ENTITY_IS_DELETED', () => conn.sobject('Account').destroy(id));
+  });
+  await check('a required field is missing', async () => {
+    const e = await refused('REQUIRED_FIELD_MISSING', () => conn.sobject('Contact').create({ FirstName: 'x' }));
+    assert.deepStrictEqual(e.data.fields, ['LastName']);
+  });
+  await check('an unknown field', () => refused('INVALID_FIELD', () => conn.sobject('Contact').create({ LastName: 'x', Foo: 1 })));
+}
+
+async function arrays(conn) {
+  const n = 450; // three calls of at most 200
+  let ids;
+  await check('create an array', async () => {
+    const list = Array.from({ length: n }, (_, i) => ({ LastName: `js ${i}` }));
+    const r = await conn.sobject('Contact').create(list, { allowRecursive: true });
+    assert.strictEqual(r.filter((x) => x.success).length, n);
+    ids = r.map((x) => x.id);
+  });
+  await check('retrieve an array in its order', async () => {
+    const r = await conn.sobject('Contact').retrieve(ids.slice(0, 3).reverse());
+    assert.deepStrictEqual(r.map((x) => x.LastName), ['js 2', 'js 1', 'js 0']);
+  });
+  await check('update an array, one of it refused', async () => {
+    const r = await conn.sobject('Contact').update([
+      { Id: ids[0], FirstName: 'a' }, { Id: ids[1], LastName: 'x'.repeat(81) },
+    ]);
+    assert.strictEqual(r[0].success, true);
+    assert.strictEqual(r[1].success, false);
+    assert.strictEqual(r[1].errors[0].errorCode || r[1].errors[0].statusCode, 'STRING_TOO_LONG');
+  });
+  await check('all or none', async () => {
+    const r = await conn.sobject('Contact').create(
+      [{ LastName: 'js none' }, { FirstName: 'no last name' }], { allOrNone: true });
+    assert.ok(r.every((x) => !x.success));
+    assert.strictEqual((await conn.query("SELECT Id FROM Contact WHERE LastName = 'js none'")).totalSize, 0);
+  });
+  await check('upsert an array', async () => {
+    const r = await conn.sobject('Invoice__c').upsert(
+      [{ Ext_Id__c: 'js-1', Amount__c: 1 }, { Ext_Id__c: 'js-2', Amount__c: 2 }], 'Ext_Id__c');
+    assert.deepStrictEqual(r.map((x) => [x.success, x.created]), [[true, false], [true, true]]);
+  });
+  await check('delete an array', async () => {
+    const r = await conn.sobject('Contact').destroy(ids, { allowRecursive: true });
+    assert.strictEqual(r.filter((x) => x.success).length, n);
+  });
+}
+
+async function queries(conn) {
+  const n = 1200;
+  const soql = "SELECT Id, LastName FROM Contact WHERE LastName LIKE 'jsq %' ORDER BY LastName";
+  const list = Array.from({ length: n }, (_, i) => ({ LastName: `jsq ${String(i).padStart(5, '0')}` }));
+  await conn.sobject('Contact').create(list, { allowRecursive: true });
+  const headers = { 'Sforce-Query-Options': 'batchSize=200' };
+  await check('query with autoFetch over several pages', async () => {
+    const found = [];
+    await new Promise((resolve, reject) => {
+      conn.query(soql)
+        .on('record', (r) => found.push(r.LastName)).on('end', resolve).on('error', reject)
+        .run({ headers, autoFetch: true, maxFetch: 100000 });
+    });
+    assert.deepStrictEqual(found, list.map((r) => r.LastName));
+  });
+  await check('query and queryMore', async () => {
+    let r = await conn.query(soql, { headers });
+    let rows = r.records.length;
+    let pages = 1;
+    assert.strictEqual(r.totalSize, n);
+    while (!r.done) {
+      r = await conn.queryMore(r.nextRecordsUrl);
+      rows += r.records.length;
+      pages += 1;
+    }
+    assert.strictEqual(rows, n);
+    assert.ok(pages >= 2);
+  });
+  await check('a locator that is no good', () =>
+    refused('INVALID_QUERY_LOCATOR', () => conn.queryMore(`/services/data/v${version}/query/01g000000000001AAA-200`)));
+  await check('find with conditions', async () => {
+    const r = await conn.sobject('Contact').find({ LastName: { $like: 'jsq 0000%' } }, 'Id, LastName').sort('-LastName').limit(3);
+    assert.deepStrictEqual(r.map((x) => x.LastName), ['jsq 00009', 'jsq 00008', 'jsq 00007']);
+  });
+  await check('count', async () => {
+    assert.strictEqual(await conn.sobject('Contact').count({ LastName: { $like: 'jsq %' } }), n);
+  });
+  await check('aggregate', async () => {
+    const r = await conn.query("SELECT COUNT(Id) n, MAX(CreatedDate) FROM Contact WHERE LastName LIKE 'jsq %'");
+    assert.strictEqual(r.records[0].n, n);
+    assert.ok(r.records[0].expr0);
+  });
+  await check('parent and children', async () => {
+    const a = await conn.sobject('Account').create({ Name: 'js parent' });
+    await conn.sobject('Contact').create({ LastName: 'js child', AccountId: a.id });
+    const p = await conn.query(`SELECT Name, (SELECT LastName FROM Contacts) FROM Account WHERE Id = '${a.id}'`);
+    assert.strictEqual(p.records[0].Contacts.records[0].LastName, 'js child');
+    const c = await conn.query(`SELECT Account.Name FROM Contact WHERE AccountId = '${a.id}'`);
+    assert.strictEqual(c.records[0].Account.Name, 'js parent');
+  });
+  await check('queryAll sees the deleted', async () => {
+    const one = await conn.sobject('Account').create({ Name: 'js deleted' });
+    await conn.sobject('Account').destroy(one.id);
+    const q = "SELECT Id, IsDeleted FROM Account WHERE Name = 'js deleted'";
+    assert.strictEqual((await conn.query(q)).totalSize, 0);
+    const r = await conn.query(q, { scanAll: true });
+    assert.strictEqual(r.records[0].IsDeleted, true);
+  });
+  await check('explain', async () => {
+    const r = await conn.query(soql).explain();
+    assert.ok(r.plans.length >= 1 && typeof r.plans[0].relativeCost === 'number');
+  });
+  await check('malformed query', () => refused('MALFORMED_QUERY', () => conn.query('SELECT FROM Account')));
+  await check('no such column', async () => {
+    const e = await refused('INVALID_FIELD', () => conn.query('SELECT Foo FROM Account'));
+    assert.ok(e.message.includes("No such column 'Foo' on entity 'Account'"), e.message);
+  });
+  await check('no such type', () => refused('INVALID_TYPE', () => conn.query('SELECT Id FROM Foo')));
+  await check('updated and deleted', async () => {
+    const end = new Date(Date.now() + 120000);
+    const start = new Date(Date.now() - 3600000);
+    const u = await conn.sobject('Account').updated(start, end);
+    assert.ok(u.ids.length >= 1 && u.latestDateCovered);
+    const d = await conn.sobject('Account').deleted(start, end);
+    assert.ok(d.deletedRecords.length >= 1 && d.earliestDateAvailable);
+  });
+}
+
+async function composites(conn) {
+  const base = `/services/data/v${version}`;
+  await check('composite with a reference', async () => {
+    const r = await conn.requestPost(`${base}/composite`, {
+      allOrNone: true,
+      compositeRequest: [
+        { method: 'POST', url: `${base}/sobjects/Account`, referenceId: 'a', body: { Name: 'js composite' } },
+        { method: 'POST', url: `${base}/sobjects/Contact`, referenceId: 'c', body: { LastName: 'js composite', AccountId: '@{a.id}' } },
+      ],
+    });
+    assert.deepStrictEqual(r.compositeResponse.map((x) => x.httpStatusCode), [201, 201]);
+  });
+  await check('composite batch', async () => {
+    const r = await conn.requestPost(`${base}/composite/batch`, {
+      batchRequests: [{ method: 'GET', url: `v${version}/limits` }, { method: 'GET', url: `v${version}/nothing` }],
+    });
+    assert.strictEqual(r.hasErrors, true);
+    assert.deepStrictEqual(r.results.map((x) => x.statusCode), [200, 404]);
+  });
+  await check('recent versions only', () => refused('UNSUPPORTED_API_VERSION', () => conn.request('/services/data/v20.0/limits')));
+}
+
+async function main() {
+  let conn;
+  await fetch(`${url}/__sandbox/reset`, { method: 'POST' });
+  await check('login by client credentials', async () => { conn = await byClientCredentials(); });
+  if (conn) {
+    await login(conn);
+    await metadata(conn);
+    await rows(conn);
+    await arrays(conn);
+    await queries(conn);
+    await composites(conn);
+    await check('logout by revoking', async () => {
+      await conn.oauth2.revokeToken(conn.accessToken);
+      conn._refreshDelegate = undefined;
+      await refused('INVALID_SESSION_ID', () => conn.query('SELECT Id FROM User'));
+    });
+  }
+  console.log(`${passed} passed, ${failed} failed`);
+  process.exit(failed ? 1 : 0);
+}
+
+/* A promise that nobody settles would end the program in silence. */
+process.on('beforeExit', () => {
+  console.log(`not ok: the program ran dry\n${passed} passed, ${failed + 1} failed`);
+  process.exit(1);
+});
+main().catch((e) => {
+  console.log(e);
+  console.log(`${passed} passed, ${failed + 1} failed`);
+  process.exit(1);
+});
