@@ -22,7 +22,7 @@ check()
 	bad=$(
 		includes | awk -F'\t' '
 		BEGIN {
-			floor["base"] = 1; floor["wire"] = 2; floor["net"] = 3; floor["org"] = 4
+			floor["wire"] = 1; floor["base"] = 2; floor["net"] = 3; floor["org"] = 4
 			floor["plan"] = floor["schema"] = floor["functions"] = 5
 			floor["exec"] = floor["sync"] = 6
 		}

@@ -8,22 +8,21 @@
 #include "plan/plan_private.h"
 #include "utils/ruleutils.h"
 
+#define NOTHING_TO_ASK "none: no row can satisfy the condition"
+
 /*
  * "Pushed": the clauses that Salesforce evaluates alone; "Rechecked": those it evaluates first, and we
  * again; "Local" those it never sees, with the reason.
  */
 static void
-explain_clauses(ForeignScanState *node, List *ancestors, ExplainState *es)
+explain_clauses(ForeignScan *plan, List *context, ExplainState *es)
 {
-	ForeignScan *plan = castNode(ForeignScan, node->ss.ps.plan);
 	List *classes = list_nth(plan->fdw_private, AMPSF_SCAN_CLASSES);
 	List *reasons = list_nth(plan->fdw_private, AMPSF_SCAN_REASONS);
-	List *context;
 	ListCell *lq, *lc, *lr;
 	bool prefix = list_length(es->rtable) > 1 || es->verbose;
 	StringInfoData lines[2];
 
-	context = set_deparse_context_plan(es->deparse_cxt, (Plan *) plan, ancestors);
 	if (plan->fdw_recheck_quals)
 		ExplainPropertyText("Pushed exactly",
 							deparse_expression((Node *) make_ands_explicit(plan->fdw_recheck_quals), context,
@@ -67,13 +66,22 @@ ampsfExplainForeignScan(ForeignScanState *node, ExplainState *es)
 {
 	ForeignScan *plan = castNode(ForeignScan, node->ss.ps.plan);
 	AmpsfScanState *state = node->fdw_state;
-	AmpsfBind bind = {0};
-	char *soql = ampsf_deparse_select(state->object, list_nth(plan->fdw_private, AMPSF_SCAN_FIELDS),
-									  list_nth(plan->fdw_private, AMPSF_SCAN_QUALS), &bind);
+	List *context = set_deparse_context_plan(es->deparse_cxt, (Plan *) plan, NIL);
+	AmpsfBind bind = {.nparams = list_length(plan->fdw_exprs)};
+	char *soql;
+	ListCell *lc;
 
-	ExplainPropertyText("SOQL", soql ? soql : "none: no row can satisfy the condition", es);
+	foreach (lc, plan->fdw_exprs)
+		bind.labels = lappend(bind.labels, deparse_expression(lfirst(lc), context, false, false));
+	soql = ampsf_deparse_select(state->object, state->fields, state->quals, &bind);
+
+	ExplainPropertyText("SOQL", soql ? soql : NOTHING_TO_ASK, es);
 	if (es->verbose)
-		explain_clauses(node, NIL, es);
-	if (es->analyze)
-		ampsf_explain_stats(&state->stats, es);
+		explain_clauses(plan, context, es);
+	if (!es->analyze)
+		return;
+	/* With the values of the last run. */
+	if (es->verbose && state->started && plan->fdw_exprs != NIL)
+		ExplainPropertyText("SOQL Sent", state->soql ? state->soql : NOTHING_TO_ASK, es);
+	ampsf_explain_stats(&state->stats, es);
 }

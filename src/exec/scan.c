@@ -92,7 +92,10 @@ bind_statement(ForeignScanState *node)
 {
 	AmpsfScanState *state = node->fdw_state;
 	ExprContext *econtext = node->ss.ps.ps_ExprContext;
-	AmpsfBind bind = {state->nparams, state->param_types, state->param_values, state->param_nulls, false};
+	AmpsfBind bind = {.nparams = state->nparams,
+					  .types = state->param_types,
+					  .values = state->param_values,
+					  .nulls = state->param_nulls};
 	MemoryContext old;
 	ListCell *lc;
 	int i = 0;

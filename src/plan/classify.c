@@ -157,6 +157,13 @@ classify_comparison(AmpsfClassify *cxt, AmpsfColumn *col, const char *opname, Am
 		*reason = "SOQL's LIKE looks at the label of a picklist value";
 		return AMPSF_LOCAL;
 	}
+	/* Whole numbers compare with whole numbers only: 2.5 would be refused. */
+	if ((strcmp(col->type, "int") == 0 || strcmp(col->type, "long") == 0) && typid != INT2OID &&
+		typid != INT4OID && typid != INT8OID)
+	{
+		*reason = "the value's type differs from the field's";
+		return AMPSF_LOCAL;
+	}
 	push = op->push;
 	*reason = push == AMPSF_EXACT ? NULL : op->note;
 	if (fclass == AMPSF_CLASS_NUMBER && !is_exact_operand(other, typid))
@@ -312,7 +319,13 @@ classify_null_test(AmpsfClassify *cxt, NullTest *test, List **tree, const char *
 		*reason = "Salesforce cannot filter by this field";
 		return AMPSF_LOCAL;
 	}
-	/* Of a multipicklist, time or unknown type SOQL's = null means what SQL's IS NULL does; of a boolean not. */
+	/* What describes call filterable in a compound is its distance from a place. */
+	if (strcmp(col->type, "address") == 0 || strcmp(col->type, "location") == 0)
+	{
+		*reason = ampsf_no_operator_reason(AMPSF_CLASS_NONE);
+		return AMPSF_LOCAL;
+	}
+	/* Of any other type SOQL's = null means what SQL's IS NULL does, but not of a boolean. */
 	if (strcmp(col->type, "boolean") == 0)
 	{
 		if (strchr(col->field, '.'))

@@ -1,8 +1,8 @@
 /*
  * deparse.c - prints a scan as SOQL.
  *
- * Conditions come as the trees that classify.c made; parameters have their values by now (or print as
- * $1 for EXPLAIN).  Nothing here decides what may be pushed.
+ * Conditions come as the trees that classify.c made; parameters have their values by now (or labels, for
+ * EXPLAIN).  Nothing here decides what may be pushed.
  *
  * Each printed condition is one of three things: text; true for every row, so that it can be left out;
  * or false for every row, so that a statement need not be sent at all.  SQL's null counts as false: a
@@ -160,8 +160,9 @@ print_compare(StringInfo out, List *qual, AmpsfBind *bind)
 
 	if (!operand_value(operand, bind, &typid, &value, &isnull))
 	{
-		appendStringInfo(out, op->not_null ? "(%s %s %s$%d%s AND %s != null)" : "%s %s %s$%d%s", field,
-						 op->soql, list ? "(" : "", intVal(operand) + 1, list ? ")" : "", field);
+		appendStringInfo(out, op->not_null ? "(%s %s %s%s%s AND %s != null)" : "%s %s %s%s%s", field,
+						 op->soql, list ? "(" : "", (char *) list_nth(bind->labels, intVal(operand)),
+						 list ? ")" : "", field);
 		return TEXT;
 	}
 	if (isnull) /* all these operators are strict */

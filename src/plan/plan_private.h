@@ -72,10 +72,11 @@ typedef enum AmpsfQualKind
 	AMPSF_QUAL_NEVER
 } AmpsfQualKind;
 
-/* The values of the parameters while a tree is printed; values NULL: they print as $1, $2 ... */
+/* The parameters while a tree is printed: their values, or (values NULL) labels to stand for them. */
 typedef struct AmpsfBind
 {
 	int nparams;
+	List *labels; /* of char * */
 	const Oid *types;
 	const Datum *values;
 	const bool *nulls;

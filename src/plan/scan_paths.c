@@ -7,6 +7,7 @@
 #include "base/ampsf.h"
 #include "plan/scan_paths.h"
 #include "plan/operators.h"
+#include "plan/plan_modify.h"
 
 #include "access/sysattr.h"
 #include "access/table.h"
@@ -60,7 +61,7 @@ has_list(List *tree)
  * their values, and then every clause is checked here.
  */
 static Bitmapset *
-columns_needed(RelOptInfo *rel, const AmpsfRelInfo *info)
+columns_needed(PlannerInfo *root, RelOptInfo *rel, const AmpsfRelInfo *info)
 {
 	Bitmapset *used = NULL;
 	bool lists = false;
@@ -69,7 +70,7 @@ columns_needed(RelOptInfo *rel, const AmpsfRelInfo *info)
 	foreach (lc, info->trees)
 		lists |= has_list(lfirst(lc));
 
-	pull_varattnos((Node *) rel->reltarget->exprs, rel->relid, &used);
+	ampsf_pull_target_columns(root, rel, &used);
 	for (int i = 0; i < list_length(info->clauses); i++)
 		if (lists || list_nth_int(info->classes, i) != AMPSF_EXACT)
 			pull_varattnos((Node *) ((RestrictInfo *) list_nth(info->clauses, i))->clause, rel->relid,
@@ -105,7 +106,7 @@ ampsfGetForeignRelSize(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 		if (c != AMPSF_LOCAL)
 			remote = lappend(remote, ri);
 	}
-	info->attrs_used = columns_needed(rel, info);
+	info->attrs_used = columns_needed(root, rel, info);
 
 	rel->tuples = estimate_tuples(root, rel, info);
 	set_baserel_size_estimates(root, rel);

@@ -80,9 +80,6 @@ put_soql(Sink *sink, unsigned char c)
 		case '\t':
 			put_pair(sink, '\\', 't');
 			break;
-		case '\f':
-			put_pair(sink, '\\', 'f');
-			break;
 		default:
 			if (is_control(c))
 				put_unicode(sink, c);

@@ -62,7 +62,7 @@ test_text(void)
 	SOQL("O'Brien", "'O\\'Brien'");
 	SOQL("\\' OR Id != '", "'\\\\\\' OR Id != \\''");
 	SOQL("say \"hi\"", "'say \\\"hi\\\"'");
-	SOQL("a\nb\rc\td\fe", "'a\\nb\\rc\\td\\fe'");
+	SOQL("a\nb\rc\td\fe", "'a\\nb\\rc\\td\\u000ce'");
 	SOQL("a\0b\x01\x7f\b", "'a\\u0000b\\u0001\\u007f\\u0008'");
 	SOQL("\xc3\xa4\xf0\x9f\x98\x80", "'\xc3\xa4\xf0\x9f\x98\x80'");
 	SOQL("100%_", "'100%_'");
