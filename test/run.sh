@@ -1,7 +1,7 @@
 #!/bin/bash
 # All tests, from a fresh clone.  Each step's output is in build/test/NAME.log; what failed is shown.
 #
-#   test/run.sh [step...]      steps: layers build sandbox unit sandbox-tests fuzz sql tap jsforce soql-lint
+#   test/run.sh [step...]      steps: layers build sandbox unit sandbox-tests fuzz sql tap docs demo jsforce soql-lint
 #
 # Last line "N passed, N failed" (", N skipped" where something a test needs cannot be had).
 set -uo pipefail
@@ -166,6 +166,26 @@ npm_install() # folder
 		>"$1/npm.log" 2>&1 || { echo "npm cannot install: $(tail -1 "$1/npm.log")"; return 1; }
 }
 
+# The tour runs to its end and leaves nothing running.
+demo()
+{
+	test/demo/demo.sh || return 1
+	if pgrep -af '^/tmp/ampsf-demo-' ; then
+		echo 'the demo left these running'
+		return 1
+	fi
+}
+
+step_demo()
+{
+	once demo demo
+}
+
+step_docs()
+{
+	once docs test/docs.sh --check
+}
+
 step_jsforce()
 {
 	local why dir=$root/build/check-jsforce
@@ -199,7 +219,7 @@ step_soql_lint()
 
 if [ $# -eq 0 ]; then
 	rm -f "$logs"/*.log
-	set -- layers build sandbox unit sandbox-tests fuzz sql tap jsforce soql-lint
+	set -- layers build sandbox unit sandbox-tests fuzz sql tap docs demo jsforce soql-lint
 fi
 : >>"$AMPSF_COLLECT_LOG"
 chmod 666 "$AMPSF_COLLECT_LOG" 2>/dev/null || true
