@@ -61,7 +61,7 @@ typedef struct Sending
 	int fd;
 } Sending;
 
-static struct MHD_Daemon *mhd;
+static _Atomic(struct MHD_Daemon *) mhd;
 static atomic_uint_fast64_t bytes_sent;
 static atomic_uint_fast64_t requests;
 
