@@ -1,7 +1,7 @@
 /*
  * rest_replication.c - sobjects/X/updated and sobjects/X/deleted.
  *
- * Reads SystemModstamp, which a delete moves too, so that it is the time of deletion.
+ * Reads SystemModstamp for the one and the hidden time of deletion for the other.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,15 +45,15 @@ rows_between(const Object *o, bool deleted, time_t start, time_t end)
 	char from[29];
 	char to[29];
 	char sql[400];
+	const char *when = deleted ? STORE_DELETED_DATE : "SystemModstamp";
 	sqlite3_stmt *s = NULL;
 
 	store_timestamp(start, from);
 	store_timestamp(end, to);
 	snprintf(sql, sizeof(sql),
-			 "SELECT \"Id\", \"SystemModstamp\" FROM \"%s\" WHERE \"IsDeleted\" = %d AND "
-			 "\"SystemModstamp\" >= ?1 AND \"SystemModstamp\" < ?2 ORDER BY \"SystemModstamp\", "
-			 "rowid LIMIT %d",
-			 o->name, deleted, MAX_IDS + 1);
+			 "SELECT \"Id\", \"%s\" FROM \"%s\" WHERE \"IsDeleted\" = %d AND "
+			 "\"%s\" >= ?1 AND \"%s\" < ?2 ORDER BY \"%s\", rowid LIMIT %d",
+			 when, o->name, deleted, when, when, when, MAX_IDS + 1);
 	if (sqlite3_prepare_v2(store_db(), sql, -1, &s, NULL) != SQLITE_OK)
 		return NULL;
 	sqlite3_bind_text(s, 1, from, -1, SQLITE_TRANSIENT);

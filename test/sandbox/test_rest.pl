@@ -506,14 +506,17 @@ sub test_replication
 	post_admin('now?t=2030-05-01T12:00:00Z');
 	my $id = http('POST', "$D/sobjects/Account", body => { Name => 'Rep' })->{json}{id};
 	my $gone = http('POST', "$D/sobjects/Account", body => { Name => 'Gone' })->{json}{id};
+	post_admin('now?t=2030-05-01T12:20:00Z');
 	http('DELETE', "$D/sobjects/Account/$gone");
 	post_admin('now?t=2030-05-01T13:00:00Z');
 	my $win = 'start=2030-05-01T11:00:00%2B00:00&end=2030-05-01T12:30:00Z';
 	my $r = http('GET', "$D/sobjects/Account/updated/?$win");
 	check($json->encode($r->{json}) eq qq({"ids":["$id"],"latestDateCovered":"2030-05-01T12:30:00.000+0000"}), 'updated', $r->{body});
 	$r = http('GET', "$D/sobjects/Account/deleted/?$win");
-	check($r->{json}{deletedRecords}[0]{id} eq $gone && $r->{json}{deletedRecords}[0]{deletedDate} eq '2030-05-01T12:00:00.000+0000'
+	check($r->{json}{deletedRecords}[0]{id} eq $gone && $r->{json}{deletedRecords}[0]{deletedDate} eq '2030-05-01T12:20:00.000+0000'
 		  && $r->{json}{earliestDateAvailable} eq '2030-04-16T13:00:00.000+0000', 'deleted', $r->{body});
+	check(@{ http('GET', "$D/sobjects/Account/deleted?start=2030-05-01T11:00:00Z&end=2030-05-01T12:10:00Z")->{json}{deletedRecords} } == 0,
+		'deleted goes by the time of the deletion, not of the last change');
 	is_error(http('GET', "$D/sobjects/Account/deleted?start=2030-04-10T00:00:00Z&end=2030-05-01T00:00:00Z"), 400, 'INVALID_REPLICATION_DATE', 'deleted 21 days ago');
 	check(http('GET', "$D/sobjects/Account/updated?start=2030-04-10T00:00:00Z&end=2030-05-01T00:00:00Z")->{status} == 200, 'updated 21 days ago');
 	is_error(http('GET', "$D/sobjects/Account/updated?start=2030-03-10T00:00:00Z&end=2030-05-01T00:00:00Z"), 400, 'INVALID_REPLICATION_DATE', 'updated 52 days ago');
