@@ -143,6 +143,8 @@ fill_field(Field *f, json_object *d, json_object *extra)
 	f->compound = get_str(d, "compoundFieldName");
 	f->relationship = get_str(d, "relationshipName");
 	f->default_value = get_str(d, "defaultValue");
+	f->mask = get_str(d, "mask");
+	f->mask_type = get_str(d, "maskType");
 	f->formula_sql = get_str(extra, "formula");
 	f->number_format = get_str(extra, "numberFormat");
 	fill_flags(f, d);

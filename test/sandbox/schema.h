@@ -83,6 +83,7 @@ typedef struct Field
 	PicklistValue *picklist;
 	int n_picklist;
 	const char *default_value;	/* text form, or NULL */
+	const char *mask, *mask_type;	/* of encrypted text, else NULL */
 	const char *formula_sql;	/* sandbox only: an SQLite expression over the row's own columns */
 	const char *number_format;	/* sandbox only: auto-number, e.g. INV-{00000} */
 	struct Object *object;

@@ -148,6 +148,19 @@ has_picklist(const Field *f)
 	return f->object != NULL && f->n_picklist > 0;
 }
 
+/* What toLabel() shows of a field: the value itself where it is no pick list's. */
+static void
+label_of(Ctx *cx, Buf *b, const Expr *e)
+{
+	bool listed = e->field && has_picklist(e->field);
+
+	if (listed)
+		buf_addf(b, "soql_label(%d,%d,", e->field->object->index, e->field->index);
+	sql_expr(cx, b, e);
+	if (listed)
+		buf_addc(b, ')');
+}
+
 static void
 aggregate(Ctx *cx, Buf *b, const Expr *e)
 {
@@ -203,7 +216,13 @@ sql_expr(Ctx *cx, Buf *b, const Expr *e)
 				buf_adds(b, "NULL");
 				return;
 			}
-	if (e->fn == FN_NONE)
+	if (e->fn == FN_NONE && e->type == FT_ENCRYPTED && e->field->object)
+	{
+		buf_addf(b, "soql_mask(%d,%d,", e->field->object->index, e->field->index);
+		sql_column(b, e->join, e->field);
+		buf_addc(b, ')');
+	}
+	else if (e->fn == FN_NONE)
 		sql_column(b, e->join, e->field);
 	else if (FN_IS_AGGREGATE(e->fn))
 		aggregate(cx, b, e);
@@ -217,12 +236,8 @@ sql_expr(Ctx *cx, Buf *b, const Expr *e)
 			rolled |= !(cx->rolled_mask & 1u << i) && expr_same(cx->rolled->group.v[i], e->arg);
 		buf_adds(b, rolled ? "1" : "0");
 	}
-	else if (e->fn == FN_TOLABEL && has_picklist(e->field))
-	{
-		buf_addf(b, "soql_label(%d,%d,", e->field->object->index, e->field->index);
-		sql_expr(cx, b, e->arg);
-		buf_addc(b, ')');
-	}
+	else if (e->fn == FN_TOLABEL)
+		label_of(cx, b, e->arg);
 	else if (e->fn == FN_FORMAT)
 		format_call(cx, b, e);
 	else if (e->fn == FN_DISTANCE)
@@ -412,7 +427,10 @@ compare(Ctx *cx, Buf *b, const Cond *c)
 			buf_adds(b, "soql_like(");
 			buf_adds(b, c->values.v[0].sql);
 			buf_addc(b, ',');
-			sql_expr(cx, b, c->left);
+			if (c->left->fn == FN_NONE && c->left->type == FT_PICKLIST)
+				label_of(cx, b, c->left); /* LIKE knows labels only, = knows API names only */
+			else
+				sql_expr(cx, b, c->left);
 			buf_adds(b, c->left->field && c->left->field->case_sensitive ? ",1)" : ",0)");
 			return;
 		case OP_IN:

@@ -1,6 +1,6 @@
 /*
  * soql_func.c - the functions that SOQL's SQL calls: LIKE, INCLUDES, picklist order and labels,
- * FORMAT, DISTANCE.
+ * masks, FORMAT, DISTANCE.
  *
  * Owns: their registration on a database handle.  Must not know: statements.
  */
@@ -215,6 +215,41 @@ fn_label(sqlite3_context *c, int argc, sqlite3_value **v)
 	buf_free(&b);
 }
 
+/*
+ * soql_mask(object, field, value): what a user without "View Encrypted Data" sees.  The mask types lastFour,
+ * creditCard and ssn leave the last four characters, sin the last three, the others none.
+ */
+static void
+fn_mask(sqlite3_context *c, int argc, sqlite3_value **v)
+{
+	const Field *f = field_argument(v);
+	const unsigned char *s = sqlite3_value_text(v[2]);
+	const unsigned char *end;
+	int n = 0, shown;
+	Buf b;
+
+	if (s == NULL)
+		return;
+	end = s + sqlite3_value_bytes(v[2]);
+	for (const unsigned char *p = s; p < end; n++)
+		next_char(&p, end);
+	shown = strcmp(f->mask_type, "lastFour") == 0 || strcmp(f->mask_type, "creditCard") == 0 ||
+					strcmp(f->mask_type, "ssn") == 0
+				? 4
+			: strcmp(f->mask_type, "sin") == 0 ? 3
+											   : 0;
+	buf_init(&b);
+	buf_reserve(&b, 1);
+	for (; n > shown; n--)
+	{
+		next_char(&s, end);
+		buf_adds(&b, f->mask);
+	}
+	buf_add(&b, s, (size_t) (end - s) * (shown > 0));
+	sqlite3_result_text(c, b.data, (int) b.len, SQLITE_TRANSIENT);
+	buf_free(&b);
+}
+
 /* 1234567.5 -> 1,234,567.50 */
 static void
 grouped_number(Buf *b, double value, int scale)
@@ -298,7 +333,7 @@ func_register(sqlite3 *db)
 		int args;
 		void (*fn)(sqlite3_context *, int, sqlite3_value **);
 	} list[] = {{"soql_like", 3, fn_like},	   {"soql_includes", -1, fn_includes},
-				{"soql_rank", 3, fn_rank},	   {"soql_label", 3, fn_label},
+				{"soql_rank", 3, fn_rank},	   {"soql_label", 3, fn_label},	 {"soql_mask", 3, fn_mask},
 				{"soql_format", 3, fn_format}, {"soql_distance", 5, fn_distance}};
 	sqlite3_stmt *probe = NULL;
 	bool known = sqlite3_prepare_v2(db, "SELECT soql_like('','',0)", -1, &probe, NULL) == SQLITE_OK;

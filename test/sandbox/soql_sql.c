@@ -76,7 +76,8 @@ order_item(Ctx *cx, Buf *b, const Order *o, const char *value)
 {
 	const Expr *e = o->expr;
 
-	if (e->fn == FN_NONE && e->type == FT_PICKLIST && e->field->object && e->field->n_picklist > 0)
+	if ((e->fn == FN_NONE || e->fn == FN_MIN || e->fn == FN_MAX) &&
+		e->field->type == FT_PICKLIST && e->field->object && e->field->n_picklist > 0)
 	{
 		buf_addf(b, "soql_rank(%d,%d,", e->field->object->index, e->field->index);
 		if (value)

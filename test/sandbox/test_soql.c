@@ -140,7 +140,7 @@ fill(void)
 		"2.5,\"Amount__c\":1234.5,"
 		"\"Quantity__c\":3,\"Due_Date__c\":\"2024-06-16\",\"Paid_At__c\":\"2024-06-15T00:00:00Z\","
 		"\"Cutoff_Time__c\":\"10:00:00.000Z\","
-		"\"Case_Key__c\":\"Key\",\"Account__c\":\"$a1\",\"Status__c\":\"Void\",\"Notes__c\":"
+		"\"Tax_Number__c\":\"DE\\u00df-42\",\"Case_Key__c\":\"Key\",\"Account__c\":\"$a1\",\"Status__c\":\"Void\",\"Notes__c\":"
 		"\"long\"}");
 	row("i2", "Invoice__c",
 		"{\"Tags__c\":\"Urgent\",\"Case_Key__c\":\"key\",\"Status__c\":\"Draft\",\"Paid__c\":true,"

@@ -124,6 +124,27 @@ static const Accept accepts[] = {
 	{ACC "Name LIKE '%x%'", 0, "", 0},
 	{ACC "Name LIKE ''", 0, "", 0},
 	{ACC "(NOT Name LIKE 'ac%')", 1, N(OIL), 0},
+	/* LIKE looks at labels (Void is shown as Cancelled), every other operator at API names */
+	{"SELECT Status__c FROM Invoice__c WHERE Status__c LIKE 'canc%'", 1, "{\"Status__c\":\"Void\"}",
+	 0},
+	{"SELECT Id FROM Invoice__c WHERE Status__c LIKE 'Void'", 0, "", 0},
+	{"SELECT Id FROM Invoice__c WHERE (NOT Status__c LIKE 'Void')", 3, NULL, 0},
+	{"SELECT Id FROM Invoice__c WHERE Status__c = 'Void'", 1, NULL, 0},
+	{"SELECT Id FROM Invoice__c WHERE Status__c = 'Cancelled'", 0, "", 0},
+	{"SELECT Id FROM Invoice__c WHERE Status__c LIKE 'draft'", 2, NULL, 0},
+	{"SELECT Id FROM Invoice__c WHERE toLabel(Status__c) = 'Cancelled'", 1, NULL, 0},
+	{"SELECT Id FROM Invoice__c WHERE toLabel(Status__c) LIKE '%ell%'", 1, NULL, 0},
+	{"SELECT Id FROM Invoice__c WHERE Parent_Invoice__r.Status__c LIKE 'Canc%'", 1, NULL, 0},
+	/* encrypted text is seen through its mask, one * a character */
+	{"SELECT Tax_Number__c FROM Invoice__c LIMIT 2", 2,
+	 "{\"Tax_Number__c\":\"******\"},{\"Tax_Number__c\":null}", 0},
+	{"SELECT Parent_Invoice__r.Tax_Number__c FROM Invoice__c WHERE Parent_Invoice__c != null", 1,
+	 "{\"Parent_Invoice__r\":{\"Tax_Number__c\":\"******\"}}", 0},
+	/* picklists sort as they are defined: Draft, ..., Void; Hot, Warm, Cold */
+	{"SELECT Status__c FROM Invoice__c ORDER BY Status__c DESC LIMIT 1", 1,
+	 "{\"Status__c\":\"Void\"}", 0},
+	{"SELECT Name, MAX(Rating) m FROM Account GROUP BY Name ORDER BY MAX(Rating) DESC LIMIT 1", 1,
+	 NULL, 0},
 	{ACC "(NOT Industry LIKE 'b%')", 2, N("ACME") "," N(OIL), 0},
 	/* escapes */
 	{ACC "Name = 'a\\'\\\"\\n\\r\\t\\b\\N\\u00D6'", 0, "", 0},
