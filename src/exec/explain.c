@@ -11,8 +11,8 @@
 #define NOTHING_TO_ASK "none: no row can satisfy the condition"
 
 /*
- * "Pushed": the clauses that Salesforce evaluates alone; "Rechecked": those it evaluates first, and we
- * again; "Local" those it never sees, with the reason.
+ * "Exact": the clauses that Salesforce evaluates alone.  "Superset": those it evaluates first, and we again.
+ * "Local": those it never sees.  The last two with the reason.
  */
 static void
 explain_clauses(ForeignScan *plan, List *context, ExplainState *es)
@@ -21,29 +21,25 @@ explain_clauses(ForeignScan *plan, List *context, ExplainState *es)
 	List *reasons = list_nth(plan->fdw_private, AMPSF_SCAN_REASONS);
 	ListCell *lq, *lc, *lr;
 	bool prefix = list_length(es->rtable) > 1 || es->verbose;
-	StringInfoData lines[2];
+	List *lines[AMPSF_EXACT] = {NIL};
 
 	if (plan->fdw_recheck_quals)
-		ExplainPropertyText("Pushed exactly",
+		ExplainPropertyText("Exact",
 							deparse_expression((Node *) make_ands_explicit(plan->fdw_recheck_quals), context,
 											   prefix, false),
 							es);
-	initStringInfo(&lines[AMPSF_LOCAL]);
-	initStringInfo(&lines[AMPSF_SUPERSET]);
 	forthree(lq, plan->scan.plan.qual, lc, classes, lr, reasons)
 	{
 		const char *reason = strVal(lfirst(lr));
-		StringInfo line = &lines[lfirst_int(lc)];
+		char *clause = deparse_expression(lfirst(lq), context, prefix, false);
+		List **list = &lines[lfirst_int(lc)];
 
-		appendStringInfo(line, "%s%s", line->len ? "; " : "",
-						 deparse_expression(lfirst(lq), context, prefix, false));
-		if (*reason)
-			appendStringInfo(line, ": %s", reason);
+		*list = lappend(*list, *reason ? psprintf("%s: %s", clause, reason) : clause);
 	}
-	if (lines[AMPSF_SUPERSET].len)
-		ExplainPropertyText("Pushed and rechecked", lines[AMPSF_SUPERSET].data, es);
-	if (lines[AMPSF_LOCAL].len)
-		ExplainPropertyText("Evaluated locally", lines[AMPSF_LOCAL].data, es);
+	if (lines[AMPSF_SUPERSET])
+		ExplainPropertyList("Superset", lines[AMPSF_SUPERSET], es);
+	if (lines[AMPSF_LOCAL])
+		ExplainPropertyList("Local", lines[AMPSF_LOCAL], es);
 }
 
 void

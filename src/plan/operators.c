@@ -87,7 +87,7 @@ ampsf_find_operator(const char *sql, AmpsfOperatorForm form, AmpsfFieldClass fcl
 const char *
 ampsf_push_class_name(AmpsfPushClass c)
 {
-	static const char *const names[] = {"local", "rechecked", "exact"};
+	static const char *const names[] = {"local", "superset", "exact"};
 
 	return names[c];
 }
