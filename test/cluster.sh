@@ -229,7 +229,11 @@ start()
 		echo "export PGUSER=postgres"
 		echo "export PGDATABASE=sandbox"
 		echo "export SANDBOX_URL='$SANDBOX_URL'"
-		echo "export SANDBOX_LOG='${SANDBOX_LOG:-$dir/sandbox.log}'"
+		if [ -n "$sandbox_url" ]; then
+			echo "export SANDBOX_LOG='${SANDBOX_LOG-}'"
+		else
+			echo "export SANDBOX_LOG='$dir/sandbox.log'"
+		fi
 		echo "export SANDBOXCTL='$root/test/sandboxctl'"
 	} >"$dir/env"
 	cat "$dir/env"

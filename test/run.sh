@@ -32,7 +32,7 @@ once() # name command...
 		passed=$((passed + 1))
 	else
 		say 'not ok' "$name   (build/test/$name.log)"
-		grep -nE 'error|warning|\*\*\*|FAIL|not ok' "$logs/$name.log" | head -20 || true
+		grep -nE 'error: |warning: |\*\*\* |FAIL|not ok' "$logs/$name.log" | head -20 || true
 		tail -5 "$logs/$name.log"
 		failed=$((failed + 1))
 		return 1

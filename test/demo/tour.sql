@@ -10,19 +10,18 @@ IMPORT FOREIGN SCHEMA crm FROM SERVER sf INTO crm;
 --    asked for. The filter goes to Salesforce; now() - interval '1 day' would as well.
 SELECT name, industry, annualrevenue, systemmodstamp
 FROM crm.account
-WHERE systemmodstamp >= timestamptz '2024-01-10' + interval '3 days' AND annualrevenue > 100000
+WHERE systemmodstamp >= timestamptz '2024-01-10' + interval '3 days' AND annualrevenue BETWEEN 100000 AND 900000
 LIMIT 5;
 
 -- 3. A join. Each side is asked for its columns once; PostgreSQL does the rest.
-SELECT a.name, count(*) AS deals, sum(o.amount) AS pipeline
+SELECT a.industry, count(*) AS deals, sum(o.amount) AS pipeline
 FROM crm.opportunity o JOIN crm.account a ON a.id = o.accountid
-WHERE NOT o.isclosed
-GROUP BY a.name
-ORDER BY pipeline DESC NULLS LAST
-LIMIT 5;
+WHERE NOT o.isclosed AND a.industry IN ('Energy', 'Banking', 'Technology')
+GROUP BY a.industry
+ORDER BY pipeline DESC;
 
--- 4. What goes out, and how far Salesforce's answer is trusted: EXACT is its word,
---    SUPERSET is checked again here, LOCAL is done here.
+-- 4. What goes out, and how far Salesforce's answer is trusted: exact is its word,
+--    superset is checked again here, local is done here.
 EXPLAIN (VERBOSE, COSTS OFF)
 SELECT lastname, email FROM crm.contact
 WHERE email LIKE '%@example.com' AND createddate >= '2020-01-01' AND length(lastname) > 6;
