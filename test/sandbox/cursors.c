@@ -14,6 +14,8 @@
 
 /* Results that no locator holds, kept for the next request with the same statement. */
 #define MAX_IDLE 16
+/* Locators of child subqueries; beyond it the oldest is released. */
+#define MAX_CHILDREN 2000
 
 static Result *results;
 static Locator *locators; /* oldest first */
@@ -67,6 +69,24 @@ trim(void)
 		close_result(old);
 }
 
+static Result *
+add_result(SoqlCursor *c, char *key, const char *version)
+{
+	Result *r = calloc(1, sizeof(Result));
+
+	if (r == NULL)
+		abort();
+	r->id = next_result++;
+	r->cursor = c;
+	r->key = key;
+	r->store_version = store_version();
+	snprintf(r->version, sizeof(r->version), "%s", version);
+	r->last_used = ++uses;
+	r->next = results;
+	results = r;
+	return r;
+}
+
 Result *
 result_open(const char *soql, const SoqlOptions *opt, SoqlError *e)
 {
@@ -94,16 +114,8 @@ result_open(const char *soql, const SoqlOptions *opt, SoqlError *e)
 		free(key);
 		return NULL;
 	}
-	r = calloc(1, sizeof(Result));
-	r->id = next_result++;
-	r->cursor = c;
-	r->key = key;
-	r->store_version = store_version();
-	snprintf(r->version, sizeof(r->version), "%s", opt->version);
+	r = add_result(c, key, opt->version);
 	r->in_use = true;
-	r->last_used = ++uses;
-	r->next = results;
-	results = r;
 	return r;
 }
 
@@ -123,6 +135,8 @@ close_locator(Locator *l)
 		at = &(*at)->next;
 	*at = l->next;
 	l->result->locators--;
+	if (l->child)
+		close_result(l->result); /* nobody could ask for it again */
 	free(l);
 }
 
@@ -150,7 +164,7 @@ victim(const char *user_id, int *n)
 	*n = 0;
 	for (Locator *l = locators; l != NULL; l = l->next)
 	{
-		if (strcmp(l->user_id, user_id) != 0)
+		if (l->child || strcmp(l->user_id, user_id) != 0)
 			continue;
 		(*n)++;
 		if (oldest == NULL)
@@ -177,18 +191,14 @@ make_id(char out[19])
 		abort();
 }
 
-Locator *
-locator_open(Result *r, const char *user_id, int batch)
+static Locator *
+new_locator(Result *r, const char *user_id, int batch)
 {
-	Locator *l;
-	Locator *out;
+	Locator *l = calloc(1, sizeof(Locator));
 	Locator **tail = &locators;
-	int n;
 
-	expire();
-	while ((out = victim(user_id, &n)) != NULL && n >= config.max_locators)
-		close_locator(out);
-	l = calloc(1, sizeof(Locator));
+	if (l == NULL)
+		abort();
 	make_id(l->id);
 	snprintf(l->user_id, sizeof(l->user_id), "%s", user_id);
 	l->result = r;
@@ -198,6 +208,39 @@ locator_open(Result *r, const char *user_id, int batch)
 	while (*tail != NULL)
 		tail = &(*tail)->next;
 	*tail = l;
+	return l;
+}
+
+Locator *
+locator_open(Result *r, const char *user_id, int batch)
+{
+	Locator *out;
+	int n;
+
+	expire();
+	while ((out = victim(user_id, &n)) != NULL && n >= config.max_locators)
+		close_locator(out);
+	return new_locator(r, user_id, batch);
+}
+
+Locator *
+locator_open_child(SoqlCursor *child, const char *version, const char *user_id, int batch)
+{
+	Locator *oldest = NULL;
+	Locator *l;
+	int n = 0;
+
+	for (l = locators; l != NULL; l = l->next)
+	{
+		if (l->child && oldest == NULL)
+			oldest = l;
+		n += l->child;
+	}
+	if (n >= MAX_CHILDREN)
+		close_locator(oldest);
+	/* no statement has an empty key, so that it is not shared */
+	l = new_locator(add_result(child, strdup(""), version), user_id, batch);
+	l->child = true;
 	return l;
 }
 

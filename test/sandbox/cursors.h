@@ -30,6 +30,7 @@ typedef struct Locator
 	int batch;
 	double opened;
 	bool finished; /* its last page has been fetched */
+	bool child;	   /* of a child subquery: not counted against the user's limit */
 	struct Locator *next;
 } Locator;
 
@@ -42,6 +43,8 @@ void result_done(Result *r);
 
 /* A new locator; where the user has too many, finished ones are released first, then the oldest. */
 Locator *locator_open(Result *r, const char *user_id, int batch);
+/* For the rows of a child subquery; the cursor is the locator's from then on. */
+Locator *locator_open_child(SoqlCursor *child, const char *version, const char *user_id, int batch);
 /* NULL if it is unknown, expired, or another user's. */
 Locator *locator_find(const char *id, const char *user_id);
 void locator_kill(const char *id);

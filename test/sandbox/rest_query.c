@@ -52,10 +52,28 @@ batch_for(const Result *res, int asked)
 	return batch;
 }
 
-/* Puts the records from first on into the answer, out of the cache where they are there. */
-static void
-attach_page(Result *res, int64_t first, int64_t count, Response *w)
+typedef struct ChildPages
 {
+	const Request *r;
+	int batch;
+} ChildPages;
+
+static const char *
+keep_children(void *arg, SoqlCursor *child)
+{
+	ChildPages *p = arg;
+
+	return locator_open_child(child, p->r->version, p->r->user_id, p->batch)->id;
+}
+
+/*
+ * Puts the records from first on into the answer, out of the cache where they are there.  A page that names
+ * locators of child rows is the user's alone, and is not kept.
+ */
+static void
+attach_page(Request *r, Result *res, int64_t first, int64_t count, int batch, Response *w)
+{
+	ChildPages children = {r, batch};
 	PageKey key = {res->id, store_version(), first, count};
 	Page *page = page_find(&key);
 
@@ -64,8 +82,15 @@ attach_page(Result *res, int64_t first, int64_t count, Response *w)
 		Buf text;
 
 		buf_init(&text);
+		soql_page_children(res->cursor, batch, keep_children, &children);
 		soql_render(res->cursor, first, count, &text);
 		buf_adds(&text, "]}");
+		if (soql_paged_children(res->cursor))
+		{
+			buf_add(&w->body, text.data, text.len);
+			buf_free(&text);
+			return;
+		}
 		page = page_add(&key, &text);
 	}
 	w->cached = page_text(page, &w->cached_len);
@@ -75,8 +100,7 @@ attach_page(Result *res, int64_t first, int64_t count, Response *w)
 }
 
 static void
-answer_page(Result *res, Locator *loc, const char *version, bool all, int64_t first, int batch,
-			Response *w)
+answer_page(Request *r, Result *res, Locator *loc, bool all, int64_t first, int batch, Response *w)
 {
 	int64_t total = soql_total(res->cursor);
 	int64_t count = total - first < batch ? total - first : batch;
@@ -86,13 +110,13 @@ answer_page(Result *res, Locator *loc, const char *version, bool all, int64_t fi
 	buf_addf(&w->body, "{\"totalSize\":%lld,\"done\":%s,", (long long) total,
 			 done ? "true" : "false");
 	if (!done)
-		buf_addf(&w->body, "\"nextRecordsUrl\":\"/services/data/v%s/%s/%s-%lld\",", version,
+		buf_addf(&w->body, "\"nextRecordsUrl\":\"/services/data/v%s/%s/%s-%lld\",", r->version,
 				 all ? "queryAll" : "query", loc->id, (long long) (first + count));
 	else if (loc != NULL)
 		loc->finished = true;
 	buf_adds(&w->body, "\"records\":[");
 	if (count > 0)
-		attach_page(res, first, count, w);
+		attach_page(r, res, first, count, batch, w);
 	else
 		buf_adds(&w->body, "]}");
 }
@@ -133,7 +157,7 @@ first_page(Request *r, Response *w, const char *soql, bool all)
 	{
 		if (soql_total(res->cursor) > batch && !soql_has_offset(res->cursor))
 			loc = locator_open(res, r->user_id, batch);
-		answer_page(res, loc, r->version, all, 0, batch, w);
+		answer_page(r, res, loc, all, 0, batch, w);
 	}
 	result_done(res);
 }
@@ -154,7 +178,7 @@ next_page(Request *r, Response *w, const char *locator, bool all)
 		res_error(w, 400, "INVALID_QUERY_LOCATOR", "invalid query locator");
 		return;
 	}
-	answer_page(loc->result, loc, r->version, all, first,
+	answer_page(r, loc->result, loc, all, first,
 				asked ? batch_for(loc->result, asked) : loc->batch, w);
 }
 

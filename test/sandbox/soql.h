@@ -51,6 +51,15 @@ bool soql_has_children(const SoqlCursor *c);
  */
 int64_t soql_render(SoqlCursor *c, int64_t first, int64_t count, Buf *out);
 
+/*
+ * Child subqueries of more than batch rows print the first batch only: the whole goes as a cursor of its own
+ * to the hook, which owns it from then on and returns the locator to print.  Without a hook they print all.
+ */
+typedef const char *(*SoqlChildHook)(void *arg, SoqlCursor *child);
+void soql_page_children(SoqlCursor *c, int batch, SoqlChildHook hook, void *arg);
+/* True if the hook has been called since soql_page_children: what was rendered holds locators. */
+bool soql_paged_children(const SoqlCursor *c);
+
 /* One record by Id for GET sobjects/X/id: fields NULL means all.  False if there is no such live row. */
 bool soql_render_row(const Object *o, const char *id, const Field **fields, int n_fields,
 					 const char *version, Buf *out);

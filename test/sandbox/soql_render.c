@@ -199,6 +199,35 @@ statement(const char *sql, sqlite3_stmt **kept)
 	return *kept;
 }
 
+/*
+ * The head of a child's query result.  Rows beyond the batch stay with a cursor of their own; returns
+ * how many are to be printed here.
+ */
+static int64_t
+child_head(SoqlCursor *c, Buf *b, const Out *o, int64_t *ids, int64_t n)
+{
+	/* only the children of the statement itself, not theirs */
+	bool own = o >= c->q->outs.v && o < c->q->outs.v + c->q->outs.n;
+	const char *locator;
+	int64_t *copy;
+
+	buf_addf(b, "{\"totalSize\":%lld,\"done\":", (long long) n);
+	if (c->child_hook == NULL || !own || n <= c->child_batch)
+	{
+		buf_adds(b, "true,\"records\":[");
+		return n;
+	}
+	copy = malloc(sizeof(*copy) * (size_t) n);
+	if (copy == NULL)
+		abort();
+	memcpy(copy, ids, sizeof(*copy) * (size_t) n);
+	locator = c->child_hook(c->child_arg, open_child(c, (int) (o - c->q->outs.v), copy, n));
+	c->paged_children = true;
+	buf_addf(b, "false,\"nextRecordsUrl\":\"/services/data/v%s/%s/%s-%d\",\"records\":[",
+			 c->opt.version, c->opt.all_rows ? "queryAll" : "query", locator, c->child_batch);
+	return c->child_batch;
+}
+
 /* A child subquery of one row: a query result of its own, or null where there is nothing. */
 static void
 render_child(SoqlCursor *c, Buf *b, Out *o, sqlite3_stmt *parent)
@@ -230,7 +259,7 @@ render_child(SoqlCursor *c, Buf *b, Out *o, sqlite3_stmt *parent)
 		buf_add(b, "null", 4);
 		return;
 	}
-	buf_addf(b, "{\"totalSize\":%lld,\"done\":true,\"records\":[", (long long) n);
+	n = child_head(c, b, o, ids, n);
 	for (int64_t i = 0; i < n; i++)
 	{
 		sqlite3_bind_int64(st, 1, ids[i]);

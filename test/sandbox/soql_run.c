@@ -132,8 +132,8 @@ run(SoqlCursor *c)
 	return true;
 }
 
-SoqlCursor *
-soql_open(const char *text, size_t len, const SoqlOptions *opt, SoqlError *e)
+static SoqlCursor *
+new_cursor(const char *text, size_t len, const SoqlOptions *opt, SoqlError *e)
 {
 	SoqlCursor *c = calloc(1, sizeof(*c));
 
@@ -146,10 +146,63 @@ soql_open(const char *text, size_t len, const SoqlOptions *opt, SoqlError *e)
 	c->opt.version = c->version;
 	buf_init(&c->rows);
 	ctx_init(&c->cx, c->text, len, &c->opt, e);
+	return c;
+}
+
+SoqlCursor *
+soql_open(const char *text, size_t len, const SoqlOptions *opt, SoqlError *e)
+{
+	SoqlCursor *c = new_cursor(text, len, opt, e);
+
 	if (run(c))
 		return c;
 	soql_close(c);
 	return NULL;
+}
+
+/* Reads the parent's statement once more, since a tree lives with its cursor. */
+static bool
+prepare_child(SoqlCursor *c, int out)
+{
+	Query *whole;
+
+	if (setjmp(c->cx.env) != 0)
+		return false;
+	statement_prepare(&c->cx, &whole);
+	sql_render(&c->cx, whole);
+	render_prepare(&c->cx, whole);
+	c->q = whole->outs.v[out].sub;
+	return true;
+}
+
+SoqlCursor *
+open_child(const SoqlCursor *parent, int out, int64_t *rowids, int64_t n)
+{
+	SoqlError e = {0};
+	SoqlCursor *c = new_cursor(parent->text, strlen(parent->text), &parent->opt, &e);
+
+	c->rowids = rowids;
+	c->total = n;
+	if (prepare_child(c, out))
+		return c;
+	/* it was accepted before */
+	fprintf(stderr, "soql: %s\n", e.message);
+	abort();
+}
+
+void
+soql_page_children(SoqlCursor *c, int batch, SoqlChildHook hook, void *arg)
+{
+	c->child_batch = batch;
+	c->child_hook = hook;
+	c->child_arg = arg;
+	c->paged_children = false;
+}
+
+bool
+soql_paged_children(const SoqlCursor *c)
+{
+	return c->paged_children;
 }
 
 void

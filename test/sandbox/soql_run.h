@@ -18,6 +18,10 @@ struct SoqlCursor
 	int64_t *rowids; /* of plain queries */
 	Buf rows;		 /* of aggregate queries: the records, rendered */
 	size_t *ends;	 /* where each of them ends */
+	int child_batch; /* soql_page_children() */
+	SoqlChildHook child_hook;
+	void *child_arg;
+	bool paged_children;
 };
 
 /* Text to checked tree: false with the error filled. */
@@ -26,6 +30,8 @@ sqlite3_stmt *statement_compile(Ctx *cx, const char *sql);
 /* Steps; fails the statement where SQLite does. */
 bool statement_step(Ctx *cx, sqlite3_stmt *st);
 void render_prepare(Ctx *cx, Query *q);
+/* A cursor over the rows of the parent's out-th column, a child subquery; it takes the rowids. */
+SoqlCursor *open_child(const SoqlCursor *parent, int out, int64_t *rowids, int64_t n);
 void render_value(Buf *b, OutKind kind, sqlite3_stmt *st, int column);
 
 #endif
