@@ -528,6 +528,10 @@ rules_value(const Field *f, json_object *json, Value *out, StoreError *e)
 		value_clear(out);
 		return true;
 	}
+	/* rows are kept as C strings: a text is refused rather than cut */
+	if (json_object_is_type(json, json_type_string) &&
+		strlen(json_object_get_string(json)) != (size_t) json_object_get_string_len(json))
+		return refuse_json(e, f, json);
 	switch (f->type)
 	{
 		case FT_ID:

@@ -3,6 +3,7 @@
  *
  * Owns: the SQLite handle.  Must not know: the rules of writing, HTTP, SOQL.
  */
+#include <ctype.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,6 +12,8 @@
 #include <strings.h>
 
 #include "store_internal.h"
+
+#define MAX_BIG 100000000
 
 static sqlite3 *db;
 static pthread_mutex_t mutex;
@@ -366,7 +369,7 @@ store_seed(const char *seed)
 	if (strncmp(seed, "big:", 4) == 0)
 	{
 		n = strtoll(seed + 4, &end, 10);
-		if (end == seed + 4 || *end != '\0' || n < 0)
+		if (!isdigit((unsigned char) seed[4]) || *end != '\0' || n > MAX_BIG)
 			return false;
 	}
 	else if (strcmp(seed, "demo") != 0 && strcmp(seed, "empty") != 0)

@@ -304,6 +304,38 @@ sub contacts    # n contacts that the pages below are made of
 	}
 }
 
+# More child rows than a batch: the rest is behind a locator of its own, which the user's limit does not count.
+sub test_children
+{
+	my $acc = http('POST', "$D/sobjects/Account", body => { Name => 'Many children' })->{json}{id};
+	for my $page (0 .. 2)
+	{
+		http('POST', "$D/composite/sobjects",
+			body => { records => [map { { attributes => { type => 'Contact' }, AccountId => $acc, LastName => sprintf('Child %03d', $page * 200 + $_) } } 0 .. 199] });
+	}
+	my %h = (headers => { 'Sforce-Query-Options' => 'batchSize=250' });
+	my $q = "SELECT Name, (SELECT LastName, Id FROM Contacts WHERE LastName != 'Child 005' ORDER BY LastName DESC) FROM Account WHERE Id = '$acc'";
+	my ($r, $again) = (soql($q, %h), soql($q, %h));
+	my $c = $r->{json}{records}[0]{Contacts};
+	check($r->{json}{done} && $c->{totalSize} == 599 && !$c->{done} && @{ $c->{records} } == 250 && $c->{records}[0]{LastName} eq 'Child 599',
+		'first child page', substr($r->{body}, 0, 300));
+	check($again->{json}{records}[0]{Contacts}{nextRecordsUrl} ne $c->{nextRecordsUrl}, 'locators of children are not shared');
+	http('PATCH', "$D/sobjects/Account/$acc", body => { Name => 'Meanwhile' });
+	soql('SELECT Id, LastName FROM Contact', headers => { 'Sforce-Query-Options' => 'batchSize=200' }) for 1 .. 12;
+	my @names = map { $_->{LastName} } @{ $c->{records} };
+	while (!$c->{done})
+	{
+		$c = http('GET', $c->{nextRecordsUrl})->{json};
+		last if ref $c ne 'HASH';
+		push @names, map { $_->{LastName} } @{ $c->{records} };
+	}
+	check(join(' ', @names) eq join(' ', reverse map { sprintf 'Child %03d', $_ } grep { $_ != 5 } 0 .. 599), 'every child once, in order', "@names[0..5]");
+	$c = soql("SELECT (SELECT Id FROM Contacts) FROM Account WHERE Id = '$acc'")->{json}{records}[0]{Contacts};
+	check($c->{totalSize} == 600 && @{ $c->{records} } == 500, 'children come by 500');
+	$c = http('GET', "$D/queryAll?q=" . enc("SELECT (SELECT Id FROM Contacts LIMIT 210) FROM Account WHERE Id = '$acc'"), headers => { 'Sforce-Query-Options' => 'batchSize=200' })->{json}{records}[0]{Contacts};
+	check($c->{totalSize} == 210 && $c->{nextRecordsUrl} =~ m{/queryAll/} && @{ http('GET', $c->{nextRecordsUrl})->{json}{records} } == 10, 'LIMIT of children');
+}
+
 sub test_query
 {
 	contacts(2400);
@@ -504,6 +536,7 @@ sub test_composite
 sub test_replication
 {
 	post_admin('now?t=2030-05-01T12:00:00Z');
+	is_error(http('POST', "$D/sobjects/Account", body => '{"Name":"a\u0000b"}'), 400, 'JSON_PARSER_ERROR', 'a NUL in a text');
 	my $id = http('POST', "$D/sobjects/Account", body => { Name => 'Rep' })->{json}{id};
 	my $gone = http('POST', "$D/sobjects/Account", body => { Name => 'Gone' })->{json}{id};
 	post_admin('now?t=2030-05-01T12:20:00Z');
@@ -687,7 +720,7 @@ sub test_options
 
 start('--seed', 'demo');
 login();
-for my $t (\&test_oauth, \&test_code, \&test_door, \&test_describe, \&test_query, \&test_rows, \&test_collections,
+for my $t (\&test_oauth, \&test_code, \&test_door, \&test_describe, \&test_query, \&test_children, \&test_rows, \&test_collections,
 	\&test_composite, \&test_replication, \&test_faults, \&test_admin, \&test_log)
 {
 	eval { $t->(); 1 } or check(0, 'a test went wrong', $@);

@@ -559,7 +559,8 @@ test_seeds(const char *file)
 	int64_t rows = 0;
 	int i;
 
-	check(!store_seed("nothing") && !store_seed("big:x"), "unknown seeds", NULL);
+	check(!store_seed("nothing") && !store_seed("big:x") && !store_seed("big: 5") &&
+			  !store_seed("big:99999999999999999999"), "unknown seeds", NULL);
 	check(store_seed("demo"), "demo", NULL);
 	print = fingerprint();
 	for (i = 0; i < schema_count(); i++)
