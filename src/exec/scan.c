@@ -254,6 +254,8 @@ ampsfReScanForeignScan(ForeignScanState *node)
 
 		bind_statement(node);
 		same = before && state->soql && strcmp(before, state->soql) == 0;
+		if (before)
+			pfree(before);
 		if (!same)
 			close_source(state);
 	}

@@ -118,11 +118,13 @@ is_exact_operand(Node *operand, Oid elemtype)
 }
 
 /*
- * field op value, whatever the form.  typid is the type of one value (an array's element).
+ * field op value, whatever the form.  coltype is what the column is compared as, typid the type of one
+ * value (an array's element).
  */
 static AmpsfPushClass
-classify_comparison(AmpsfClassify *cxt, AmpsfColumn *col, const char *opname, AmpsfOperatorForm form,
-					Oid typid, Oid collation, Node *other, List **tree, const char **reason)
+classify_comparison(AmpsfClassify *cxt, AmpsfColumn *col, Oid coltype, const char *opname,
+					AmpsfOperatorForm form, Oid typid, Oid collation, Node *other, List **tree,
+					const char **reason)
 {
 	AmpsfFieldClass fclass = ampsf_field_class(col);
 	const AmpsfOperator *op;
@@ -144,6 +146,17 @@ classify_comparison(AmpsfClassify *cxt, AmpsfColumn *col, const char *opname, Am
 	if (!ampsf_literal_type_ok(fclass, typid))
 	{
 		*reason = "the value's type differs from the field's";
+		return AMPSF_LOCAL;
+	}
+	if (fclass == AMPSF_CLASS_DATETIME && typid == DATEOID && coltype != TIMESTAMPTZOID)
+	{
+		*reason = "the value's type differs from the field's";
+		return AMPSF_LOCAL;
+	}
+	/* real rounds what the field holds, and LIKE sees the blanks that char(n) adds to it. */
+	if (coltype == FLOAT4OID || (coltype == BPCHAROID && form == AMPSF_FORM_LIKE))
+	{
+		*reason = "the column's type changes the field's value";
 		return AMPSF_LOCAL;
 	}
 	if (!is_deterministic(collation))
@@ -224,9 +237,10 @@ classify_op(AmpsfClassify *cxt, OpExpr *op, List **tree, const char **reason)
 	typid = exprType(right);
 	/*
 	 * A timestamptz against a date or a timestamp compares by the session's time zone: exactly what the
-	 * cast does, so the value can be cast before it is sent.
+	 * cast does, so the value can be cast before it is sent.  A date is cast when the statement is
+	 * printed, since not all of them can be.
 	 */
-	if (exprType(left) == TIMESTAMPTZOID && (typid == DATEOID || typid == TIMESTAMPOID))
+	if (exprType(left) == TIMESTAMPTZOID && typid == TIMESTAMPOID)
 	{
 		right = coerce_to_target_type(NULL, right, typid, TIMESTAMPTZOID, -1, COERCION_EXPLICIT,
 									  COERCE_IMPLICIT_CAST, -1);
@@ -236,12 +250,13 @@ classify_op(AmpsfClassify *cxt, OpExpr *op, List **tree, const char **reason)
 	}
 	else if ((exprType(left) == TIMESTAMPTZOID || exprType(left) == TIMESTAMPOID ||
 			  exprType(left) == DATEOID) &&
-			 exprType(left) != typid)
+			 exprType(left) != typid && !(exprType(left) == TIMESTAMPTZOID && typid == DATEOID))
 	{
 		*reason = "the value's type differs from the field's";
 		return AMPSF_LOCAL;
 	}
-	return classify_comparison(cxt, col, opname, form, typid, op->inputcollid, right, tree, reason);
+	return classify_comparison(cxt, col, exprType(left), opname, form, typid, op->inputcollid, right, tree,
+							   reason);
 }
 
 static AmpsfPushClass
@@ -273,8 +288,9 @@ classify_array_op(AmpsfClassify *cxt, ScalarArrayOpExpr *op, List **tree, const 
 		*reason = "the value's type differs from the field's";
 		return AMPSF_LOCAL;
 	}
-	return classify_comparison(cxt, col, opname, op->useOr ? AMPSF_FORM_ANY : AMPSF_FORM_ALL, elemtype,
-							   op->inputcollid, right, tree, reason);
+	return classify_comparison(cxt, col, exprType(left), opname,
+							   op->useOr ? AMPSF_FORM_ANY : AMPSF_FORM_ALL, elemtype, op->inputcollid, right,
+							   tree, reason);
 }
 
 static List *

@@ -133,7 +133,7 @@ print_list(StringInfo out, const AmpsfOperator *op, const char *field, Oid array
 			continue;
 		appendStringInfo(out, "%s%s", last ? ", " : "", literal);
 		last = literal;
-		if (out->len - start > AMPSF_MAX_SOQL - 20000)
+		if (bind->list_bytes + out->len - start > AMPSF_MAX_SOQL - 20000)
 		{
 			out->len = start;
 			out->data[start] = '\0';
@@ -141,6 +141,7 @@ print_list(StringInfo out, const AmpsfOperator *op, const char *field, Oid array
 			return ALWAYS;
 		}
 	}
+	bind->list_bytes += out->len - start;
 	appendStringInfoChar(out, ')');
 	if (op->not_null)
 		appendStringInfo(out, " AND %s != null)", field);

@@ -10,6 +10,7 @@
 #include <math.h>
 
 #include "catalog/pg_type.h"
+#include "common/shortest_dec.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
@@ -168,7 +169,7 @@ ampsf_literal_type_ok(AmpsfFieldClass fclass, Oid typid)
 		case AMPSF_CLASS_DATE:
 			return typid == DATEOID;
 		case AMPSF_CLASS_DATETIME:
-			return typid == TIMESTAMPTZOID || typid == TIMESTAMPOID;
+			return typid == TIMESTAMPTZOID || typid == TIMESTAMPOID || typid == DATEOID;
 		default:
 			return false;
 	}
@@ -206,30 +207,20 @@ append_quoted(StringInfo out, size_t (*quote)(const char *, size_t, char *), con
 	out->data[out->len] = '\0';
 }
 
-static int
-utf8_length(const char *s)
-{
-	int n = 0;
-
-	for (; *s; s++)
-		n += (*s & 0xC0) != 0x80;
-	return n;
-}
-
+/* In the server's encoding: the statement as a whole becomes UTF-8 when it is sent. */
 static AmpsfLiteral
 print_text(StringInfo out, const AmpsfOperator *op, Datum value)
 {
 	char *s = TextDatumGetCString(value);
-	char *utf8 = pg_server_to_any(s, strlen(s), PG_UTF8);
-	size_t len = strlen(utf8);
+	size_t len = strlen(s);
 
 	/* Salesforce keeps no empty text. */
 	if (len == 0)
 		return impossible(op, 0);
 	/* No field that can be filtered is longer than a literal can be. */
-	if (utf8_length(utf8) > AMPSF_MAX_LITERAL)
+	if (pg_mbstrlen(s) > AMPSF_MAX_LITERAL)
 		return op->form == AMPSF_FORM_LIKE ? AMPSF_LITERAL_CANNOT : impossible(op, 0);
-	append_quoted(out, ampsf_quote_soql, utf8, len);
+	append_quoted(out, ampsf_quote_soql, s, len);
 	return AMPSF_LITERAL_OK;
 }
 
@@ -241,11 +232,10 @@ static AmpsfLiteral
 print_pattern(StringInfo out, Datum value)
 {
 	char *s = TextDatumGetCString(value);
-	char *utf8 = pg_server_to_any(s, strlen(s), PG_UTF8);
 	StringInfoData pattern;
 
 	initStringInfo(&pattern);
-	for (const char *p = utf8; *p; p++)
+	for (const char *p = s; *p; p++)
 	{
 		if (*p == '\\')
 		{
@@ -309,12 +299,13 @@ number_text(Oid typid, Datum value)
 		{
 			/* The shortest text that reads back as the same double, then without its exponent. */
 			double d = typid == FLOAT4OID ? (double) DatumGetFloat4(value) : DatumGetFloat8(value);
-			char *text = psprintf("%.17g", d);
+			char text[DOUBLE_SHORTEST_DECIMAL_LEN];
 
 			if (isnan(d))
 				return pstrdup("NaN");
 			if (isinf(d))
 				return pstrdup(d > 0 ? "Infinity" : "-Infinity");
+			double_to_shortest_decimal_buf(d, text);
 			num = DirectFunctionCall3(numeric_in, CStringGetDatum(text), ObjectIdGetDatum(InvalidOid),
 									  Int32GetDatum(-1));
 			return DatumGetCString(DirectFunctionCall1(numeric_out, num));
@@ -387,12 +378,22 @@ print_date(StringInfo out, const AmpsfOperator *op, Datum value)
 }
 
 static AmpsfLiteral
-print_datetime(StringInfo out, const AmpsfOperator *op, Datum value, const char **soql_op)
+print_datetime(StringInfo out, const AmpsfOperator *op, Oid typid, Datum value, const char **soql_op)
 {
-	int64 usecs = DatumGetTimestampTz(value);
+	int64 usecs;
 	int64 rest;
 	char buf[AMPSF_TIME_BUF];
 
+	if (typid == DATEOID)
+	{
+		int overflow;
+
+		usecs = date2timestamptz_opt_overflow(DatumGetDateADT(value), &overflow);
+		if (overflow != 0)
+			return impossible(op, overflow);
+	}
+	else
+		usecs = DatumGetTimestampTz(value);
 	if (usecs < AMPSF_DATETIME_MIN || usecs > AMPSF_DATETIME_MAX)
 		return impossible(op, usecs < AMPSF_DATETIME_MIN ? -1 : 1);
 	rest = usecs % USECS_PER_SEC;
@@ -429,7 +430,7 @@ ampsf_print_literal(StringInfo out, const AmpsfOperator *op, Oid typid, Datum va
 		case AMPSF_CLASS_DATE:
 			return print_date(out, op, value);
 		case AMPSF_CLASS_DATETIME:
-			return print_datetime(out, op, value, soql_op);
+			return print_datetime(out, op, typid, value, soql_op);
 		default:
 			elog(ERROR, "no literal for field class %d", (int) op->fclass);
 	}

@@ -80,6 +80,7 @@ typedef struct AmpsfBind
 	const Oid *types;
 	const Datum *values;
 	const bool *nulls;
+	int list_bytes; /* what the lists have taken of the statement so far; 0 to begin with */
 	/*
 	 * Out: a list was too long for a statement and has been left out, so that every clause must be
 	 * checked again.
