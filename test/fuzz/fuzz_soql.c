@@ -28,7 +28,7 @@ parse(Ctx *cx)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const SoqlOptions opt = {false, "62.0", false};
+	static const SoqlOptions opt = {.version = "62.0"};
 	SoqlError e = {{0}, NULL};
 	Ctx cx;
 	char *text = malloc(size + 1);

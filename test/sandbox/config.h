@@ -31,6 +31,7 @@ typedef struct Config
 	int max_locators;
 	int page_cache_mb;
 	bool null_first_on_desc;
+	bool nulls_not_negated;
 	bool gzip;
 	bool chunked;
 } Config;

@@ -46,6 +46,7 @@ enum
 	OPT_CHUNKED,
 	OPT_PAGE_CACHE,
 	OPT_NULL_DESC,
+	OPT_NEGATED_NULLS,
 	OPT_HELP
 };
 
@@ -72,6 +73,7 @@ static const struct option options[] = {
 	{"chunked", required_argument, NULL, OPT_CHUNKED},
 	{"page-cache-mb", required_argument, NULL, OPT_PAGE_CACHE},
 	{"null-desc", required_argument, NULL, OPT_NULL_DESC},
+	{"negated-nulls", required_argument, NULL, OPT_NEGATED_NULLS},
 	{"help", no_argument, NULL, OPT_HELP},
 	{NULL, 0, NULL, 0},
 };
@@ -98,7 +100,8 @@ static const char help[] =
 	"  --gzip on|off            compress answers for clients that ask for it (on)\n"
 	"  --chunked on|off         chunked answers, as Salesforce sends them (on)\n"
 	"  --page-cache-mb N        memory for rendered pages (512)\n"
-	"  --null-desc first|last   where ORDER BY ... DESC puts nulls by default (last)\n";
+	"  --null-desc first|last   where ORDER BY ... DESC puts nulls by default (last)\n"
+	"  --negated-nulls match|skip  what !=, NOT IN, EXCLUDES and NOT do with null (match)\n";
 
 static void
 usage(const char *fmt, const char *arg)
@@ -200,6 +203,8 @@ take(int opt, const char *arg)
 		config.chunked = either(arg, "on", "off");
 	else if (opt == OPT_NULL_DESC)
 		config.null_first_on_desc = either(arg, "first", "last");
+	else if (opt == OPT_NEGATED_NULLS)
+		config.nulls_not_negated = either(arg, "skip", "match");
 	else if (opt == OPT_HELP)
 	{
 		fputs(help, stdout);

@@ -131,7 +131,7 @@ refuse(Response *w, SoqlError *e)
 static void
 first_page(Request *r, Response *w, const char *soql, bool all)
 {
-	SoqlOptions opt = {all, r->version, config.null_first_on_desc};
+	SoqlOptions opt = {all, r->version, config.null_first_on_desc, config.nulls_not_negated};
 	SoqlError e = {0};
 	Result *res = result_open(soql, &opt, &e);
 	Locator *loc = NULL;
@@ -185,7 +185,8 @@ next_page(Request *r, Response *w, const char *locator, bool all)
 static void
 explain(Request *r, Response *w, const char *soql)
 {
-	SoqlOptions opt = {false, r->version, config.null_first_on_desc};
+	SoqlOptions opt = {false, r->version, config.null_first_on_desc,
+					   config.nulls_not_negated};
 	SoqlError e = {0};
 
 	w->status = 200;

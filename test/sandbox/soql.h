@@ -26,6 +26,7 @@ typedef struct SoqlOptions
 	bool all_rows;			  /* queryAll: deleted rows too */
 	const char *version;	  /* "62.0": for the URLs in attributes */
 	bool null_first_on_desc;  /* the reading of a CONFLICT: default null position under DESC */
+	bool nulls_not_negated;	  /* the same: !=, NOT IN, EXCLUDES and NOT leave out rows whose field is null */
 } SoqlOptions;
 
 typedef struct SoqlCursor SoqlCursor;

@@ -387,6 +387,22 @@ inequality(Ctx *cx, Buf *b, const Cond *c)
 	buf_addc(b, ')');
 }
 
+/*
+ * Opens a negation, to be closed with negation_ends().  What is null counts as false below it, so that nulls
+ * come back; in the other reading it stays null, and null is not true.
+ */
+static void
+negation(const Ctx *cx, Buf *b)
+{
+	buf_adds(b, cx->opt->nulls_not_negated ? "(NOT (" : "(NOT coalesce(");
+}
+
+static void
+negation_ends(const Ctx *cx, Buf *b)
+{
+	buf_adds(b, cx->opt->nulls_not_negated ? "))" : ",0))");
+}
+
 static void
 not_equal(Ctx *cx, Buf *b, const Cond *c)
 {
@@ -394,19 +410,19 @@ not_equal(Ctx *cx, Buf *b, const Cond *c)
 
 	if (l->kind == LIT_RANGE)
 	{
-		buf_adds(b, "NOT coalesce(");
+		negation(cx, b);
 		equals(cx, b, c->left, l);
-		buf_adds(b, ",0)");
+		negation_ends(cx, b);
 		return;
 	}
-	/* nulls differ from every value */
+	/* nulls differ from every value, or not */
 	buf_addc(b, '(');
 	left_side(cx, b, c->left);
 	if (l->kind == LIT_NULL)
 		buf_adds(b, c->left->type == FT_BOOLEAN ? "=1" : " IS NOT NULL");
 	else
 	{
-		buf_adds(b, " IS NOT ");
+		buf_adds(b, cx->opt->nulls_not_negated ? "<>" : " IS NOT ");
 		buf_adds(b, l->sql);
 	}
 	buf_addc(b, ')');
@@ -437,13 +453,15 @@ compare(Ctx *cx, Buf *b, const Cond *c)
 			in_list(cx, b, c);
 			return;
 		case OP_NOT_IN:
-			buf_adds(b, "NOT coalesce(");
+			negation(cx, b);
 			in_list(cx, b, c);
-			buf_adds(b, ",0)");
+			negation_ends(cx, b);
 			return;
 		case OP_INCLUDES:
 		case OP_EXCLUDES:
-			buf_adds(b, c->op == OP_INCLUDES ? "soql_includes(" : "NOT soql_includes(");
+			if (c->op == OP_EXCLUDES)
+				negation(cx, b);
+			buf_adds(b, "soql_includes(");
 			sql_expr(cx, b, c->left);
 			for (int i = 0; i < c->values.n; i++)
 			{
@@ -451,6 +469,8 @@ compare(Ctx *cx, Buf *b, const Cond *c)
 				buf_adds(b, c->values.v[i].sql);
 			}
 			buf_addc(b, ')');
+			if (c->op == OP_EXCLUDES)
+				negation_ends(cx, b);
 			return;
 		default:
 			inequality(cx, b, c);
@@ -464,7 +484,7 @@ semijoin(Ctx *cx, Buf *b, Cond *c)
 	const Expr *inner = s->items.v[0].expr;
 
 	if (c->op == OP_NOT_IN)
-		buf_adds(b, "NOT coalesce(");
+		negation(cx, b);
 	buf_addc(b, '(');
 	sql_expr(cx, b, c->left);
 	buf_adds(b, " IN (SELECT ");
@@ -475,7 +495,7 @@ semijoin(Ctx *cx, Buf *b, Cond *c)
 	sql_expr(cx, b, inner);
 	buf_adds(b, " IS NOT NULL))");
 	if (c->op == OP_NOT_IN)
-		buf_adds(b, ",0)");
+		negation_ends(cx, b);
 }
 
 /* AND and OR as a balanced tree: SQLite limits the depth of an expression. */
@@ -510,9 +530,9 @@ sql_cond(Ctx *cx, Buf *b, Query *q, Cond *c)
 			chain(cx, b, q, c, 0, c->args.n);
 			return;
 		case COND_NOT:
-			buf_adds(b, "(NOT coalesce(");
+			negation(cx, b);
 			sql_cond(cx, b, q, c->args.v[0]);
-			buf_adds(b, ",0))");
+			negation_ends(cx, b);
 			return;
 		case COND_COMPARE:
 			compare(cx, b, c);

@@ -91,15 +91,13 @@ like(const unsigned char *p, const unsigned char *pe, const unsigned char *s,
 	}
 }
 
-/* soql_like(pattern, value, exact): null is like nothing. */
+/* soql_like(pattern, value, exact): null of null. */
 static void
 fn_like(sqlite3_context *c, int argc, sqlite3_value **v)
 {
 	const unsigned char *p = sqlite3_value_text(v[0]), *s = sqlite3_value_text(v[1]);
 
-	if (p == NULL || s == NULL)
-		sqlite3_result_int(c, 0);
-	else
+	if (p != NULL && s != NULL)
 		sqlite3_result_int(c, like(p, p + sqlite3_value_bytes(v[0]), s,
 								   s + sqlite3_value_bytes(v[1]), sqlite3_value_int(v[2]) != 0));
 }
@@ -125,7 +123,7 @@ holds_value(const char *list, const char *want, size_t n)
 	}
 }
 
-/* soql_includes(value, 'a;b', 'c' ...): (a and b) or c. */
+/* soql_includes(value, 'a;b', 'c' ...): (a and b) or c; null of null. */
 static void
 fn_includes(sqlite3_context *c, int argc, sqlite3_value **v)
 {
@@ -151,7 +149,8 @@ fn_includes(sqlite3_context *c, int argc, sqlite3_value **v)
 			return;
 		}
 	}
-	sqlite3_result_int(c, 0);
+	if (list != NULL)
+		sqlite3_result_int(c, 0);
 }
 
 int

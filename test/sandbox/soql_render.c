@@ -399,7 +399,7 @@ soql_render_row(const Object *o, const char *id, const Field **fields, int n_fie
 				const char *version, Buf *out)
 {
 	SoqlError e = {0};
-	SoqlOptions opt = {false, version, false};
+	SoqlOptions opt = {.version = version};
 	SoqlCursor *c;
 	Buf text;
 	bool found;

@@ -15,6 +15,7 @@
 #define OURS 1 /* other parsers do not know it */
 #define ALL 2  /* as queryAll */
 #define DESC_NULLS_FIRST 4
+#define NULLS_SKIPPED 8 /* negations leave out nulls */
 
 typedef struct Accept
 {
@@ -182,7 +183,8 @@ verdict(bool ok, const char *soql, const char *wanted, const char *got)
 static SoqlOptions
 options(int flags)
 {
-	SoqlOptions o = {(flags & ALL) != 0, "62.0", (flags & DESC_NULLS_FIRST) != 0};
+	SoqlOptions o = {(flags & ALL) != 0, "62.0", (flags & DESC_NULLS_FIRST) != 0,
+					 (flags & NULLS_SKIPPED) != 0};
 
 	return o;
 }
