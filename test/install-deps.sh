@@ -83,7 +83,9 @@ fi
 if [ -n "$lacking" ]; then
 	[ -n "$missing" ] || $sudo apt-get update -q -y >/dev/null 2>&1 || true
 	for p in $lacking; do
-		apt-cache policy "$p" 2>/dev/null | grep -q 'Candidate: [^(]' || continue
+		case $(apt-cache policy "$p" 2>/dev/null) in
+			*'Candidate: (none)'* | '') continue ;;
+		esac
 		echo "Installing for the tests: $p"
 		$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$p" >/dev/null 2>&1 ||
 			echo "  not installed: the tests that need it will be skipped" >&2
