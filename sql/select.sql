@@ -79,7 +79,7 @@ CREATE FOREIGN TABLE small_pages (id text OPTIONS (field 'Id'), lastname text OP
 SELECT count(*) FROM (SELECT FROM small_pages LIMIT 3) x;
 \! $SANDBOXCTL calls
 \! $SANDBOXCTL mark
-SELECT count(*), count(DISTINCT id) FROM small_pages;
+SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM small_pages OFFSET 0) x;
 \! $SANDBOXCTL calls
 BEGIN;
 DECLARE c CURSOR FOR SELECT id FROM small_pages;
@@ -121,7 +121,6 @@ SELECT count(*) = (SELECT count(*) FROM account WHERE annualrevenue IS NOT NULL)
 PREPARE p(text, numeric, timestamptz) AS SELECT count(*) FROM crm.account WHERE name <> $1 AND annualrevenue > $2 AND createddate < $3;
 PREPARE q(text, numeric, timestamptz) AS SELECT count(*) FROM account WHERE name <> $1 AND annualrevenue > $2 AND createddate < $3;
 SET plan_cache_mode = force_generic_plan;
-CREATE TEMP TABLE got (n int, p bigint, q bigint);
 EXECUTE p('Acme', 0, '2026-01-01');
 EXECUTE q('Acme', 0, '2026-01-01');
 EXECUTE p(NULL, 0, '2026-01-01');
@@ -172,3 +171,64 @@ CREATE MATERIALIZED VIEW mv AS SELECT id, name, annualrevenue FROM crm.account W
 CREATE UNIQUE INDEX ON mv (id);
 REFRESH MATERIALIZED VIEW CONCURRENTLY mv;
 SELECT count(*) = (SELECT count(*) FROM account) AS refreshed FROM mv;
+
+-- aggregates over all rows, computed there: the same as here
+CREATE FUNCTION compared(remote text, local text, OUT query text, OUT same boolean) LANGUAGE plpgsql AS $$
+DECLARE r text; l text;
+BEGIN
+	query := remote;
+	EXECUTE format('SELECT string_agg(t::text, E''\n'') FROM (%s) t', remote) INTO r;
+	EXECUTE format('SELECT string_agg(t::text, E''\n'') FROM (%s) t', local) INTO l;
+	same := r IS NOT DISTINCT FROM l;
+END $$;
+\! $SANDBOXCTL mark
+SELECT b.same, b.query FROM (VALUES
+	($$SELECT count(*), count(industry), count(DISTINCT ownerid), count(annualrevenue), count(parentid) FROM TABLE$$),
+	($$SELECT count(*) + 1, min(createddate), max(createddate), min(numberofemployees), max(numberofemployees) FROM TABLE WHERE annualrevenue > 0$$),
+	($$SELECT count(*), max(createddate), min(numberofemployees) FROM TABLE WHERE annualrevenue < -1e12$$),
+	($$SELECT count(*) FROM TABLE WHERE annualrevenue = 0.5 AND false$$),
+	($$SELECT max(systemmodstamp) - min(systemmodstamp) FROM TABLE WHERE NOT isdeleted HAVING count(*) > 1$$),
+	($$SELECT sum(annualrevenue), max(annualrevenue), max(name), count(DISTINCT name), bool_or(isdeleted) FROM TABLE$$),
+	($$SELECT count(*) FILTER (WHERE industry IS NULL), count(*) FROM TABLE WHERE name <> 'Acme'$$)) v(q),
+	compared(replace(q, 'TABLE', 'crm.account'), replace(q, 'TABLE', 'account')) b;
+\! $SANDBOXCTL soql
+
+-- ORDER BY with LIMIT, computed there
+\! $SANDBOXCTL mark
+SELECT b.same, b.query FROM (VALUES
+	($$SELECT annualrevenue FROM TABLE ORDER BY annualrevenue DESC LIMIT 5$$),
+	($$SELECT numberofemployees FROM TABLE ORDER BY numberofemployees DESC LIMIT 5$$),
+	($$SELECT numberofemployees FROM TABLE ORDER BY numberofemployees NULLS FIRST LIMIT 5 OFFSET 3$$),
+	($$SELECT annualrevenue FROM TABLE ORDER BY annualrevenue DESC NULLS LAST LIMIT 5$$),
+	($$SELECT annualrevenue FROM TABLE ORDER BY annualrevenue NULLS FIRST LIMIT 5 OFFSET 3$$),
+	($$SELECT createddate, numberofemployees + 1 FROM TABLE WHERE annualrevenue > 0 ORDER BY createddate DESC, numberofemployees LIMIT 4 OFFSET 70$$),
+	($$SELECT numberofemployees FROM TABLE ORDER BY numberofemployees OFFSET 80$$),
+	($$SELECT numberofemployees FROM TABLE ORDER BY numberofemployees LIMIT 0$$),
+	($$SELECT numberofemployees FROM TABLE ORDER BY numberofemployees LIMIT 1000000000000$$),
+	($$SELECT name COLLATE "C" FROM TABLE ORDER BY name COLLATE "C" LIMIT 3$$),
+	($$SELECT numberofemployees FROM TABLE ORDER BY -numberofemployees LIMIT 3$$),
+	($$SELECT DISTINCT numberofemployees FROM TABLE ORDER BY numberofemployees LIMIT 3$$),
+	($$SELECT numberofemployees, count(*) FROM TABLE GROUP BY 1 ORDER BY numberofemployees LIMIT 3$$),
+	($$SELECT numberofemployees FROM TABLE WHERE name LIKE 'A%' ORDER BY numberofemployees LIMIT 3$$),
+	($$SELECT numberofemployees, generate_series(1, 2) FROM TABLE ORDER BY numberofemployees LIMIT 3$$),
+	($$SELECT numberofemployees FROM TABLE ORDER BY numberofemployees FETCH FIRST 2 ROWS WITH TIES$$),
+	($$SELECT numberofemployees FROM TABLE UNION ALL SELECT numberofemployees FROM TABLE ORDER BY 1 LIMIT 3$$),
+	($$SELECT (SELECT min(createddate) FROM TABLE t WHERE t.ownerid = a.ownerid), numberofemployees FROM TABLE a ORDER BY numberofemployees LIMIT 2$$),
+	($$SELECT lag(numberofemployees) OVER (ORDER BY numberofemployees) FROM TABLE ORDER BY numberofemployees LIMIT 3$$)) v(q),
+	compared(replace(q, 'TABLE', 'crm.account'), replace(q, 'TABLE', 'account')) b;
+\! $SANDBOXCTL soql
+PREPARE top(bigint, bigint) AS SELECT numberofemployees FROM crm.account ORDER BY numberofemployees LIMIT $1 OFFSET $2;
+SET plan_cache_mode = force_generic_plan;
+\! $SANDBOXCTL mark
+EXECUTE top(2, 1);
+EXECUTE top(NULL, 87);
+EXECUTE top(0, NULL);
+EXECUTE top(-1, 0);
+EXECUTE top(1, -1);
+\! $SANDBOXCTL soql
+EXPLAIN (COSTS OFF) EXECUTE top(2, 1);
+RESET plan_cache_mode;
+EXPLAIN (VERBOSE, COSTS OFF) SELECT count(*) + 1, max(createddate) FROM crm.account WHERE annualrevenue > 0;
+-- rows are locked, or whole: not there
+EXPLAIN (COSTS OFF) SELECT id FROM contact_path LIMIT 2 FOR UPDATE;
+EXPLAIN (COSTS OFF) SELECT c FROM small_pages c LIMIT 2;

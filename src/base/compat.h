@@ -7,6 +7,7 @@
 #define AMPSF_COMPAT_H
 
 #include "postgres.h"
+#include "access/stratnum.h"
 #include "access/tupdesc.h"
 #include "catalog/pg_foreign_server.h"
 #include "commands/explain.h"
@@ -65,14 +66,26 @@ ampsf_rel_user(PlannerInfo *root, RelOptInfo *rel)
 #endif
 }
 
-/* The same at execution, for a scan of one base relation. */
+/* Does the sort key descend? */
+static inline bool
+ampsf_pathkey_descends(PathKey *key)
+{
+#if PG_VERSION_NUM >= 180000
+	return key->pk_cmptype == COMPARE_GT;
+#else
+	return key->pk_strategy == BTGreaterStrategyNumber;
+#endif
+}
+
+/* The user in whose name a scan is run, of a base relation or of something computed above one. */
 static inline Oid
 ampsf_scan_user(ForeignScan *plan, EState *estate)
 {
 #if PG_VERSION_NUM >= 160000
 	return OidIsValid(plan->checkAsUser) ? plan->checkAsUser : GetUserId();
 #else
-	RangeTblEntry *rte = rt_fetch(plan->scan.scanrelid, estate->es_range_table);
+	int relid = plan->scan.scanrelid > 0 ? (int) plan->scan.scanrelid : bms_next_member(plan->fs_relids, -1);
+	RangeTblEntry *rte = rt_fetch(relid, estate->es_range_table);
 
 	return OidIsValid(rte->checkAsUser) ? rte->checkAsUser : GetUserId();
 #endif

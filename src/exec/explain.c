@@ -69,7 +69,7 @@ ampsfExplainForeignScan(ForeignScanState *node, ExplainState *es)
 
 	foreach (lc, plan->fdw_exprs)
 		bind.labels = lappend(bind.labels, deparse_expression(lfirst(lc), context, false, false));
-	soql = ampsf_deparse_select(state->object, state->fields, state->quals, &bind);
+	soql = ampsf_deparse_select(&state->select, &bind, NULL);
 
 	ExplainPropertyText("SOQL", soql ? soql : NOTHING_TO_ASK, es);
 	if (es->verbose)

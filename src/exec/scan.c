@@ -8,6 +8,7 @@
 #include "exec/scan.h"
 
 #include "access/table.h"
+#include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "foreign/foreign.h"
 #include "miscadmin.h"
@@ -18,32 +19,44 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-/* The names to cut from each record, and a converter for each column to fill. */
-static void
-prepare_fields(AmpsfScanState *state, ForeignScan *plan)
-{
-	List *attnums = list_nth(plan->fdw_private, AMPSF_SCAN_ATTNUMS);
-	List *sources = list_nth(plan->fdw_private, AMPSF_SCAN_SOURCES);
-	TupleDesc desc = RelationGetDescr(state->relation);
+/* What a count is converted as. */
+static FormData_pg_attribute count_attribute = {.atttypid = INT8OID, .atttypmod = -1};
 
-	state->nfields = list_length(state->fields);
-	state->field_names = palloc0(sizeof(char *) * state->nfields);
+/* The keys to cut from each record, and a converter for each column to fill. */
+static void
+prepare_fields(AmpsfScanState *state, List *fdw_private)
+{
+	List *keys = list_nth(fdw_private, AMPSF_SCAN_KEYS);
+	List *slots = list_nth(fdw_private, AMPSF_SCAN_SLOTS);
+	List *sources = list_nth(fdw_private, AMPSF_SCAN_SOURCES);
+	List *attnums = list_nth(fdw_private, AMPSF_SCAN_ATTNUMS);
+	Relation relation = table_open(state->relid, NoLock); /* the executor holds the lock */
+	TupleDesc desc = RelationGetDescr(relation);
+
+	state->relname = pstrdup(RelationGetRelationName(relation));
+	state->nfields = list_length(keys);
+	state->keys = palloc0(sizeof(char *) * state->nfields);
 	state->values = palloc0(sizeof(AmpsfValue) * state->nfields);
 	for (int i = 0; i < state->nfields; i++)
-		state->field_names[i] = strVal(list_nth(state->fields, i));
+		state->keys[i] = strVal(list_nth(keys, i));
 
-	state->ncolumns = list_length(attnums);
-	state->attnums = palloc0(sizeof(int) * state->ncolumns);
+	state->ncolumns = list_length(slots);
+	state->slots = palloc0(sizeof(int) * state->ncolumns);
 	state->sources = palloc0(sizeof(int) * state->ncolumns);
+	state->names = palloc0(sizeof(char *) * state->ncolumns);
 	state->conv = palloc0(sizeof(AmpsfColumnConv) * state->ncolumns);
 	for (int i = 0; i < state->ncolumns; i++)
 	{
-		state->attnums[i] = list_nth_int(attnums, i);
+		int attnum = list_nth_int(attnums, i);
+		Form_pg_attribute att = attnum > 0 ? TupleDescAttr(desc, attnum - 1) : &count_attribute;
+
+		state->slots[i] = list_nth_int(slots, i) - 1;
 		state->sources[i] = list_nth_int(sources, i);
-		ampsf_convert_init(&state->conv[i], TupleDescAttr(desc, state->attnums[i] - 1),
-						   ampsf_column(RelationGetRelid(state->relation), state->attnums[i]),
-						   CurrentMemoryContext);
+		state->names[i] = pstrdup(NameStr(att->attname));
+		ampsf_convert_init(&state->conv[i], att,
+						   attnum > 0 ? ampsf_column(state->relid, attnum) : NULL, CurrentMemoryContext);
 	}
+	table_close(relation, NoLock);
 }
 
 void
@@ -57,19 +70,18 @@ ampsfBeginForeignScan(ForeignScanState *node, int eflags)
 
 	state = palloc0(sizeof(AmpsfScanState));
 	node->fdw_state = state;
-	state->relation = node->ss.ss_currentRelation;
-	state->object = strVal(list_nth(plan->fdw_private, AMPSF_SCAN_OBJECT));
-	state->fields = list_nth(plan->fdw_private, AMPSF_SCAN_FIELDS);
-	state->quals = list_nth(plan->fdw_private, AMPSF_SCAN_QUALS);
+	ampsf_read_select(plan->fdw_private, &state->select);
+	state->relid = (Oid) intVal(list_nth(plan->fdw_private, AMPSF_SCAN_RELID));
 	state->limit = intVal(list_nth(plan->fdw_private, AMPSF_SCAN_LIMIT));
+	state->plain = plan->scan.scanrelid > 0;
 	state->column = -1;
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
 
-	state->table = ampsf_table_options(RelationGetRelid(state->relation));
-	state->serverid = GetForeignTable(RelationGetRelid(state->relation))->serverid;
+	state->table = ampsf_table_options(state->relid);
+	state->serverid = GetForeignTable(state->relid)->serverid;
 	state->userid = ampsf_scan_user(plan, estate);
-	prepare_fields(state, plan);
+	prepare_fields(state, plan->fdw_private);
 
 	state->nparams = list_length(plan->fdw_exprs);
 	state->param_exprs = ExecInitExprList(plan->fdw_exprs, &node->ss.ps);
@@ -109,7 +121,7 @@ bind_statement(ForeignScanState *node)
 		state->param_values[i] = ExecEvalExpr(expr, econtext, &state->param_nulls[i]);
 		i++;
 	}
-	state->soql = ampsf_deparse_select(state->object, state->fields, state->quals, &bind);
+	state->soql = ampsf_deparse_select(&state->select, &bind, &state->skip);
 	state->must_recheck = bind.must_recheck;
 	MemoryContextSwitchTo(old);
 }
@@ -132,7 +144,7 @@ start_source(ForeignScanState *node)
 
 		spec.session = state->session;
 		spec.soql = state->soql;
-		spec.fields = state->field_names;
+		spec.fields = state->keys;
 		spec.nfields = state->nfields;
 		spec.all_rows = state->table->include_deleted;
 		spec.page_size = state->table->page_size;
@@ -152,11 +164,8 @@ conversion_context(void *arg)
 
 	if (state->column >= 0)
 		errcontext("field %s, column \"%s\" of foreign table \"%s\", row " INT64_FORMAT,
-				   state->field_names[state->sources[state->column]],
-				   NameStr(TupleDescAttr(RelationGetDescr(state->relation),
-										 state->attnums[state->column] - 1)
-							   ->attname),
-				   RelationGetRelationName(state->relation), state->row);
+				   state->keys[state->sources[state->column]], state->names[state->column], state->relname,
+				   state->row);
 }
 
 static void
@@ -174,7 +183,7 @@ fill_slot(AmpsfScanState *state, TupleTableSlot *slot)
 	old = MemoryContextSwitchTo(state->row_cxt);
 	for (int i = 0; i < state->ncolumns; i++)
 	{
-		int att = state->attnums[i] - 1;
+		int att = state->slots[i];
 
 		state->column = i;
 		slot->tts_values[att] =
@@ -189,8 +198,10 @@ fill_slot(AmpsfScanState *state, TupleTableSlot *slot)
 static void
 note_total(AmpsfScanState *state)
 {
-	if (state->quals == NIL && !state->table->include_deleted && state->source->total >= 0)
-		ampsf_record_count_note(state->serverid, state->userid, state->object, state->source->total);
+	if (state->plain && state->select.quals == NIL && !state->table->include_deleted &&
+		state->source->total >= 0)
+		ampsf_record_count_note(state->serverid, state->userid, state->select.object,
+								state->source->total);
 }
 
 TupleTableSlot *
@@ -211,6 +222,8 @@ ampsfIterateForeignScan(ForeignScanState *node)
 			return slot;
 		if (state->row++ == 0)
 			note_total(state);
+		if (state->row <= state->skip)
+			continue;
 		MemoryContextReset(state->row_cxt);
 		fill_slot(state, slot);
 		ExecStoreVirtualTuple(slot);

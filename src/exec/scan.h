@@ -10,20 +10,23 @@
 #include "foreign/fdwapi.h"
 #include "nodes/execnodes.h"
 #include "org/row_source.h"
+#include "plan/plan_private.h"
 
 /* node->fdw_state, in es_query_cxt. */
 typedef struct AmpsfScanState
 {
 	/* from the plan */
-	const char *object;
-	List *fields;			  /* List of String, as sent */
-	List *quals;
+	AmpsfSelect select;
 	int nfields;
-	const char **field_names; /* [nfields] */
+	const char **keys; /* [nfields] what to cut from a record */
 	int ncolumns;
-	int *attnums;			  /* [ncolumns] the columns to fill */
-	int *sources;			  /* [ncolumns] the index of the field that fills it */
-	AmpsfColumnConv *conv;	  /* [ncolumns] */
+	int *slots;		   /* [ncolumns] the slot's columns to fill, from 0 */
+	int *sources;	   /* [ncolumns] the index of the field that fills it */
+	char **names;	   /* [ncolumns] the table's column, for error messages */
+	AmpsfColumnConv *conv; /* [ncolumns] */
+	Oid relid;
+	char *relname;
+	bool plain;		   /* a scan of the table, nothing computed above it */
 	AmpsfTableOptions *table;
 	int64 limit;
 
@@ -37,6 +40,7 @@ typedef struct AmpsfScanState
 
 	/* of the current run */
 	char *soql; /* NULL: no row can pass */
+	int64 skip; /* rows to pass over first: OFFSET */
 	bool started;
 	bool must_recheck; /* exact clauses too, see AmpsfBind */
 	AmpsfRowSource *source;
@@ -46,8 +50,7 @@ typedef struct AmpsfScanState
 
 	/* for error messages */
 	int64 row;
-	int column; /* being converted: index into attnums, -1: none */
-	Relation relation;
+	int column; /* being converted: index into slots, -1: none */
 
 	AmpsfStats stats; /* of all runs */
 	AmpsfSession *session;

@@ -65,9 +65,8 @@ is_fixed(Node *node)
 	return !contain_var_clause(node) && !contain_volatile_functions(node) && !contain_subplans(node);
 }
 
-/* The operand as it stands in a tree: a Const, or the index of a parameter. */
-static Node *
-make_operand(AmpsfClassify *cxt, Node *node)
+Node *
+ampsf_classify_operand(AmpsfClassify *cxt, Node *node)
 {
 	if (IsA(node, Const))
 		return node;
@@ -189,7 +188,7 @@ classify_comparison(AmpsfClassify *cxt, AmpsfColumn *col, Oid coltype, const cha
 	*tree = make_qual(AMPSF_QUAL_COMPARE);
 	*tree = lappend(*tree, makeInteger(i));
 	*tree = lappend(*tree, makeString(col->field));
-	*tree = lappend(*tree, make_operand(cxt, other));
+	*tree = lappend(*tree, ampsf_classify_operand(cxt, other));
 	return push;
 }
 

@@ -24,6 +24,9 @@ typedef struct AmpsfClassify
  */
 extern AmpsfPushClass ampsf_classify(AmpsfClassify *cxt, Expr *expr, List **tree, const char **reason);
 
+/* An expression as it stands in a tree: a Const, or the index of a parameter, which is new if need be. */
+extern Node *ampsf_classify_operand(AmpsfClassify *cxt, Node *node);
+
 /* The options of a column of the relation (not a system column). */
 extern AmpsfColumn *ampsf_classify_column(AmpsfClassify *cxt, int attnum);
 

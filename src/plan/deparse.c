@@ -223,8 +223,81 @@ print_qual(StringInfo out, List *qual, bool nested, AmpsfBind *bind)
 	return NEVER;
 }
 
+void
+ampsf_read_select(List *fdw_private, AmpsfSelect *select)
+{
+	Assert(list_length(fdw_private) == AMPSF_SCAN_LENGTH);
+	select->object = strVal(list_nth(fdw_private, AMPSF_SCAN_OBJECT));
+	select->fields = list_nth(fdw_private, AMPSF_SCAN_FIELDS);
+	select->quals = list_nth(fdw_private, AMPSF_SCAN_QUALS);
+	select->order = strVal(list_nth(fdw_private, AMPSF_SCAN_ORDER));
+	select->bounds = list_nth(fdw_private, AMPSF_SCAN_BOUNDS);
+}
+
+/* The value of LIMIT or OFFSET; -1 if it is absent or NULL, which means the same. */
+static int64
+bound_value(Node *operand, const AmpsfBind *bind, bool is_limit)
+{
+	Oid typid;
+	Datum value;
+	bool isnull;
+	int64 n;
+
+	if (!operand || !operand_value(operand, bind, &typid, &value, &isnull) || isnull)
+		return -1;
+	n = DatumGetInt64(value);
+	if (n < 0)
+		ereport(ERROR,
+				(errcode(is_limit ? ERRCODE_INVALID_ROW_COUNT_IN_LIMIT_CLAUSE
+								  : ERRCODE_INVALID_ROW_COUNT_IN_RESULT_OFFSET_CLAUSE),
+				 errmsg(is_limit ? "LIMIT must not be negative" : "OFFSET must not be negative")));
+	return n;
+}
+
+static const char *
+bound_label(Node *operand, const AmpsfBind *bind)
+{
+	return IsA(operand, Const)
+			   ? psprintf(INT64_FORMAT, DatumGetInt64(((Const *) operand)->constvalue))
+			   : (const char *) list_nth(bind->labels, intVal(operand));
+}
+
+/*
+ * LIMIT.  OFFSET is not sent: SOQL's ends at 2,000 and gives one page only.  The rows before it are asked for
+ * as well, and passed over.  False if no row is wanted.
+ */
+static bool
+print_bounds(StringInfo out, const AmpsfSelect *select, const AmpsfBind *bind, int64 *skip)
+{
+	Node *limit, *offset;
+	int64 count, before;
+
+	if (skip)
+		*skip = 0;
+	if (select->bounds == NIL)
+		return true;
+	limit = linitial(select->bounds);
+	offset = lsecond(select->bounds);
+	if (!bind->values && ((limit && !IsA(limit, Const)) || (offset && !IsA(offset, Const))))
+	{
+		appendStringInfo(out, " LIMIT %s%s%s", bound_label(limit, bind), offset ? " + " : "",
+						 offset ? bound_label(offset, bind) : "");
+		return true;
+	}
+	count = bound_value(limit, bind, true);
+	before = Max(bound_value(offset, bind, false), 0);
+	if (skip)
+		*skip = before;
+	if (count == 0)
+		return false;
+	/* A number beyond that is no limit, and SOQL's is a 32-bit one. */
+	if (count > 0 && count < INT_MAX && before < INT_MAX - count)
+		appendStringInfo(out, " LIMIT " INT64_FORMAT, count + before);
+	return true;
+}
+
 char *
-ampsf_deparse_select(const char *object, List *fields, List *quals, AmpsfBind *bind)
+ampsf_deparse_select(const AmpsfSelect *select, AmpsfBind *bind, int64 *skip)
 {
 	StringInfoData buf;
 	StringInfoData where;
@@ -232,7 +305,7 @@ ampsf_deparse_select(const char *object, List *fields, List *quals, AmpsfBind *b
 
 	initStringInfo(&buf);
 	initStringInfo(&where);
-	switch (print_junction(&where, quals, 0, true, false, bind))
+	switch (print_junction(&where, select->quals, 0, true, false, bind))
 	{
 		case NEVER:
 			return NULL;
@@ -242,10 +315,15 @@ ampsf_deparse_select(const char *object, List *fields, List *quals, AmpsfBind *b
 		case TEXT:
 			break;
 	}
-	foreach (lc, fields)
-		appendStringInfo(&buf, "%s%s", lc == list_head(fields) ? "SELECT " : ", ", strVal(lfirst(lc)));
-	appendStringInfo(&buf, " FROM %s", object);
+	foreach (lc, select->fields)
+		appendStringInfo(&buf, "%s%s", lc == list_head(select->fields) ? "SELECT " : ", ",
+						 strVal(lfirst(lc)));
+	appendStringInfo(&buf, " FROM %s", select->object);
 	if (where.len > 0)
 		appendStringInfo(&buf, " WHERE %s", where.data);
+	if (*select->order)
+		appendStringInfo(&buf, " ORDER BY %s", select->order);
+	if (!print_bounds(&buf, select, bind, skip))
+		return NULL;
 	return buf.data;
 }

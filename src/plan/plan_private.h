@@ -13,17 +13,22 @@
 #include "nodes/pathnodes.h"
 #include "nodes/pg_list.h"
 
-/* Positions in ForeignScan.fdw_private of a base relation; every member can be copied. */
+/* Positions in ForeignScan.fdw_private; every member can be copied. */
 typedef enum AmpsfScanPrivate
 {
+	AMPSF_SCAN_RELID,	/* Integer: the foreign table's Oid */
 	AMPSF_SCAN_OBJECT,	/* String: API name */
 	AMPSF_SCAN_FIELDS,	/* List of String: the field list of the statement, each field once */
-	AMPSF_SCAN_ATTNUMS, /* IntList: the columns to fill */
+	AMPSF_SCAN_KEYS,	/* List of String: the key of each in a record: its alias, or itself */
+	AMPSF_SCAN_SLOTS,	/* IntList: the columns of the slot that are filled, from 1 */
 	AMPSF_SCAN_SOURCES, /* IntList: for each of them the index of its field */
+	AMPSF_SCAN_ATTNUMS, /* IntList: for each of them the table's column that it is converted as; 0: a count */
 	AMPSF_SCAN_QUALS,	/* List of condition trees, to be ANDed */
 	AMPSF_SCAN_CLASSES, /* IntList: AmpsfPushClass of each of plan.qual, in order */
 	AMPSF_SCAN_REASONS, /* List of String: why it is not pushed exactly; "" if there is nothing to say */
 	AMPSF_SCAN_LIMIT,	/* Integer: rows that can be needed at most, as a hint; -1: unknown */
+	AMPSF_SCAN_ORDER,	/* String: ORDER BY's list; "" if there is none */
+	AMPSF_SCAN_BOUNDS,	/* List of two operands or NULLs: LIMIT and OFFSET; NIL if they are not pushed */
 	AMPSF_SCAN_LENGTH
 } AmpsfScanPrivate;
 
@@ -88,10 +93,23 @@ typedef struct AmpsfBind
 	bool must_recheck;
 } AmpsfBind;
 
+/* What is printed as a statement. */
+typedef struct AmpsfSelect
+{
+	const char *object;
+	List *fields;	   /* of String */
+	List *quals;	   /* of trees */
+	const char *order; /* "" if none */
+	List *bounds;	   /* as AMPSF_SCAN_BOUNDS */
+} AmpsfSelect;
+
+/* From fdw_private. */
+extern void ampsf_read_select(List *fdw_private, AmpsfSelect *select);
 /*
- * The whole statement; NULL if no row can pass, so that there is nothing to ask.  palloc'ed.
+ * The whole statement; NULL if no row can pass, so that there is nothing to ask.  palloc'ed.  *skip: how
+ * many of the rows that come are OFFSET's; LIMIT has been raised by as many.  May be NULL for EXPLAIN.
  */
-extern char *ampsf_deparse_select(const char *object, List *fields, List *quals, AmpsfBind *bind);
+extern char *ampsf_deparse_select(const AmpsfSelect *select, AmpsfBind *bind, int64 *skip);
 
 /* The longest statement that SOQL takes, in characters. */
 #define AMPSF_MAX_SOQL 100000

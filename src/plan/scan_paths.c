@@ -37,8 +37,8 @@ estimate_tuples(PlannerInfo *root, RelOptInfo *rel, const AmpsfRelInfo *info)
 }
 
 /* Is there a comparison with a list in the condition tree? */
-static bool
-has_list(List *tree)
+bool
+ampsf_has_list(List *tree)
 {
 	AmpsfQualKind kind = tree ? intVal(linitial(tree)) : AMPSF_QUAL_NEVER;
 
@@ -50,7 +50,7 @@ has_list(List *tree)
 	}
 	if (kind == AMPSF_QUAL_AND || kind == AMPSF_QUAL_OR)
 		for (int i = 1; i < list_length(tree); i++)
-			if (has_list(list_nth(tree, i)))
+			if (ampsf_has_list(list_nth(tree, i)))
 				return true;
 	return false;
 }
@@ -68,7 +68,7 @@ columns_needed(PlannerInfo *root, RelOptInfo *rel, const AmpsfRelInfo *info)
 	ListCell *lc;
 
 	foreach (lc, info->trees)
-		lists |= has_list(lfirst(lc));
+		lists |= ampsf_has_list(lfirst(lc));
 
 	ampsf_pull_target_columns(root, rel, &used);
 	for (int i = 0; i < list_length(info->clauses); i++)
@@ -131,8 +131,8 @@ ampsfGetForeignPaths(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 }
 
 /* The place of a field in the list; appended if it is new. */
-static int
-place_of_field(List **fields, char *name)
+int
+ampsf_place_of_field(List **fields, char *name)
 {
 	ListCell *lc;
 
@@ -165,7 +165,7 @@ choose_fields(RelOptInfo *rel, AmpsfRelInfo *info, Oid relid, List **fields, Lis
 			continue;
 		*attnums = lappend_int(*attnums, attnum);
 		*sources = lappend_int(
-			*sources, place_of_field(fields, ampsf_classify_column(&info->classify, attnum)->field));
+			*sources, ampsf_place_of_field(fields, ampsf_classify_column(&info->classify, attnum)->field));
 	}
 	/* SELECT count(*): SOQL wants a field, and every object has an Id. */
 	if (*fields == NIL)
@@ -185,6 +185,9 @@ ampsfGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *
 				   root->query_pathkeys == NIL && bms_equal(rel->relids, root->all_baserels);
 	List *fdw_private;
 	ListCell *lc;
+
+	if (rel->reloptkind == RELOPT_UPPER_REL)
+		return ampsf_upper_plan(path, tlist, outer_plan);
 
 	foreach (lc, scan_clauses)
 	{
@@ -220,15 +223,16 @@ ampsfGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *
 	}
 	choose_fields(rel, info, relid, &fields, &attnums, &sources);
 
-	fdw_private = list_make1(makeString(info->table->object));
-	fdw_private = lappend(fdw_private, fields);
+	fdw_private = list_make4(makeInteger((int) relid), makeString(info->table->object), fields, fields);
 	fdw_private = lappend(fdw_private, attnums);
 	fdw_private = lappend(fdw_private, sources);
+	fdw_private = lappend(fdw_private, attnums);
 	fdw_private = lappend(fdw_private, quals);
 	fdw_private = lappend(fdw_private, classes);
 	fdw_private = lappend(fdw_private, reasons);
-	fdw_private = lappend(
-		fdw_private, makeInteger(limited ? (int) root->limit_tuples : -1));
+	fdw_private = lappend(fdw_private, makeInteger(limited ? (int) root->limit_tuples : -1));
+	fdw_private = lappend(fdw_private, makeString(pstrdup("")));
+	fdw_private = lappend(fdw_private, NIL);
 	Assert(list_length(fdw_private) == AMPSF_SCAN_LENGTH);
 
 	/*

@@ -9,7 +9,7 @@ use AmpsfTest;
 use Test::More;
 
 my $c = AmpsfTest->start(seed => 'big:5000');
-my $read   = 'SELECT count(lastname) FROM crm.contact';
+my $read   = 'SELECT count(lower(lastname)) FROM crm.contact';
 my $fds    = "SELECT count(*) FROM pg_ls_dir('/proc/self/fd')";
 my $never  = 'do=delay;ms=3600000';
 
@@ -60,7 +60,7 @@ sub waiting_pid
 
 $c->fault("path=*/query;count=1;$never");
 {
-	my $job = $c->background("SELECT /* cancelme */ count(lastname) FROM crm.contact;\n$read;\n");
+	my $job = $c->background("SELECT /* cancelme */ count(lower(lastname)) FROM crm.contact;\n$read;\n");
 	my $pid = waiting_pid('cancelme');
 	is($c->value("SELECT pg_cancel_backend($pid)"), 't', 'pg_cancel_backend');
 	my $r = $c->finish($job);
@@ -71,7 +71,7 @@ $c->clear_faults;
 
 $c->fault("path=*/query;count=1;$never");
 {
-	my $job = $c->background("SELECT /* killme */ count(lastname) FROM crm.contact;\n");
+	my $job = $c->background("SELECT /* killme */ count(lower(lastname)) FROM crm.contact;\n");
 	my $pid = waiting_pid('killme');
 	is($c->value("SELECT wait_event_type FROM pg_stat_activity WHERE pid = $pid"), 'Extension',
 		'a backend that waits for Salesforce says so in pg_stat_activity');

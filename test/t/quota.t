@@ -8,7 +8,7 @@ use AmpsfTest;
 use Test::More;
 
 my $c = AmpsfTest->start(seed => 'big:10000');    # five pages
-my $read = 'SELECT count(lastname) FROM crm.contact';
+my $read = 'SELECT count(lower(lastname)) FROM crm.contact';
 
 sub data_calls
 {

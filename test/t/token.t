@@ -22,7 +22,7 @@ if ($> == 0)
 }
 
 my $c = AmpsfTest->start(seed => 'big:5000', args => "--rotate-refresh-tokens --jwt-cert $base/cert.pem");
-my $read = 'SELECT count(lastname) FROM crm.contact';
+my $read = 'SELECT count(lower(lastname)) FROM crm.contact';
 
 sub mapping
 {
