@@ -156,7 +156,9 @@ set_value(Rule *r, const char *key, char *value)
 		return true;
 	}
 	if (number != NULL)
-		ok = set_number(value, number);
+		ok = set_number(value, number) &&
+			 /* an interim answer is none, and beyond 599 nothing could be sent */
+			 (number != &r->fault.status || (*number >= 200 && *number <= 599));
 	free(value);
 	return ok;
 }

@@ -199,6 +199,8 @@ page_deflated(void *page, const char **data, size_t *len, uint32_t *crc)
 		p->deflated_len = z.total_out;
 		if (p->cached)
 			bytes += p->deflated_len;
+		while (oldest != NULL && bytes > cap)
+			evict(oldest); /* perhaps p: the caller has a reference of its own */
 		pthread_mutex_unlock(&lock);
 	}
 	*data = p->deflated;

@@ -44,6 +44,23 @@ add_client(Buf *b, const Request *r)
 	buf_json(b, p, strcspn(p, ",; "));
 }
 
+/* True if the parameter is a secret by its name; an escape in it is reason enough. */
+static bool
+secret_name(const char *p, size_t n)
+{
+	static const char *const words[] = {"%", "token", "secret", "password", "assertion", "sid"};
+	char name[64];
+
+	if (n >= sizeof(name))
+		return true;
+	memcpy(name, p, n);
+	name[n] = '\0';
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcasestr(name, words[i]) != NULL)
+			return true;
+	return false;
+}
+
 /*
  * The query string with the values of everything that could be a secret left out.  OAuth parameters
  * are secrets as a rule (codes, tokens), so of those paths only the names stay.
@@ -51,22 +68,17 @@ add_client(Buf *b, const Request *r)
 static void
 add_query(Buf *b, const Request *r)
 {
-	bool hide = strncmp(r->path, "/services/oauth2", 16) == 0;
+	bool oauth = strncmp(r->path, "/services/oauth2", 16) == 0;
 	Buf q;
 
-	if (!hide)
-	{
-		buf_adds(b, ",\"query\":");
-		buf_jsons(b, r->raw_query);
-		return;
-	}
 	buf_init(&q);
 	for (const char *p = r->raw_query; *p;)
 	{
 		size_t name = strcspn(p, "=&");
+		size_t whole = strcspn(p, "&");
 
-		buf_add(&q, p, name);
-		p += strcspn(p, "&");
+		buf_add(&q, p, oauth || secret_name(p, name) ? name : whole);
+		p += whole;
 		if (*p == '&')
 			p++;
 		if (*p)

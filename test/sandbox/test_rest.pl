@@ -587,6 +587,7 @@ sub test_faults
 	fault('method=POST;path=*/Account;do=reset-middle');
 	$r = $write->('Fault 3');
 	check($r->{curl} == 56 && $r->{status} == 201 && length $r->{body} && !$r->{json} && $count->('Fault 3') == 1, 'reset in the middle', "curl $r->{curl} $r->{body}");
+	check(http('POST', '/__sandbox/faults', body => "do=status;status=$_", token => undef)->{status} == 400, "no fault of status $_") for 0, 100, 600, 99999;
 	fault('path=*/query;do=truncate-json');
 	$r = soql($q);
 	check($r->{curl} == 0 && $r->{status} == 200 && !$r->{json} && $r->{headers}{'content-length'} == length $r->{body}, 'truncated JSON', $r->{body});
@@ -645,12 +646,14 @@ sub test_log
 	http('POST', "$D/composite", body => { compositeRequest => [{ method => 'GET', url => "$D/query?q=SELECT+Id+FROM+Lead", referenceId => 'r' }] });
 	oauth({ grant_type => 'refresh_token', refresh_token => 'hush', @client });
 	http('GET', "/services/oauth2/revoke?token=hush2", token => undef);
+	http('GET', "$D/limits?oauth_token=hush3&x=kept&client_sec%72et=hush4");
 	my @lines = map { $json->decode($_) } <$mark>;
 	check($lines[0]{soql} eq "SELECT Id FROM Account WHERE Name = 'a b+c' " && $lines[0]{client} eq 'tester' && $lines[0]{auth} eq 'admin@sandbox.example', 'log of a query', $json->encode($lines[0]));
 	check($lines[1]{soql} eq 'SELECT nonsense' && $lines[1]{status} == 400, 'log of a refused query', $json->encode($lines[1]));
 	check($lines[2]{inner} && $lines[2]{soql} eq 'SELECT Id FROM Lead' && !$lines[3]{inner}, 'log of a subrequest', $json->encode($lines[2]));
 	my $all = `cat $tmp/log`;
 	check(index($all, $token) < 0 && index($all, 'hush') < 0 && index($all, 'client_secret') < 0, 'no secret in the log');
+	check(index($all, '"query":"oauth_token&x=kept&client_sec%72et"') > 0, 'other parameters stay', $lines[-1]{query});
 }
 
 sub test_jwt
