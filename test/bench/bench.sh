@@ -28,7 +28,7 @@ columns=$(sql -c "
 	WHERE attrelid = 'crm.contact'::regclass AND attnum > 0 AND NOT attisdropped AND row->>attname IS NOT NULL
 		AND jsonb_typeof(row->attname) <> 'object' AND attname <> 'id'")
 columns=$(echo "id, $columns" | cut -d, -f1-20)
-counts=$(echo "$columns" | sed 's/\([^, ]*\)/count(\1) FILTER (WHERE true)/g')
+counts=$(echo "$columns" | sed 's/\([^, ][^, ]*\)/count(\1) FILTER (WHERE true)/g')
 echo "Columns: $columns"
 
 # Median seconds of a command, which prints the seconds that it took.
@@ -51,8 +51,9 @@ raw_pages()
 	token=$(curl -fsS "$SANDBOX_URL/services/oauth2/token" \
 		-d 'grant_type=client_credentials&client_id=sandbox&client_secret=sandbox' |
 		sed -n 's/.*"access_token":"\([^"]*\)".*/\1/p')
-	first=$(curl -fsS -G -H "Authorization: Bearer $token" "$SANDBOX_URL/services/data/v62.0/query" \
-		--data-urlencode "q=$soql" | head -c 600)
+	curl -fsS -G -H "Authorization: Bearer $token" "$SANDBOX_URL/services/data/v62.0/query" \
+		--data-urlencode "q=$soql" -o "$dir/first.json"
+	first=$(head -c 600 "$dir/first.json")
 	next=$(echo "$first" | sed -n 's/.*"nextRecordsUrl":"\([^"]*\)".*/\1/p' | head -1)
 	total=$(echo "$first" | sed -n 's/.*"totalSize":\([0-9]*\).*/\1/p' | head -1)
 	[ -n "$next" ] || return 1
