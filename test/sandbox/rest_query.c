@@ -82,7 +82,8 @@ attach_page(Request *r, Result *res, int64_t first, int64_t count, int batch, Re
 		Buf text;
 
 		buf_init(&text);
-		soql_page_children(res->cursor, batch, keep_children, &children);
+		/* the parent counts as one row of the batch */
+		soql_page_children(res->cursor, batch - 1, keep_children, &children);
 		soql_render(res->cursor, first, count, &text);
 		buf_adds(&text, "]}");
 		if (soql_paged_children(res->cursor))
