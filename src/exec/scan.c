@@ -204,6 +204,31 @@ note_total(AmpsfScanState *state)
 								state->source->total);
 }
 
+/*
+ * Aggregates over all rows give one row even if no row can pass the condition, so that nothing was asked:
+ * counts are 0, the others NULL.
+ */
+static TupleTableSlot *
+row_of_nothing(ForeignScanState *node)
+{
+	AmpsfScanState *state = node->fdw_state;
+	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
+	List *attnums = list_nth(castNode(ForeignScan, node->ss.ps.plan)->fdw_private, AMPSF_SCAN_ATTNUMS);
+	ListCell *lc;
+
+	state->row++;
+	memset(slot->tts_isnull, true, sizeof(bool) * slot->tts_tupleDescriptor->natts);
+	foreach (lc, attnums)
+		if (lfirst_int(lc) == 0)
+		{
+			int att = state->slots[foreach_current_index(lc)];
+
+			slot->tts_values[att] = Int64GetDatum(0);
+			slot->tts_isnull[att] = false;
+		}
+	return ExecStoreVirtualTuple(slot);
+}
+
 TupleTableSlot *
 ampsfIterateForeignScan(ForeignScanState *node)
 {
@@ -218,6 +243,9 @@ ampsfIterateForeignScan(ForeignScanState *node)
 	for (;;)
 	{
 		ExecClearTuple(slot);
+		/* Above a scan: aggregates, or (with bounds) ORDER BY and LIMIT. */
+		if (!state->soql && !state->plain && state->select.bounds == NIL && state->row == 0)
+			return row_of_nothing(node);
 		if (!state->source || !state->source->ops->next(state->source, state->values))
 			return slot;
 		if (state->row++ == 0)

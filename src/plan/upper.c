@@ -183,6 +183,9 @@ aggregate_call(Upper *up, Aggref *agg, AttrNumber *attnum)
 	if (strcmp(col->type, "currency") == 0 ||
 		(fclass != AMPSF_CLASS_NUMBER && fclass != AMPSF_CLASS_DATE && fclass != AMPSF_CLASS_DATETIME))
 		return NULL;
+	/* A column of another SQL type than the field's has another order, e.g. that of text. */
+	if (!ampsf_literal_type_ok(fclass, agg->aggtype))
+		return NULL;
 	return psprintf(name[1] == 'i' ? "MIN(%s)" : "MAX(%s)", col->field);
 }
 
@@ -246,8 +249,11 @@ append_sort_key(Upper *up, StringInfo order, PathKey *key)
 		fclass = ampsf_field_class(col);
 		if (fclass != AMPSF_CLASS_NUMBER && fclass != AMPSF_CLASS_DATE && fclass != AMPSF_CLASS_DATETIME)
 			continue;
-		/* A column of another SQL type than the field's is sorted as that type, e.g. as text. */
-		if (!ampsf_literal_type_ok(fclass, em->em_datatype))
+		/*
+		 * A column of another SQL type than the field's is sorted as that type, e.g. as text; and what
+		 * real rounds ties where the field does not.
+		 */
+		if (!ampsf_literal_type_ok(fclass, em->em_datatype) || em->em_datatype == FLOAT4OID)
 			continue;
 		appendStringInfo(order, "%s%s %s NULLS %s", order->len ? ", " : "", col->field,
 						 ampsf_pathkey_descends(key) ? "DESC" : "ASC",
