@@ -161,9 +161,11 @@ step_tap()
 # npm's packages go into a build folder; where they cannot be had, that is no failure of ours.
 npm_install() # folder
 {
+	[ ! -e "$1/.installed" ] || return 0
 	command -v node >/dev/null && command -v npm >/dev/null || { echo 'no node or npm'; return 1; }
 	(cd "$1" && { npm ci --no-audit --no-fund --loglevel=error || npm install --no-audit --no-fund --loglevel=error; }) \
-		>"$1/npm.log" 2>&1 || { echo "npm cannot install: $(tail -1 "$1/npm.log")"; return 1; }
+		>"$1/npm.log" 2>&1 || { echo "npm cannot install: $(grep -m1 -iE 'ERR' "$1/npm.log" | cut -c1-120)"; return 1; }
+	touch "$1/.installed"
 }
 
 # The tour runs to its end and leaves nothing running.
@@ -192,7 +194,7 @@ step_jsforce()
 	[ -d test/sandbox/check-jsforce ] || { once jsforce false; return; }
 	mkdir -p "$dir"
 	cp test/sandbox/check-jsforce/* "$dir/"
-	if [ ! -d "$dir/node_modules" ] && ! why=$(npm_install "$dir"); then
+	if ! why=$(npm_install "$dir"); then
 		skip jsforce "$why"
 		return
 	fi
@@ -204,7 +206,7 @@ step_soql_lint()
 	local why dir=$root/build/soql-lint
 	mkdir -p "$dir"
 	cp test/soql-lint/*.js* "$dir/"
-	if [ ! -d "$dir/node_modules" ] && ! why=$(npm_install "$dir"); then
+	if ! why=$(npm_install "$dir"); then
 		skip soql-lint "$why"
 		return
 	fi
