@@ -28,7 +28,6 @@
 
 #if PG_VERSION_NUM >= 160000
 #include "executor/executor.h"
-#include "optimizer/inherit.h"
 #endif
 #if PG_VERSION_NUM >= 180000
 #include "commands/explain_format.h"
@@ -129,19 +128,6 @@ ampsf_wait_event(void)
 	return event;
 #else
 	return PG_WAIT_EXTENSION;
-#endif
-}
-
-/* The columns that an UPDATE assigns, and generated ones that follow from them; offset as in pull_varattnos. */
-static inline Bitmapset *
-ampsf_updated_columns(PlannerInfo *root, Index relid)
-{
-#if PG_VERSION_NUM >= 160000
-	return get_rel_all_updated_cols(root, find_base_rel(root, relid));
-#else
-	RangeTblEntry *rte = planner_rt_fetch(relid, root);
-
-	return bms_union(rte->updatedCols, rte->extraUpdatedCols);
 #endif
 }
 

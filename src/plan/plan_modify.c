@@ -14,7 +14,9 @@
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/appendinfo.h"
+#include "optimizer/inherit.h"
 #include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -170,7 +172,8 @@ insert_targets(PlannerInfo *root, Relation rel, const char *object)
 static List *
 update_targets(PlannerInfo *root, Index rti, Relation rel, const char *object)
 {
-	Bitmapset *updated = ampsf_updated_columns(root, rti);
+	/* Those that are assigned, and generated ones that follow from them. */
+	Bitmapset *updated = get_rel_all_updated_cols(root, find_base_rel(root, rti));
 	List *targets = NIL;
 	int bit = -1;
 

@@ -42,7 +42,8 @@ ampsf_json_parse(const char *text, size_t len, MemoryContext cxt)
 	tokener = json_tokener_new_ex(MAX_DEPTH);
 	if (!tokener)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+	/* Not STRICT: in json-c 0.18 that refuses every character beyond ASCII. */
+	json_tokener_set_flags(tokener, JSON_TOKENER_VALIDATE_UTF8);
 
 	doc = json_tokener_parse_ex(tokener, text, (int) len);
 	error = json_tokener_get_error(tokener);
