@@ -33,6 +33,13 @@ RETURNS SETOF record
 LANGUAGE C STABLE STRICT PARALLEL SAFE ROWS 40 AS 'MODULE_PATHNAME', 'ampsf_sql_options';
 COMMENT ON FUNCTION @extschema@.options() IS 'every option of servers, user mappings, foreign tables and columns';
 
+CREATE FUNCTION @extschema@.pushdown(
+	OUT field text, OUT operator text, OUT class text, OUT soql text, OUT note text)
+RETURNS SETOF record
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 60 AS 'MODULE_PATHNAME', 'ampsf_sql_pushdown';
+COMMENT ON FUNCTION @extschema@.pushdown() IS
+	'every condition that goes to Salesforce, as what, and whether its answer is trusted (exact) or checked again (superset)';
+
 -- What talks to an org.  The caller needs USAGE on the server and a user mapping besides EXECUTE.
 
 CREATE FUNCTION @extschema@.doctor(

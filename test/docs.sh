@@ -53,10 +53,8 @@ make_table()
 		options-table) options table ;;
 		options-column) options column ;;
 		pushdown) table '| field | SQL | class | SOQL | note |' "
-			CREATE FUNCTION pg_temp.pushdown(OUT text, OUT text, OUT text, OUT text, OUT text) RETURNS SETOF record
-				LANGUAGE c STRICT AS 'ampsf_fdw', 'ampsf_sql_pushdown';
 			SELECT field, '\`' || sql || '\`', class, '\`' || soql || '\`', coalesce(note, '')
-			FROM pg_temp.pushdown() WITH ORDINALITY AS p(field, sql, class, soql, note, n) ORDER BY n" ;;
+			FROM ampsf.pushdown() WITH ORDINALITY AS p(field, sql, class, soql, note, n) ORDER BY n" ;;
 		settings) table '| setting | default | who | meaning |' "
 			SELECT '\`' || name || '\`', '\`' || boot_val || '\`',
 				CASE context WHEN 'superuser' THEN 'superuser' WHEN 'user' THEN 'anyone' ELSE context END,
