@@ -8,7 +8,7 @@ CREATE FOREIGN TABLE ex_account (
 	industry text OPTIONS (field 'Industry', type 'picklist'),
 	ownerid text OPTIONS (field 'OwnerId', type 'reference'),
 	description text OPTIONS (field 'Description', type 'textarea', filterable 'false'),
-	annualrevenue numeric(18,0) OPTIONS (field 'AnnualRevenue', type 'currency'),
+	annualrevenue numeric OPTIONS (field 'AnnualRevenue', type 'currency'),
 	numberofemployees int OPTIONS (field 'NumberOfEmployees'),
 	isdeleted boolean OPTIONS (field 'IsDeleted'),
 	createddate timestamptz OPTIONS (field 'CreatedDate'),

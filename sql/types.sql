@@ -78,3 +78,16 @@ SET bytea_output = escape;
 SET timezone = 'America/St_Johns';
 SELECT paid_at__c FROM crm.invoice__c WHERE paid_at__c = timestamptz '29/02/2024 23:59:59+05:30' AND due_date__c = date '29/02/2024';
 DELETE FROM crm.invoice__c WHERE ext_id__c IN ('types-1', 'types-2');
+
+-- The API keeps more decimals than a field's scale: nothing is lost in numeric; numeric(p,s) shows them rounded, so its conditions stay here.
+INSERT INTO crm.invoice__c (ext_id__c, amount__c, tax__c) VALUES ('types-3', 33.333333, 237.123456789);
+SELECT amount__c, tax__c FROM crm.invoice__c WHERE amount__c = 33.333333 AND tax__c > 237.1234;
+CREATE FOREIGN TABLE declared (ext text OPTIONS (field 'Ext_Id__c'), amount numeric(18,2) OPTIONS (field 'Amount__c', type 'currency')) SERVER sf OPTIONS (object 'Invoice__c');
+SELECT amount FROM declared WHERE amount = 33.33 AND ext = 'types-3';
+EXPLAIN (VERBOSE, COSTS OFF) SELECT amount FROM declared WHERE amount = 33.33;
+EXPLAIN (COSTS OFF) SELECT ext FROM declared ORDER BY amount LIMIT 1;
+DELETE FROM crm.invoice__c WHERE ext_id__c = 'types-3';
+CREATE SCHEMA declared;
+IMPORT FOREIGN SCHEMA crm LIMIT TO (invoice__c) FROM SERVER sf INTO declared OPTIONS (numeric 'declared');
+SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'declared.invoice__c'::regclass AND atttypid = 'numeric'::regtype ORDER BY attnum;
+IMPORT FOREIGN SCHEMA crm LIMIT TO (account) FROM SERVER sf INTO declared OPTIONS (numeric 'float');

@@ -552,5 +552,7 @@ ampsf_column(Oid relid, int attnum)
 	c->createable = get_bool(options, "createable", strchr(c->field, '.') == NULL);
 	c->updateable = get_bool(options, "updateable", strchr(c->field, '.') == NULL);
 	c->array = typid == TEXTARRAYOID;
+	typid = getBaseTypeAndTypmod(typid, &typmod);
+	c->rounds = typid == FLOAT4OID || (typid == NUMERICOID && typmod >= 0);
 	return c;
 }

@@ -73,6 +73,7 @@ typedef struct AmpsfColumn
 	bool case_sensitive;
 	bool createable, updateable;
 	bool array;			  /* multipicklist as an array */
+	bool rounds;		  /* the SQL type keeps fewer digits than the field may hold: numeric(p,s), real */
 } AmpsfColumn;
 
 /* All palloc'ed in the current context; wrong combinations are errors here. */

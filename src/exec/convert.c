@@ -358,7 +358,8 @@ convert_numeric(AmpsfColumnConv *conv, const AmpsfValue *v)
 	int scale;
 
 	if (!read_decimal(v, &digits, &scale))
-		return convert_input(conv, v);
+		return conv->typmod < 0 ? DirectFunctionCall1(numeric_trim_scale, convert_input(conv, v))
+								: convert_input(conv, v);
 	if (conv->typmod >= (int32) VARHDRSZ)
 	{
 		int precision = (conv->typmod - VARHDRSZ) >> 16 & 0xffff;
@@ -370,6 +371,15 @@ convert_numeric(AmpsfColumnConv *conv, const AmpsfValue *v)
 			digits >= powers_of_ten[precision] || digits <= -powers_of_ten[precision])
 			return convert_input(conv, v);
 		scale = wanted;
+	}
+	else
+	{
+		/* Salesforce writes 100.0 for 100: its zero says nothing of the number. */
+		while (scale > 0 && digits % 10 == 0)
+		{
+			digits /= 10;
+			scale--;
+		}
 	}
 	return NumericGetDatum(int64_div_fast_to_numeric(digits, scale));
 }

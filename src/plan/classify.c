@@ -151,8 +151,11 @@ classify_comparison(AmpsfClassify *cxt, AmpsfColumn *col, Oid coltype, const cha
 		*reason = "the value's type differs from the field's";
 		return AMPSF_LOCAL;
 	}
-	/* real rounds what the field holds, and LIKE sees the blanks that char(n) adds to it. */
-	if (coltype == FLOAT4OID || (coltype == BPCHAROID && form == AMPSF_FORM_LIKE))
+	/*
+	 * Salesforce compares what it holds, with all decimals, whatever scale the field is declared with; and
+	 * LIKE sees the blanks that char(n) adds.
+	 */
+	if (col->rounds || (coltype == BPCHAROID && form == AMPSF_FORM_LIKE))
 	{
 		*reason = "the column's type changes the field's value";
 		return AMPSF_LOCAL;

@@ -254,9 +254,9 @@ append_sort_key(Upper *up, StringInfo order, PathKey *key)
 			continue;
 		/*
 		 * A column of another SQL type than the field's is sorted as that type, e.g. as text; and what
-		 * real rounds ties where the field does not.
+		 * it rounds ties where the field does not.
 		 */
-		if (!ampsf_literal_type_ok(fclass, em->em_datatype) || em->em_datatype == FLOAT4OID)
+		if (!ampsf_literal_type_ok(fclass, em->em_datatype) || col->rounds)
 			continue;
 		appendStringInfo(order, "%s%s %s NULLS %s", order->len ? ", " : "", col->field,
 						 ampsf_pathkey_descends(key) ? "DESC" : "ASC",

@@ -27,6 +27,7 @@ typedef struct ImportOptions
 {
 	bool preserve_case;
 	bool multipicklist_array;
+	bool declared_numeric;
 } ImportOptions;
 
 /* One object on its way to becoming a table. */
@@ -47,7 +48,7 @@ typedef struct NameFilter
 static ImportOptions
 read_options(List *list)
 {
-	ImportOptions options = {false, false};
+	ImportOptions options = {false, false, false};
 	ListCell *lc;
 
 	foreach (lc, list)
@@ -70,11 +71,17 @@ read_options(List *list)
 			no = "text";
 			target = &options.multipicklist_array;
 		}
+		else if (strcmp(def->defname, "numeric") == 0)
+		{
+			yes = "declared";
+			no = "exact";
+			target = &options.declared_numeric;
+		}
 		else
 			ereport(ERROR,
 					(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 					 errmsg("invalid option \"%s\"", def->defname),
-					 errhint("Valid options of IMPORT FOREIGN SCHEMA are: case, multipicklist.")));
+					 errhint("Valid options of IMPORT FOREIGN SCHEMA are: case, multipicklist, numeric.")));
 
 		if (pg_strcasecmp(value, yes) == 0)
 			*target = true;
@@ -312,7 +319,7 @@ table_statement(const AmpsfObject *object, const char *local, const char *server
 		ampsf_column_options(&column_options, field, column, options->multipicklist_array);
 		appendStringInfo(&buf, "%s\n\t%s %s", foreach_current_index(lc) ? "," : "",
 						 quote_identifier(column),
-						 ampsf_sql_type(field, options->multipicklist_array));
+						 ampsf_sql_type(field, options->multipicklist_array, options->declared_numeric));
 		if (column_options.len)
 			appendStringInfo(&buf, " OPTIONS (%s)", column_options.data + strlen(", "));
 		if (ampsf_never_null(field))

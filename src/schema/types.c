@@ -60,17 +60,18 @@ rule_of(const AmpsfField *field)
 }
 
 char *
-ampsf_sql_type(const AmpsfField *field, bool multipicklist_array)
+ampsf_sql_type(const AmpsfField *field, bool multipicklist_array, bool declared_numeric)
 {
 	const TypeRule *rule = rule_of(field);
 
 	if (multipicklist_array && strcmp(rule->type, "multipicklist") == 0)
 		return pstrdup("text[]");
 	/*
-	 * precision counts all digits.  A formula computes past what its describe promises, so it gets
-	 * room.
+	 * The scale of a field is enforced by Salesforce's pages only: what the API or Apex wrote keeps its
+	 * decimals, and numeric(p,s) would round them away.  A formula computes past it as well.  precision
+	 * counts all digits.
 	 */
-	if (strcmp(rule->sql, "numeric") == 0 && !field->calculated && field->precision > 0 &&
+	if (declared_numeric && strcmp(rule->sql, "numeric") == 0 && !field->calculated && field->precision > 0 &&
 		field->precision <= 1000 && field->scale >= 0 && field->scale <= field->precision)
 		return psprintf("numeric(%d,%d)", field->precision, field->scale);
 	return pstrdup(rule->sql);

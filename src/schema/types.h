@@ -9,8 +9,11 @@
 #include "lib/stringinfo.h"
 #include "org/describe.h"
 
-/* SQL text of the column's type. multipicklist_array: text[] instead of text for multi-select lists. */
-extern char *ampsf_sql_type(const AmpsfField *field, bool multipicklist_array);
+/*
+ * SQL text of the column's type. multipicklist_array: text[] instead of text for multi-select lists;
+ * declared_numeric: numeric(p,s) as the field is declared, instead of numeric.
+ */
+extern char *ampsf_sql_type(const AmpsfField *field, bool multipicklist_array, bool declared_numeric);
 /*
  * May the column say NOT NULL?  Only where no row can hold a null: the planner believes it.
  */

@@ -205,15 +205,6 @@ text_value(const Field *f, json_object *json, Value *out, StoreError *e)
 	return true;
 }
 
-/* Rounds half away from zero; numbers too large to have decimals stay as they are. */
-static double
-round_scale(double d, int scale)
-{
-	double p = pow(10, scale);
-
-	return fabs(d) * p < 9007199254740992.0 ? round(d * p) / p : d;
-}
-
 static bool
 json_number(json_object *json, double *d)
 {
@@ -278,7 +269,7 @@ number_value(const Field *f, json_object *json, Value *out, StoreError *e)
 			json_object_is_type(json, json_type_int) ? json_object_get_int64(json) : (int64_t) d;
 		return true;
 	}
-	d = round_scale(d, f->scale);
+	/* The scale is for pages only: what the API writes keeps all its decimals. */
 	limit = limit_of(f);
 	bounded = limit == 90.0 || limit == 180.0;
 	if (f->precision > 0 && (bounded ? fabs(d) > limit : fabs(d) >= limit))

@@ -310,7 +310,7 @@ test_values(void)
 		   "\"Paid_At__c\":\"2026-01-01T01:30:00.999+01:00\",\"Cutoff_Time__c\":\"08:15:00\","
 		   "\"Remark__c\":\"\",\"Short_Text__c\":\"  two  \",\"Paid__c\":\"TRUE\"}",
 		   NULL, NULL, NULL);
-	column("Invoice__c", last_id, "Tax__c", "2.0001");
+	column("Invoice__c", last_id, "Tax__c", "2.00005");
 	column("Invoice__c", last_id, "Tags__c", "Urgent;Export");
 	column("Invoice__c", last_id, "Paid_At__c", "2026-01-01T00:30:00.000+0000");
 	column("Invoice__c", last_id, "Cutoff_Time__c", "08:15:00.000Z");
@@ -441,7 +441,7 @@ test_update(void)
 				 "h.\"AccountId\" WHERE a.\"Name\" = 'Tracked 2' AND h.\"Field\" IN ('Name', "
 				 "'AnnualRevenue', 'created')") == 3,
 		  "history", NULL);
-	column("Account", last_id, "AnnualRevenue", "5.0");
+	column("Account", last_id, "AnnualRevenue", "5.4");
 	store_set_clock(NOW);
 }
 
