@@ -83,7 +83,7 @@ make_table()
 # it is written, never compared.
 demo()
 {
-	test/demo/demo.sh 2>&1 | sed 's/127\.0\.0\.1:[0-9]*/127.0.0.1:43917/; s/[[:space:]]*$//' | cut -c1-180 >"$dir/demo.txt"
+	test/demo/demo.sh 2>&1 | sed 's/127\.0\.0\.1:[0-9]*/127.0.0.1:43917/; s/[[:space:]]*$//' | cut -c1-200 >"$dir/demo.txt"
 	awk -v demo="$dir/demo.txt" '
 		/^<!-- demo -->$/ { print; print "```"; while ((getline line < demo) > 0) print line; print "```"; skip = 1 }
 		/^<!-- \/demo -->$/ { skip = 0 }
