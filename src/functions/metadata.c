@@ -275,7 +275,7 @@ comment_server(Oid serverid, List *tables, const char *schema)
 
 	session = ampsf_session_get(serverid, GetUserId());
 	ampsf_describe_forget(session);
-	objects = ampsf_describe_objects_soft(session, names);
+	objects = ampsf_describe_objects(session, names);
 	forboth(lc, relids, lo, objects)
 	{
 		if (lfirst(lo))

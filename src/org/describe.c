@@ -284,9 +284,9 @@ ampsf_describe_global(AmpsfSession *session)
 	return result;
 }
 
-/* One object by a call of its own; NULL where soft and the org refuses. */
+/* One object by a call of its own; NULL where the org refuses. */
 static AmpsfObject *
-fetch_object(AmpsfSession *session, const char *name, bool soft)
+fetch_object(AmpsfSession *session, const char *name)
 {
 	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext, "ampsf describe answer",
 											   ALLOCSET_DEFAULT_SIZES);
@@ -296,10 +296,7 @@ fetch_object(AmpsfSession *session, const char *name, bool soft)
 	AmpsfJson *doc;
 	int status;
 
-	if (soft)
-		doc = ampsf_json_call_soft(session, path, what, work, &status);
-	else
-		doc = ampsf_json_call(session, path, NULL, what, work);
+	doc = ampsf_json_call_soft(session, path, what, work, &status);
 	if (doc)
 		object = remember_object(cache_of(session), doc, name);
 	MemoryContextDelete(work);
@@ -317,26 +314,13 @@ check_name(const char *name)
 						errmsg("\"%s\" is not the API name of a Salesforce object", name)));
 }
 
-AmpsfObject *
-ampsf_describe_object(AmpsfSession *session, const char *name)
-{
-	AmpsfObject *object = cached_object(cache_of(session), name);
-
-	if (object == NULL)
-	{
-		check_name(name);
-		object = fetch_object(session, name, false);
-	}
-	return object;
-}
-
 /*
  * Describes up to 25 objects in one call and leaves what succeeded in the cache.  What did not
  * succeed is asked for alone, because only a call of its own has retries and an error that says
  * everything.
  */
 static void
-fetch_batch(AmpsfSession *session, List *names, bool soft)
+fetch_batch(AmpsfSession *session, List *names)
 {
 	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext, "ampsf describe answer",
 											   ALLOCSET_DEFAULT_SIZES);
@@ -376,7 +360,7 @@ fetch_batch(AmpsfSession *session, List *names, bool soft)
 		if (status == 200)
 			remember_object(cache_of(session), ampsf_json_get(item, "result"), name);
 		else
-			(void) fetch_object(session, name, soft);
+			(void) fetch_object(session, name);
 	}
 	MemoryContextDelete(work);
 }
@@ -392,8 +376,8 @@ contains(List *names, const char *name)
 	return false;
 }
 
-static List *
-describe_many(AmpsfSession *session, List *names, bool soft)
+List *
+ampsf_describe_objects(AmpsfSession *session, List *names)
 {
 	List *missing = NIL;
 	List *result = NIL;
@@ -412,7 +396,7 @@ describe_many(AmpsfSession *session, List *names, bool soft)
 	}
 
 	if (list_length(missing) == 1)
-		(void) fetch_object(session, linitial(missing), soft);
+		(void) fetch_object(session, linitial(missing));
 	else
 	{
 		List *batch = NIL;
@@ -423,31 +407,18 @@ describe_many(AmpsfSession *session, List *names, bool soft)
 			if (list_length(batch) == AMPSF_DESCRIBE_BATCH || lnext(missing, lc) == NULL)
 			{
 				CHECK_FOR_INTERRUPTS();
-				fetch_batch(session, batch, soft);
+				fetch_batch(session, batch);
 				list_free(batch);
 				batch = NIL;
 			}
 		}
 	}
 
-	/* A name that is not in the cache now was refused: without soft that has already been an error.
-	 */
+	/* A name that is not in the cache now was refused. */
 	foreach (lc, names)
 		result = lappend(result, cached_object(cache_of(session), lfirst(lc)));
 	list_free(missing);
 	return result;
-}
-
-List *
-ampsf_describe_objects(AmpsfSession *session, List *names)
-{
-	return describe_many(session, names, false);
-}
-
-List *
-ampsf_describe_objects_soft(AmpsfSession *session, List *names)
-{
-	return describe_many(session, names, true);
 }
 
 AmpsfField *

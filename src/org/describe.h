@@ -39,12 +39,11 @@ typedef struct AmpsfObject
 
 /* Every object of the org (no fields): one call.  Owned by the session's cache, as are all below. */
 extern List *ampsf_describe_global(AmpsfSession *session);
-/* One object with its fields; ERROR if the org does not know it. */
-extern AmpsfObject *ampsf_describe_object(AmpsfSession *session, const char *name);
-/* Many objects, 25 to a call by composite/batch; those already cached cost nothing. In the order asked. */
+/*
+ * Objects with their fields, 25 to a call by composite/batch; those already cached cost nothing.  In the order
+ * asked, with NULL in the place of one that the org refuses to describe (not found, no access).
+ */
 extern List *ampsf_describe_objects(AmpsfSession *session, List *names);
-/* The same, with NULL in the place of an object that the org refuses to describe (not found, no access). */
-extern List *ampsf_describe_objects_soft(AmpsfSession *session, List *names);
 /* NULL if there is no such field; without case. */
 extern AmpsfField *ampsf_describe_field(const AmpsfObject *object, const char *name);
 /*

@@ -106,20 +106,6 @@ ampsf_record_count_cached(Oid serverid, Oid userid, const char *object)
 	return entry ? entry->rows : -1;
 }
 
-int64
-ampsf_record_count(AmpsfSession *session, Oid serverid, Oid userid, const char *object)
-{
-	CountEntry *entry = find_fresh(serverid, userid, object);
-
-	if (entry == NULL)
-	{
-		ampsf_record_counts_fetch(session, serverid, userid,
-								  list_make1(unconstify(char *, object)));
-		entry = find_fresh(serverid, userid, object);
-	}
-	return entry ? entry->rows : -1;
-}
-
 /* One call for the names first..last of the list, which path already holds. */
 static void
 fetch_counts(AmpsfSession *session, Oid serverid, Oid userid, const char *path)

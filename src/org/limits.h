@@ -13,14 +13,9 @@
 extern AmpsfJson *ampsf_limits_fetch(AmpsfSession *session);
 
 /*
- * Rows of an object as limits/recordCount says, remembered by this backend for ten minutes.
- * May make a call: not for EXPLAIN alone.  -1 if the org does not count that object.
- * serverid and userid: whose session it is.
- */
-extern int64 ampsf_record_count(AmpsfSession *session, Oid serverid, Oid userid, const char *object);
-/*
- * Many at once (char *), asked afresh, as few calls as the length of a URL allows; remembered, to be had
- * by the next function.  Only estimates hang on it, so an org that refuses to count is no error.
+ * Rows of objects (char *) as limits/recordCount says, asked afresh, as few calls as the length of a URL allows;
+ * remembered by this backend for ten minutes, to be had by the next function.  serverid and userid: whose session
+ * it is.  Only estimates hang on it, so an org that refuses to count is no error.
  */
 extern void ampsf_record_counts_fetch(AmpsfSession *session, Oid serverid, Oid userid, List *objects);
 /* What is remembered, without any call and without a session; -1 if nothing is. */

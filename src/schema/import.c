@@ -354,7 +354,7 @@ import_batch(AmpsfSession *session, List *batch, const ForeignServer *server, Oi
 
 	foreach (lc, batch)
 		names = lappend(names, ((ImportObject *) lfirst(lc))->name);
-	objects = ampsf_describe_objects_soft(session, names);
+	objects = ampsf_describe_objects(session, names);
 
 	forboth(lc, batch, lo, objects)
 	{
