@@ -32,6 +32,7 @@ ampsf_fdw_handler(PG_FUNCTION_ARGS)
 	routine->GetForeignRelSize = ampsfGetForeignRelSize;
 	routine->GetForeignPaths = ampsfGetForeignPaths;
 	routine->GetForeignPlan = ampsfGetForeignPlan;
+	routine->GetForeignJoinPaths = ampsfGetForeignJoinPaths;
 	routine->GetForeignUpperPaths = ampsfGetForeignUpperPaths;
 	routine->BeginForeignScan = ampsfBeginForeignScan;
 	routine->IterateForeignScan = ampsfIterateForeignScan;

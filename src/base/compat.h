@@ -65,6 +65,21 @@ ampsf_rel_user(PlannerInfo *root, RelOptInfo *rel)
 #endif
 }
 
+/* The relation that is the query's FROM and WHERE; NULL if there is none. */
+static inline RelOptInfo *
+ampsf_query_rel(PlannerInfo *root)
+{
+	int relid;
+
+	if (bms_get_singleton_member(root->all_baserels, &relid))
+		return root->simple_rel_array[relid];
+#if PG_VERSION_NUM >= 160000
+	return bms_is_empty(root->all_baserels) ? NULL : find_join_rel(root, root->all_query_rels);
+#else
+	return bms_is_empty(root->all_baserels) ? NULL : find_join_rel(root, root->all_baserels);
+#endif
+}
+
 /* Does the sort key descend? */
 static inline bool
 ampsf_pathkey_descends(PathKey *key)

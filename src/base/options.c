@@ -103,6 +103,14 @@ const AmpsfOption ampsf_options[] = {
 	 "Whether Salesforce can group by the field"},
 	{"case_sensitive", COLUMN, AMPSF_OPT_BOOL, false, 0, 0, NULL, "false",
 	 "Whether Salesforce compares the field's text with case"},
+	{"reference_to", COLUMN, AMPSF_OPT_TEXT, false, 0, 0, NULL, NULL,
+	 "API names of the objects that a reference points to, with commas; joins go along it"},
+	{"relationship", COLUMN, AMPSF_OPT_NAME, false, 0, 0, NULL, "AccountId: Account, X__c: X__r",
+	 "Name under which SOQL reaches a reference's parent"},
+	{"unique", COLUMN, AMPSF_OPT_BOOL, false, 0, 0, NULL, "true for Id, else false",
+	 "Whether no two rows hold the same value; the planner counts on one row"},
+	{"external_id", COLUMN, AMPSF_OPT_BOOL, false, 0, 0, NULL, "false",
+	 "Whether the field is an external id: indexed, and meant to name a row"},
 	{"createable", COLUMN, AMPSF_OPT_BOOL, false, 0, 0, NULL, "true",
 	 "Whether INSERT may give the field"},
 	{"updateable", COLUMN, AMPSF_OPT_BOOL, false, 0, 0, NULL, "true",
@@ -517,6 +525,18 @@ is_one_of(const char *s, const char *const *list)
 	return false;
 }
 
+char *
+ampsf_default_relationship(const char *field)
+{
+	size_t len = strlen(field);
+
+	if (len > 3 && pg_strcasecmp(field + len - 3, "__c") == 0)
+		return psprintf("%.*s__r", (int) len - 3, field);
+	if (len > 2 && strcmp(field + len - 2, "Id") == 0)
+		return pnstrdup(field, len - 2);
+	return NULL;
+}
+
 AmpsfColumn *
 ampsf_column(Oid relid, int attnum)
 {
@@ -548,10 +568,17 @@ ampsf_column(Oid relid, int attnum)
 	c->filterable = get_bool(options, "filterable", plain);
 	c->sortable = get_bool(options, "sortable", plain && !is_one_of(c->type, unsortable));
 	c->groupable = get_bool(options, "groupable", plain && !is_one_of(c->type, ungroupable));
+	c->reference_to = get_text(options, "reference_to");
+	c->relationship = get_text(options, "relationship");
+	if (!c->relationship && c->reference_to)
+		c->relationship = ampsf_default_relationship(c->field);
 	c->case_sensitive = get_bool(options, "case_sensitive", false);
+	c->unique = get_bool(options, "unique", pg_strcasecmp(c->field, "Id") == 0);
+	c->external_id = get_bool(options, "external_id", false);
 	c->createable = get_bool(options, "createable", strchr(c->field, '.') == NULL);
 	c->updateable = get_bool(options, "updateable", strchr(c->field, '.') == NULL);
 	c->array = typid == TEXTARRAYOID;
+	c->of_parent = strchr(c->field, '.') != NULL;
 	typid = getBaseTypeAndTypmod(typid, &typmod);
 	c->rounds = typid == FLOAT4OID || (typid == NUMERICOID && typmod >= 0);
 	return c;

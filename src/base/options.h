@@ -70,9 +70,14 @@ typedef struct AmpsfColumn
 	char *field;		  /* API name, dotted for parents; default: the column's name */
 	char *type;			  /* Salesforce type name; default from the SQL type */
 	bool filterable, sortable, groupable;
+	char *reference_to;	  /* objects that a reference points to, with commas; NULL: not known */
+	char *relationship;	  /* how SOQL names the parent; NULL: it cannot */
 	bool case_sensitive;
+	bool unique;		  /* no two rows hold the same value; of those that are not deleted, and but for null */
+	bool external_id;	  /* indexed, and meant to name a row, but two rows may hold the same value */
 	bool createable, updateable;
 	bool array;			  /* multipicklist as an array */
+	bool of_parent;		  /* a parent's field: null where the parent is missing, for Salesforce's booleans false */
 	bool rounds;		  /* the SQL type keeps fewer digits than the field may hold: numeric(p,s), real */
 } AmpsfColumn;
 
@@ -80,6 +85,8 @@ typedef struct AmpsfColumn
 extern AmpsfServerOptions *ampsf_server_options(const ForeignServer *server);
 extern AmpsfUserOptions *ampsf_user_options(const UserMapping *mapping);
 extern AmpsfTableOptions *ampsf_table_options(Oid relid);
+/* The usual name of a reference field's relationship; NULL if there is no usual one.  palloc'ed. */
+extern char *ampsf_default_relationship(const char *field);
 /* For attribute attnum of relation relid (not a dropped one). */
 extern AmpsfColumn *ampsf_column(Oid relid, int attnum);
 

@@ -29,11 +29,9 @@ prepare_fields(AmpsfScanState *state, List *fdw_private)
 	List *keys = list_nth(fdw_private, AMPSF_SCAN_KEYS);
 	List *slots = list_nth(fdw_private, AMPSF_SCAN_SLOTS);
 	List *sources = list_nth(fdw_private, AMPSF_SCAN_SOURCES);
+	List *tables = list_nth(fdw_private, AMPSF_SCAN_TABLES);
 	List *attnums = list_nth(fdw_private, AMPSF_SCAN_ATTNUMS);
-	Relation relation = table_open(state->relid, NoLock); /* the executor holds the lock */
-	TupleDesc desc = RelationGetDescr(relation);
 
-	state->relname = pstrdup(RelationGetRelationName(relation));
 	state->nfields = list_length(keys);
 	state->keys = palloc0(sizeof(char *) * state->nfields);
 	state->values = palloc0(sizeof(AmpsfValue) * state->nfields);
@@ -43,20 +41,25 @@ prepare_fields(AmpsfScanState *state, List *fdw_private)
 	state->ncolumns = list_length(slots);
 	state->slots = palloc0(sizeof(int) * state->ncolumns);
 	state->sources = palloc0(sizeof(int) * state->ncolumns);
+	state->relnames = palloc0(sizeof(char *) * state->ncolumns);
 	state->names = palloc0(sizeof(char *) * state->ncolumns);
 	state->conv = palloc0(sizeof(AmpsfColumnConv) * state->ncolumns);
 	for (int i = 0; i < state->ncolumns; i++)
 	{
 		int attnum = list_nth_int(attnums, i);
-		Form_pg_attribute att = attnum > 0 ? TupleDescAttr(desc, attnum - 1) : &count_attribute;
+		Relation relation = table_open(list_nth_oid(tables, i), NoLock); /* the executor holds the lock */
+		Form_pg_attribute att =
+			attnum > 0 ? TupleDescAttr(RelationGetDescr(relation), attnum - 1) : &count_attribute;
 
 		state->slots[i] = list_nth_int(slots, i) - 1;
 		state->sources[i] = list_nth_int(sources, i);
+		state->relnames[i] = pstrdup(RelationGetRelationName(relation));
 		state->names[i] = pstrdup(NameStr(att->attname));
 		ampsf_convert_init(&state->conv[i], att,
-						   attnum > 0 ? ampsf_column(state->relid, attnum) : NULL, CurrentMemoryContext);
+						   attnum > 0 ? ampsf_column(RelationGetRelid(relation), attnum) : NULL,
+						   CurrentMemoryContext);
+		table_close(relation, NoLock);
 	}
-	table_close(relation, NoLock);
 }
 
 void
@@ -164,8 +167,8 @@ conversion_context(void *arg)
 
 	if (state->column >= 0)
 		errcontext("field %s, column \"%s\" of foreign table \"%s\", row " INT64_FORMAT,
-				   state->keys[state->sources[state->column]], state->names[state->column], state->relname,
-				   state->row);
+				   state->keys[state->sources[state->column]], state->names[state->column],
+				   state->relnames[state->column], state->row);
 }
 
 static void

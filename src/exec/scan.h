@@ -22,10 +22,10 @@ typedef struct AmpsfScanState
 	int ncolumns;
 	int *slots;		   /* [ncolumns] the slot's columns to fill, from 0 */
 	int *sources;	   /* [ncolumns] the index of the field that fills it */
-	char **names;	   /* [ncolumns] the table's column, for error messages */
+	char **relnames;   /* [ncolumns] the table, for error messages */
+	char **names;	   /* [ncolumns] and its column */
 	AmpsfColumnConv *conv; /* [ncolumns] */
 	Oid relid;
-	char *relname;
 	bool plain;		   /* a scan of the table, nothing computed above it */
 	AmpsfTableOptions *table;
 	int64 limit;

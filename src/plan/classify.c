@@ -21,40 +21,73 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
+AmpsfMember *
+ampsf_make_member(Index rti, Oid relid, const char *prefix, bool outer)
+{
+	AmpsfMember *member = palloc0(sizeof(AmpsfMember));
+
+	member->rti = rti;
+	member->relid = relid;
+	member->prefix = prefix;
+	member->outer = outer;
+	return member;
+}
+
 AmpsfColumn *
-ampsf_classify_column(AmpsfClassify *cxt, int attnum)
+ampsf_member_column(AmpsfMember *member, int attnum)
 {
-	if (!cxt->columns)
+	AmpsfColumn *col;
+
+	if (attnum > member->natts)
 	{
-		cxt->natts = cxt->rel->max_attr;
-		cxt->columns = palloc0(sizeof(AmpsfColumn *) * cxt->natts);
+		int n = attnum + 32;
+
+		member->columns = member->columns ? repalloc(member->columns, sizeof(AmpsfColumn *) * n)
+										  : palloc(sizeof(AmpsfColumn *) * n);
+		memset(member->columns + member->natts, 0, sizeof(AmpsfColumn *) * (n - member->natts));
+		member->natts = n;
 	}
-	Assert(attnum > 0 && attnum <= cxt->natts);
-	if (!cxt->columns[attnum - 1])
-		cxt->columns[attnum - 1] = ampsf_column(cxt->relid, attnum);
-	return cxt->columns[attnum - 1];
+	col = member->columns[attnum - 1];
+	if (!col)
+	{
+		col = member->columns[attnum - 1] = ampsf_column(member->relid, attnum);
+		if (*member->prefix)
+			col->field = psprintf("%s%s", member->prefix, col->field);
+		col->of_parent |= member->outer;
+	}
+	return col;
 }
 
-static List *
-make_qual(AmpsfQualKind kind)
-{
-	return list_make1(makeInteger(kind));
-}
-
-/* The column of our relation that an expression is, or NULL. */
-static AmpsfColumn *
-as_column(AmpsfClassify *cxt, Node *node)
+AmpsfColumn *
+ampsf_classify_column(AmpsfClassify *cxt, Node *node, AmpsfMember **member)
 {
 	Var *var;
+	ListCell *lc;
 
 	while (node && IsA(node, RelabelType))
 		node = (Node *) ((RelabelType *) node)->arg;
 	if (!node || !IsA(node, Var))
 		return NULL;
 	var = (Var *) node;
-	if ((Index) var->varno != cxt->rel->relid || var->varlevelsup != 0 || var->varattno <= 0)
+	if (var->varlevelsup != 0 || var->varattno <= 0)
 		return NULL;
-	return ampsf_classify_column(cxt, var->varattno);
+	foreach (lc, cxt->members)
+	{
+		AmpsfMember *m = lfirst(lc);
+
+		if (m->rti != (Index) var->varno)
+			continue;
+		if (member)
+			*member = m;
+		return ampsf_member_column(m, var->varattno);
+	}
+	return NULL;
+}
+
+static List *
+make_qual(AmpsfQualKind kind)
+{
+	return list_make1(makeInteger(kind));
 }
 
 /* Can the expression be evaluated before the scan, once? */
@@ -209,7 +242,7 @@ classify_op(AmpsfClassify *cxt, OpExpr *op, List **tree, const char **reason)
 		return AMPSF_LOCAL;
 	left = linitial(op->args);
 	right = lsecond(op->args);
-	col = as_column(cxt, left);
+	col = ampsf_classify_column(cxt, left, NULL);
 	if (!col)
 	{
 		Node *swap = left;
@@ -217,7 +250,7 @@ classify_op(AmpsfClassify *cxt, OpExpr *op, List **tree, const char **reason)
 		left = right;
 		right = swap;
 		opno = get_commutator(opno);
-		col = as_column(cxt, left);
+		col = ampsf_classify_column(cxt, left, NULL);
 		if (!col || !OidIsValid(opno))
 			return AMPSF_LOCAL;
 	}
@@ -265,7 +298,7 @@ classify_array_op(AmpsfClassify *cxt, ScalarArrayOpExpr *op, List **tree, const 
 {
 	Node *left = linitial(op->args);
 	Node *right = lsecond(op->args);
-	AmpsfColumn *col = as_column(cxt, left);
+	AmpsfColumn *col = ampsf_classify_column(cxt, left, NULL);
 	const char *opname = builtin_operator(op->opno);
 	Oid elemtype = get_base_element_type(exprType(right));
 
@@ -307,7 +340,7 @@ boolean_tree(AmpsfColumn *col, bool wanted)
 static AmpsfPushClass
 classify_boolean(AmpsfClassify *cxt, Node *arg, bool wanted, List **tree, const char **reason)
 {
-	AmpsfColumn *col = as_column(cxt, arg);
+	AmpsfColumn *col = ampsf_classify_column(cxt, arg, NULL);
 
 	*reason = "not a comparison of a field with a value";
 	if (!col)
@@ -326,7 +359,7 @@ classify_boolean(AmpsfClassify *cxt, Node *arg, bool wanted, List **tree, const 
 static AmpsfPushClass
 classify_null_test(AmpsfClassify *cxt, NullTest *test, List **tree, const char **reason)
 {
-	AmpsfColumn *col = as_column(cxt, (Node *) test->arg);
+	AmpsfColumn *col = ampsf_classify_column(cxt, (Node *) test->arg, NULL);
 
 	*reason = "not a test of a field";
 	if (!col || test->argisrow)
@@ -345,7 +378,7 @@ classify_null_test(AmpsfClassify *cxt, NullTest *test, List **tree, const char *
 	/* Of any other type SOQL's = null means what SQL's IS NULL does, but not of a boolean. */
 	if (strcmp(col->type, "boolean") == 0)
 	{
-		if (strchr(col->field, '.'))
+		if (col->of_parent)
 		{
 			*reason = "a missing parent's boolean is false to Salesforce";
 			return AMPSF_LOCAL;

@@ -7,16 +7,26 @@
 #include "plan/plan_private.h"
 #include "base/options.h"
 
-/* What classification needs to know of the relation, and what it collects. */
+/* One foreign table of a statement: the object that is queried, or a parent that is reached by lookups. */
+typedef struct AmpsfMember
+{
+	Index rti;
+	Oid relid;
+	const char *prefix; /* "" for the object itself; "Account.", "Account.Owner." */
+	bool outer;			/* rows without that parent stay in the result */
+	int natts;
+	AmpsfColumn **columns; /* by attnum - 1, filled on demand; field has the prefix */
+} AmpsfMember;
+
+/* What classification needs to know of the statement, and what it collects. */
 typedef struct AmpsfClassify
 {
-	PlannerInfo *root;
-	RelOptInfo *rel;
-	Oid relid;
-	AmpsfColumn **columns; /* by attnum - 1, filled on demand */
-	int natts;
-	List *params; /* out: the expressions that become fdw_exprs, in order of their index */
+	List *members; /* of AmpsfMember, the object itself first */
+	List *params;  /* out: the expressions that become fdw_exprs, in order of their index */
 } AmpsfClassify;
+
+/* A member for one foreign table. */
+extern AmpsfMember *ampsf_make_member(Index rti, Oid relid, const char *prefix, bool outer);
 
 /*
  * The class of a boolean expression.  *tree is its condition tree unless LOCAL; *reason says why it is not
@@ -27,7 +37,12 @@ extern AmpsfPushClass ampsf_classify(AmpsfClassify *cxt, Expr *expr, List **tree
 /* An expression as it stands in a tree: a Const, or the index of a parameter, which is new if need be. */
 extern Node *ampsf_classify_operand(AmpsfClassify *cxt, Node *node);
 
-/* The options of a column of the relation (not a system column). */
-extern AmpsfColumn *ampsf_classify_column(AmpsfClassify *cxt, int attnum);
+/* The options of a column of a member (not a system column), its field with the member's prefix. */
+extern AmpsfColumn *ampsf_member_column(AmpsfMember *member, int attnum);
+/*
+ * The column that an expression is, through binary-compatible casts; NULL if it is none of the members'.
+ * *member (may be NULL): whose.
+ */
+extern AmpsfColumn *ampsf_classify_column(AmpsfClassify *cxt, Node *node, AmpsfMember **member);
 
 #endif

@@ -200,6 +200,22 @@ print_junction(StringInfo out, List *children, int first, bool is_and, bool nest
 	return TEXT;
 }
 
+/* field IN (SELECT field FROM object WHERE ...), or NOT IN. */
+static Truth
+print_semi(StringInfo out, List *qual, AmpsfBind *bind)
+{
+	bool anti = intVal(lsecond(qual)) != 0;
+	StringInfoData where;
+
+	initStringInfo(&where);
+	/* There is a text always: the subquery's field is tested for null. */
+	if (print_junction(&where, list_nth(qual, 5), 0, true, false, bind) != TEXT)
+		return anti ? ALWAYS : NEVER;
+	appendStringInfo(out, "%s %s (SELECT %s FROM %s WHERE %s)", strVal(lthird(qual)), anti ? "NOT IN" : "IN",
+					 strVal(list_nth(qual, 4)), strVal(lfourth(qual)), where.data);
+	return TEXT;
+}
+
 static Truth
 print_qual(StringInfo out, List *qual, bool nested, AmpsfBind *bind)
 {
@@ -216,6 +232,8 @@ print_qual(StringInfo out, List *qual, bool nested, AmpsfBind *bind)
 		case AMPSF_QUAL_BOOLEAN:
 			appendStringInfo(out, "%s = %s", strVal(lthird(qual)), intVal(lsecond(qual)) ? "TRUE" : "FALSE");
 			return TEXT;
+		case AMPSF_QUAL_SEMI:
+			return print_semi(out, qual, bind);
 		case AMPSF_QUAL_NEVER:
 			return NEVER;
 	}

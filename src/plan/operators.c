@@ -126,7 +126,7 @@ ampsf_field_class(const AmpsfColumn *col)
 			AmpsfFieldClass c = classes[i].fclass;
 
 			/* A missing parent makes its boolean null here, and false in a condition there. */
-			if (c == AMPSF_CLASS_BOOLEAN && strchr(col->field, '.'))
+			if (c == AMPSF_CLASS_BOOLEAN && col->of_parent)
 				return AMPSF_CLASS_NONE;
 			return c == AMPSF_CLASS_TEXT && col->case_sensitive ? AMPSF_CLASS_TEXT_CS : c;
 		}

@@ -16,13 +16,14 @@
 /* Positions in ForeignScan.fdw_private; every member can be copied. */
 typedef enum AmpsfScanPrivate
 {
-	AMPSF_SCAN_RELID,	/* Integer: the foreign table's Oid */
+	AMPSF_SCAN_RELID,	/* Integer: Oid of the foreign table whose object is queried */
 	AMPSF_SCAN_OBJECT,	/* String: API name */
 	AMPSF_SCAN_FIELDS,	/* List of String: the field list of the statement, each field once */
 	AMPSF_SCAN_KEYS,	/* List of String: the key of each in a record: its alias, or itself */
 	AMPSF_SCAN_SLOTS,	/* IntList: the columns of the slot that are filled, from 1 */
 	AMPSF_SCAN_SOURCES, /* IntList: for each of them the index of its field */
-	AMPSF_SCAN_ATTNUMS, /* IntList: for each of them the table's column that it is converted as; 0: a count */
+	AMPSF_SCAN_TABLES,	/* OidList: for each of them the table it is from: the object's, or a parent's */
+	AMPSF_SCAN_ATTNUMS, /* IntList: and the table's column that it is converted as; 0: a count */
 	AMPSF_SCAN_QUALS,	/* List of condition trees, to be ANDed */
 	AMPSF_SCAN_CLASSES, /* IntList: AmpsfPushClass of each of plan.qual, in order */
 	AMPSF_SCAN_REASONS, /* List of String: why it is not pushed exactly; "" if there is nothing to say */
@@ -64,6 +65,7 @@ extern const char *ampsf_field_class_name(AmpsfFieldClass c);
  *   COMPARE     Integer (index into ampsf_operators), String (field), operand
  *   NULL_TEST   Integer (1: is null, 0: is not null), String (field)
  *   BOOLEAN     Integer (1: true, 0: false), String (field)
+ *   SEMI        Integer (1: not in), String (field), String (object), String (its field), List of trees
  *   NEVER       no row passes
  * An operand is a Const, or an Integer: the index of a parameter in fdw_exprs.
  */
@@ -74,6 +76,7 @@ typedef enum AmpsfQualKind
 	AMPSF_QUAL_COMPARE,
 	AMPSF_QUAL_NULL_TEST,
 	AMPSF_QUAL_BOOLEAN,
+	AMPSF_QUAL_SEMI,
 	AMPSF_QUAL_NEVER
 } AmpsfQualKind;
 

@@ -24,9 +24,9 @@
 #define DEFAULT_ROWS 10000
 
 static double
-estimate_tuples(PlannerInfo *root, RelOptInfo *rel, const AmpsfRelInfo *info)
+estimate_tuples(RelOptInfo *rel, const AmpsfRelInfo *info)
 {
-	double rows = ampsf_record_count_cached(rel->serverid, ampsf_rel_user(root, rel), info->table->object);
+	double rows = ampsf_record_count_cached(rel->serverid, info->userid, info->table->object);
 
 	if (rows >= 0)
 		return rows;
@@ -56,9 +56,9 @@ ampsf_has_list(List *tree)
 }
 
 /*
- * Marks the columns that must come back: for the target list, and for what is checked here.  An exact
- * clause need not be, but for one case: a list may turn out too long for a statement when parameters have
- * their values, and then every clause is checked here.
+ * Marks the columns that must come back: for the target list, and for what is checked here.  An
+ * exact clause need not be, but for one case: a list may turn out too long for a statement when
+ * parameters have their values, and then every clause is checked here.
  */
 static Bitmapset *
 columns_needed(PlannerInfo *root, RelOptInfo *rel, const AmpsfRelInfo *info)
@@ -73,26 +73,17 @@ columns_needed(PlannerInfo *root, RelOptInfo *rel, const AmpsfRelInfo *info)
 	ampsf_pull_target_columns(root, rel, &used);
 	for (int i = 0; i < list_length(info->clauses); i++)
 		if (lists || list_nth_int(info->classes, i) != AMPSF_EXACT)
-			pull_varattnos((Node *) ((RestrictInfo *) list_nth(info->clauses, i))->clause, rel->relid,
-						   &used);
+			pull_varattnos((Node *) ((RestrictInfo *) list_nth(info->clauses, i))->clause,
+						   rel->relid, &used);
 	return used;
 }
 
 void
-ampsfGetForeignRelSize(PlannerInfo *root, RelOptInfo *rel, Oid relid)
+ampsf_classify_clauses(AmpsfRelInfo *info, List *clauses)
 {
-	AmpsfRelInfo *info = palloc0(sizeof(AmpsfRelInfo));
-	List *remote = NIL;
 	ListCell *lc;
 
-	rel->fdw_private = info;
-	info->table = ampsf_table_options(relid);
-	info->server = ampsf_server_options(GetForeignServer(rel->serverid));
-	info->classify.root = root;
-	info->classify.rel = rel;
-	info->classify.relid = relid;
-
-	foreach (lc, rel->baserestrictinfo)
+	foreach (lc, clauses)
 	{
 		RestrictInfo *ri = lfirst_node(RestrictInfo, lc);
 		List *tree;
@@ -103,15 +94,49 @@ ampsfGetForeignRelSize(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 		info->classes = lappend_int(info->classes, c);
 		info->trees = lappend(info->trees, tree);
 		info->reasons = lappend(info->reasons, unconstify(char *, reason));
-		if (c != AMPSF_LOCAL)
-			remote = lappend(remote, ri);
 	}
+}
+
+bool
+ampsf_all_exact(const AmpsfRelInfo *info)
+{
+	ListCell *lc;
+
+	foreach (lc, info->classes)
+		if (lfirst_int(lc) != AMPSF_EXACT)
+			return false;
+	/* A list might have to be left out of a statement, and be checked here. */
+	foreach (lc, info->trees)
+		if (ampsf_has_list(lfirst(lc)))
+			return false;
+	foreach (lc, info->clauses)
+		if (lfirst_node(RestrictInfo, lc)->pseudoconstant)
+			return false;
+	return true;
+}
+
+void
+ampsfGetForeignRelSize(PlannerInfo *root, RelOptInfo *rel, Oid relid)
+{
+	AmpsfRelInfo *info = palloc0(sizeof(AmpsfRelInfo));
+	List *remote = NIL;
+
+	rel->fdw_private = info;
+	info->relid = relid;
+	info->userid = ampsf_rel_user(root, rel);
+	info->table = ampsf_table_options(relid);
+	info->server = ampsf_server_options(GetForeignServer(rel->serverid));
+	info->classify.members = list_make1(ampsf_make_member(rel->relid, relid, "", false));
+	ampsf_classify_clauses(info, rel->baserestrictinfo);
+	for (int i = 0; i < list_length(info->clauses); i++)
+		if (list_nth_int(info->classes, i) != AMPSF_LOCAL)
+			remote = lappend(remote, list_nth(info->clauses, i));
 	info->attrs_used = columns_needed(root, rel, info);
 
-	rel->tuples = estimate_tuples(root, rel, info);
+	rel->tuples = estimate_tuples(rel, info);
 	set_baserel_size_estimates(root, rel);
-	info->remote_rows =
-		clamp_row_est(rel->tuples * clauselist_selectivity(root, remote, rel->relid, JOIN_INNER, NULL));
+	info->remote_rows = clamp_row_est(
+		rel->tuples * clauselist_selectivity(root, remote, rel->relid, JOIN_INNER, NULL));
 }
 
 void
@@ -125,70 +150,92 @@ ampsfGetForeignPaths(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 	cost_qual_eval(&local, rel->baserestrictinfo, root);
 	startup += local.startup;
 	total += local.startup + local.per_tuple * info->remote_rows;
-	add_path(rel, (Path *) create_foreignscan_path(root, rel, NULL, rel->rows,
-												   AMPSF_DISABLED_NODES startup, total, NIL,
-												   rel->lateral_relids, NULL, AMPSF_RESTRICTINFO(NIL) NIL));
+	add_path(rel, (Path *) create_foreignscan_path(
+					  root, rel, NULL, rel->rows, AMPSF_DISABLED_NODES startup, total, NIL,
+					  rel->lateral_relids, NULL, AMPSF_RESTRICTINFO(NIL) NIL));
 }
 
 /* The place of a field in the list; appended if it is new. */
-int
-ampsf_place_of_field(List **fields, char *name)
+static int
+place_of_field(AmpsfOutput *out, char *field, char *key)
 {
 	ListCell *lc;
 
-	foreach (lc, *fields)
-		if (pg_strcasecmp(strVal(lfirst(lc)), name) == 0)
+	foreach (lc, out->fields)
+		if (pg_strcasecmp(strVal(lfirst(lc)), field) == 0)
 			return foreach_current_index(lc);
-	*fields = lappend(*fields, makeString(name));
-	return list_length(*fields) - 1;
+	out->fields = lappend(out->fields, makeString(field));
+	out->keys = lappend(out->keys, makeString(key));
+	return list_length(out->fields) - 1;
+}
+
+void
+ampsf_output_add(AmpsfOutput *out, int slot, char *field, char *key, Oid table, int attnum)
+{
+	out->slots = lappend_int(out->slots, slot);
+	out->sources = lappend_int(out->sources, place_of_field(out, field, key));
+	out->tables = lappend_oid(out->tables, table);
+	out->attnums = lappend_int(out->attnums, attnum);
+}
+
+List *
+ampsf_scan_private(const AmpsfRelInfo *info, AmpsfOutput *out, List *quals, List *classes,
+				   List *reasons, int limit, const char *order, List *bounds)
+{
+	List *l;
+
+	/* SELECT count(*): SOQL wants a field, and every object has an Id. */
+	if (out->fields == NIL)
+		out->fields = out->keys = list_make1(makeString(pstrdup("Id")));
+
+	l = list_make4(makeInteger((int) info->relid), makeString(info->table->object), out->fields,
+				   out->keys);
+	l = lappend(l, out->slots);
+	l = lappend(l, out->sources);
+	l = lappend(l, out->tables);
+	l = lappend(l, out->attnums);
+	l = lappend(l, list_concat_copy(quals, info->join_trees));
+	l = lappend(l, classes);
+	l = lappend(l, reasons);
+	l = lappend(l, makeInteger(limit));
+	l = lappend(l, makeString(pstrdup(order)));
+	l = lappend(l, bounds);
+	Assert(list_length(l) == AMPSF_SCAN_LENGTH);
+	return l;
 }
 
 /*
- * The fields to ask for, the columns to fill, and which field fills each.  Two columns may show the same
- * field; SOQL takes it once.
+ * The fields to ask for, and the columns that they fill.  Two columns may show the same field; SOQL
+ * takes it once.
  */
 static void
-choose_fields(RelOptInfo *rel, AmpsfRelInfo *info, Oid relid, List **fields, List **attnums,
-			  List **sources)
+choose_fields(AmpsfRelInfo *info, AmpsfOutput *out)
 {
-	Relation relation = table_open(relid, NoLock);
+	Relation relation = table_open(info->relid, NoLock);
 	TupleDesc desc = RelationGetDescr(relation);
 	bool whole_row = bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, info->attrs_used);
 
-	*fields = *attnums = *sources = NIL;
 	for (int attnum = 1; attnum <= desc->natts; attnum++)
 	{
+		AmpsfColumn *col;
+
 		if (TupleDescAttr(desc, attnum - 1)->attisdropped)
 			continue;
 		if (!whole_row &&
 			!bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber, info->attrs_used))
 			continue;
-		*attnums = lappend_int(*attnums, attnum);
-		*sources = lappend_int(
-			*sources, ampsf_place_of_field(fields, ampsf_classify_column(&info->classify, attnum)->field));
+		col = ampsf_member_column(linitial(info->classify.members), attnum);
+		ampsf_output_add(out, attnum, col->field, col->field, info->relid, attnum);
 	}
-	/* SELECT count(*): SOQL wants a field, and every object has an Id. */
-	if (*fields == NIL)
-		*fields = list_make1(makeString(pstrdup("Id")));
 	table_close(relation, NoLock);
 }
 
-ForeignScan *
-ampsfGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *path, List *tlist,
-					List *scan_clauses, Plan *outer_plan)
+void
+ampsf_split_clauses(const AmpsfRelInfo *info, List *scan_clauses, AmpsfScanClauses *split)
 {
-	AmpsfRelInfo *info = rel->fdw_private;
-	List *fields, *attnums, *sources;
-	List *quals = NIL, *checked = NIL, *exact = NIL;
-	List *classes = NIL, *reasons = NIL;
-	bool limited = root->limit_tuples >= 0 && root->limit_tuples < INT_MAX &&
-				   root->query_pathkeys == NIL && bms_equal(rel->relids, root->all_baserels);
-	List *fdw_private;
 	ListCell *lc;
 
-	if (rel->reloptkind == RELOPT_UPPER_REL)
-		return ampsf_upper_plan(path, tlist, outer_plan);
-
+	memset(split, 0, sizeof(*split));
 	foreach (lc, scan_clauses)
 	{
 		RestrictInfo *ri = lfirst_node(RestrictInfo, lc);
@@ -206,39 +253,47 @@ ampsfGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *
 				c = list_nth_int(info->classes, i);
 				reason = list_nth(info->reasons, i);
 				if (c != AMPSF_LOCAL)
-					quals = lappend(quals, list_nth(info->trees, i));
+					split->quals = lappend(split->quals, list_nth(info->trees, i));
 				break;
 			}
 			i++;
 		}
 		if (c == AMPSF_EXACT)
 		{
-			exact = lappend(exact, ri->clause);
+			split->exact = lappend(split->exact, ri->clause);
 			continue;
 		}
-		limited = false;
-		checked = lappend(checked, ri->clause);
-		classes = lappend_int(classes, c);
-		reasons = lappend(reasons, makeString(pstrdup(reason ? reason : "")));
+		split->checked = lappend(split->checked, ri->clause);
+		split->classes = lappend_int(split->classes, c);
+		split->reasons = lappend(split->reasons, makeString(pstrdup(reason ? reason : "")));
 	}
-	choose_fields(rel, info, relid, &fields, &attnums, &sources);
+}
 
-	fdw_private = list_make4(makeInteger((int) relid), makeString(info->table->object), fields, fields);
-	fdw_private = lappend(fdw_private, attnums);
-	fdw_private = lappend(fdw_private, sources);
-	fdw_private = lappend(fdw_private, attnums);
-	fdw_private = lappend(fdw_private, quals);
-	fdw_private = lappend(fdw_private, classes);
-	fdw_private = lappend(fdw_private, reasons);
-	fdw_private = lappend(fdw_private, makeInteger(limited ? (int) root->limit_tuples : -1));
-	fdw_private = lappend(fdw_private, makeString(pstrdup("")));
-	fdw_private = lappend(fdw_private, NIL);
-	Assert(list_length(fdw_private) == AMPSF_SCAN_LENGTH);
+ForeignScan *
+ampsfGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *path, List *tlist,
+					List *scan_clauses, Plan *outer_plan)
+{
+	AmpsfRelInfo *info = rel->fdw_private;
+	AmpsfScanClauses split;
+	AmpsfOutput out = {NIL};
+	bool limited = root->limit_tuples >= 0 && root->limit_tuples < INT_MAX &&
+				   root->query_pathkeys == NIL && bms_equal(rel->relids, root->all_baserels);
 
+	if (IS_UPPER_REL(rel))
+		return ampsf_upper_plan(path, tlist, outer_plan);
+	if (IS_JOIN_REL(rel))
+		return ampsf_join_plan(rel, tlist, outer_plan);
+
+	ampsf_split_clauses(info, scan_clauses, &split);
+	choose_fields(info, &out);
 	/*
-	 * exact goes where EvalPlanQual finds it; the executor also uses it when a list had to be left out of
-	 * the statement.
+	 * exact goes where EvalPlanQual finds it; the executor also uses it when a list had to be left
+	 * out of the statement.
 	 */
-	return make_foreignscan(tlist, checked, rel->relid, info->classify.params, fdw_private, NIL, exact,
-							outer_plan);
+	return make_foreignscan(
+		tlist, split.checked, rel->relid, info->classify.params,
+		ampsf_scan_private(info, &out, split.quals, split.classes, split.reasons,
+						   limited && split.checked == NIL ? (int) root->limit_tuples : -1, "",
+						   NIL),
+		NIL, split.exact, outer_plan);
 }

@@ -7,20 +7,59 @@
 #include "plan/plan_private.h"
 #include "plan/classify.h"
 
-/* rel->fdw_private while planning. */
+/*
+ * rel->fdw_private while planning, of a base relation or of a join that is one statement: the statement that
+ * stands for it.  The first member of classify is the object that is queried.
+ */
 typedef struct AmpsfRelInfo
 {
-	AmpsfTableOptions *table;
+	AmpsfTableOptions *table; /* of the first member */
 	AmpsfServerOptions *server;
+	Oid relid;				  /* of the first member */
+	Oid userid;				  /* in whose name it is read */
 	AmpsfClassify classify;
-	/* In step: each RestrictInfo of baserestrictinfo, its class, tree and reason. */
+	/* In step: each RestrictInfo that the rows must pass, its class, tree and reason. */
 	List *clauses;
 	List *classes; /* IntList */
 	List *trees;
 	List *reasons; /* of const char *, may be NULL */
-	Bitmapset *attrs_used; /* as pull_varattnos makes it */
+	/* Conditions that come of a join and not of a clause: always sent, always exact. */
+	List *join_trees;
+	Bitmapset *attrs_used; /* of a base relation: as pull_varattnos makes it */
 	double remote_rows;	   /* that Salesforce will return */
 } AmpsfRelInfo;
+
+/* What a statement gives and how it fills a slot: the lists of AmpsfScanPrivate, in the making. */
+typedef struct AmpsfOutput
+{
+	List *fields, *keys;
+	List *slots, *sources, *tables, *attnums;
+} AmpsfOutput;
+
+/* Adds a column of the slot (from 1): a field under its key, shown by a table's column (0: a count). */
+extern void ampsf_output_add(AmpsfOutput *out, int slot, char *field, char *key, Oid table, int attnum);
+/*
+ * fdw_private.  classes and reasons: of the clauses that are checked here; quals: what is sent.  limit, order
+ * and bounds as in AmpsfScanPrivate.
+ */
+extern List *ampsf_scan_private(const AmpsfRelInfo *info, AmpsfOutput *out, List *quals, List *classes,
+								List *reasons, int limit, const char *order, List *bounds);
+/* The clauses of a plan, by what is done with them. */
+typedef struct AmpsfScanClauses
+{
+	List *quals;   /* trees that are sent */
+	List *exact;   /* expressions that are only sent */
+	List *checked; /* expressions that are checked here */
+	List *classes; /* IntList: of each of checked, its class */
+	List *reasons; /* of String */
+} AmpsfScanClauses;
+
+/* scan_clauses: RestrictInfos; those that info knows have been classified, the others are local. */
+extern void ampsf_split_clauses(const AmpsfRelInfo *info, List *scan_clauses, AmpsfScanClauses *split);
+/* Classifies the clauses in the list (of RestrictInfo) and appends them to info. */
+extern void ampsf_classify_clauses(AmpsfRelInfo *info, List *clauses);
+/* Is every row that Salesforce will send one that is wanted, and none left out? */
+extern bool ampsf_all_exact(const AmpsfRelInfo *info);
 
 extern void ampsfGetForeignRelSize(PlannerInfo *root, RelOptInfo *rel, Oid relid);
 extern void ampsfGetForeignPaths(PlannerInfo *root, RelOptInfo *rel, Oid relid);
@@ -29,8 +68,11 @@ extern ForeignScan *ampsfGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid 
 
 /* Is there a comparison with a list in the condition tree? */
 extern bool ampsf_has_list(List *tree);
-/* The place of a field in a list of String; appended if it is new. */
-extern int ampsf_place_of_field(List **fields, char *name);
+
+/* join.c: joins along lookups, in one statement; the plan of a path that it made. */
+extern void ampsfGetForeignJoinPaths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel,
+									 RelOptInfo *innerrel, JoinType jointype, JoinPathExtraData *extra);
+extern ForeignScan *ampsf_join_plan(RelOptInfo *rel, List *tlist, Plan *outer_plan);
 
 /* upper.c: what is computed above a scan, and the plan of a path that it made. */
 extern void ampsfGetForeignUpperPaths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input_rel,

@@ -22,74 +22,46 @@
 #include "optimizer/tlist.h"
 #include "utils/lsyscache.h"
 
-/* What is collected for the plan; the lists are those of AmpsfScanPrivate. */
+/* What is collected for the plan. */
 typedef struct Upper
 {
 	PlannerInfo *root;
-	RelOptInfo *base;
 	AmpsfRelInfo *info;
-	Oid relid;
-	List *fields, *keys, *sources, *attnums;
+	AmpsfOutput out;
 	List *exprs; /* what the slot's columns are: Vars, or Aggrefs */
 } Upper;
 
 /*
- * The only relation of the query, if it is a foreign table of ours and Salesforce's answer to its clauses is
- * final.  A list might have to be left out of a statement, and be checked here.
+ * The statement that gives the rows of the query's FROM and WHERE, if it is one statement of ours and
+ * Salesforce's answer to its clauses is final.
  */
 static bool
 find_base(PlannerInfo *root, RelOptInfo *input_rel, Upper *up)
 {
-	int relid;
-	ListCell *lc;
+	RelOptInfo *rel = ampsf_query_rel(root);
 
 	memset(up, 0, sizeof(*up));
-	if (root->parse->commandType != CMD_SELECT || root->parse->rowMarks != NIL ||
-		!bms_get_singleton_member(root->all_baserels, &relid) ||
-		(input_rel->reloptkind != RELOPT_UPPER_REL && !bms_equal(input_rel->relids, root->all_baserels)))
+	if (root->parse->commandType != CMD_SELECT || root->parse->rowMarks != NIL || !rel ||
+		(!IS_UPPER_REL(input_rel) && input_rel != rel) || !rel->fdwroutine || !rel->fdw_private ||
+		rel->fdwroutine->GetForeignPaths != ampsfGetForeignPaths)
 		return false;
 	up->root = root;
-	up->base = root->simple_rel_array[relid];
-	if (up->base->reloptkind != RELOPT_BASEREL || root->simple_rte_array[relid]->inh)
-		return false;
-	up->info = up->base->fdw_private;
-	if (!up->info) /* a condition that is false by itself: there is nothing to scan */
-		return false;
-	up->relid = root->simple_rte_array[relid]->relid;
-	foreach (lc, up->info->classes)
-		if (lfirst_int(lc) != AMPSF_EXACT)
-			return false;
-	foreach (lc, up->info->trees)
-		if (ampsf_has_list(lfirst(lc)))
-			return false;
-	foreach (lc, up->info->clauses)
-		if (lfirst_node(RestrictInfo, lc)->pseudoconstant)
-			return false;
-	return true;
+	up->info = rel->fdw_private;
+	return ampsf_all_exact(up->info);
 }
 
 static AmpsfColumn *
-column_of(Upper *up, Node *node, AttrNumber *attnum)
+column_of(Upper *up, Node *node, AmpsfMember **member)
 {
-	Var *var = (Var *) node;
-
-	if (!IsA(node, Var) || var->varno != (int) up->base->relid || var->varattno <= 0)
-		return NULL;
-	*attnum = var->varattno;
-	return ampsf_classify_column(&up->info->classify, var->varattno);
+	return IsA(node, Var) ? ampsf_classify_column(&up->info->classify, node, member) : NULL;
 }
 
 /* Adds a column to the slot, as the value of a field. */
 static void
-add_column(Upper *up, Node *expr, char *field, char *key, AttrNumber attnum)
+add_column(Upper *up, Node *expr, char *field, char *key, Oid table, AttrNumber attnum)
 {
-	int place = ampsf_place_of_field(&up->fields, field);
-
-	if (place == list_length(up->keys))
-		up->keys = lappend(up->keys, makeString(key));
 	up->exprs = lappend(up->exprs, expr);
-	up->sources = lappend_int(up->sources, place);
-	up->attnums = lappend_int(up->attnums, attnum);
+	ampsf_output_add(&up->out, list_length(up->exprs), field, key, table, attnum);
 }
 
 /* A path for output_rel that makes the plan from what has been collected. */
@@ -98,33 +70,15 @@ add_upper_path(Upper *up, RelOptInfo *output_rel, PathTarget *target, double row
 			   const char *order, List *bounds)
 {
 	Cost startup, total;
-	List *slots = NIL;
 	List *scan_tlist = NIL;
 	List *fdw_private;
 	QualCost per_row = target->cost;
 	ListCell *lc;
 
 	foreach (lc, up->exprs)
-	{
-		slots = lappend_int(slots, foreach_current_index(lc) + 1);
 		scan_tlist = lappend(scan_tlist,
 							 makeTargetEntry(lfirst(lc), foreach_current_index(lc) + 1, NULL, false));
-	}
-	if (up->fields == NIL)
-		up->fields = up->keys = list_make1(makeString(pstrdup("Id")));
-
-	fdw_private = list_make4(makeInteger((int) up->relid), makeString(up->info->table->object), up->fields,
-							 up->keys);
-	fdw_private = lappend(fdw_private, slots);
-	fdw_private = lappend(fdw_private, up->sources);
-	fdw_private = lappend(fdw_private, up->attnums);
-	fdw_private = lappend(fdw_private, up->info->trees);
-	fdw_private = lappend(fdw_private, NIL);
-	fdw_private = lappend(fdw_private, NIL);
-	fdw_private = lappend(fdw_private, makeInteger(-1));
-	fdw_private = lappend(fdw_private, makeString(pstrdup(order)));
-	fdw_private = lappend(fdw_private, bounds);
-	Assert(list_length(fdw_private) == AMPSF_SCAN_LENGTH);
+	fdw_private = ampsf_scan_private(up->info, &up->out, up->info->trees, NIL, NIL, -1, order, bounds);
 
 	ampsf_cost_scan(up->info->server, up->info->table->page_size, rows, &startup, &total);
 	/* The same number of calls, and never more rows: let it win where estimates see no difference. */
@@ -150,12 +104,15 @@ ampsf_upper_plan(ForeignPath *path, List *tlist, Plan *outer_plan)
 
 /* SOQL's function for an aggregate, printed over its field; NULL if it is not pushed. */
 static char *
-aggregate_call(Upper *up, Aggref *agg, AttrNumber *attnum)
+aggregate_call(Upper *up, Aggref *agg, Oid *table, AttrNumber *attnum)
 {
 	char *name = agg->aggfnoid < FirstGenbkiObjectId ? get_func_name(agg->aggfnoid) : NULL;
 	AmpsfColumn *col;
+	AmpsfMember *member;
 	AmpsfFieldClass fclass;
+	Var *var;
 
+	*table = up->info->relid;
 	*attnum = 0;
 	if (!name || agg->agglevelsup != 0 || agg->aggsplit != AGGSPLIT_SIMPLE || agg->aggfilter ||
 		agg->aggorder != NIL || agg->aggdirectargs != NIL || agg->aggvariadic ||
@@ -165,7 +122,8 @@ aggregate_call(Upper *up, Aggref *agg, AttrNumber *attnum)
 		return strcmp(name, "count") == 0 ? pstrdup("COUNT(Id)") : NULL;
 	if (list_length(agg->args) != 1)
 		return NULL;
-	col = column_of(up, (Node *) linitial_node(TargetEntry, agg->args)->expr, attnum);
+	var = (Var *) linitial_node(TargetEntry, agg->args)->expr;
+	col = column_of(up, (Node *) var, &member);
 	if (!col || !col->filterable || strchr(col->field, '.'))
 		return NULL;
 	fclass = ampsf_field_class(col);
@@ -173,7 +131,6 @@ aggregate_call(Upper *up, Aggref *agg, AttrNumber *attnum)
 	{
 		bool distinct = agg->aggdistinct != NIL;
 
-		*attnum = 0;
 		if (fclass == AMPSF_CLASS_ID || fclass == AMPSF_CLASS_DATE || fclass == AMPSF_CLASS_DATETIME)
 			return psprintf(distinct ? "COUNT_DISTINCT(%s)" : "COUNT(%s)", col->field);
 		if ((fclass == AMPSF_CLASS_NUMBER || fclass == AMPSF_CLASS_TEXT || fclass == AMPSF_CLASS_TEXT_CS) &&
@@ -189,6 +146,8 @@ aggregate_call(Upper *up, Aggref *agg, AttrNumber *attnum)
 	/* A column of another SQL type than the field's has another order, e.g. that of text. */
 	if (!ampsf_literal_type_ok(fclass, agg->aggtype))
 		return NULL;
+	*table = member->relid;
+	*attnum = var->varattno;
 	return psprintf(name[1] == 'i' ? "MIN(%s)" : "MAX(%s)", col->field);
 }
 
@@ -208,6 +167,7 @@ add_aggregate_path(PlannerInfo *root, RelOptInfo *input_rel, RelOptInfo *output_
 							PVC_INCLUDE_AGGREGATES | PVC_INCLUDE_WINDOWFUNCS | PVC_INCLUDE_PLACEHOLDERS);
 	foreach (lc, parts)
 	{
+		Oid table;
 		AttrNumber attnum;
 		char *call, *alias;
 
@@ -215,11 +175,11 @@ add_aggregate_path(PlannerInfo *root, RelOptInfo *input_rel, RelOptInfo *output_
 			return;
 		if (list_member(up.exprs, lfirst(lc)))
 			continue;
-		call = aggregate_call(&up, lfirst(lc), &attnum);
+		call = aggregate_call(&up, lfirst(lc), &table, &attnum);
 		if (!call)
 			return;
 		alias = psprintf("a%d", list_length(up.exprs));
-		add_column(&up, lfirst(lc), psprintf("%s %s", call, alias), alias, attnum);
+		add_column(&up, lfirst(lc), psprintf("%s %s", call, alias), alias, table, attnum);
 	}
 	if (up.exprs != NIL)
 		add_upper_path(&up, output_rel, target, 1, NIL, "", NIL);
@@ -239,8 +199,7 @@ append_sort_key(Upper *up, StringInfo order, PathKey *key)
 	foreach (lc, ec->ec_members)
 	{
 		EquivalenceMember *em = lfirst(lc);
-		AttrNumber attnum;
-		AmpsfColumn *col = column_of(up, (Node *) em->em_expr, &attnum);
+		AmpsfColumn *col = column_of(up, (Node *) em->em_expr, NULL);
 		AmpsfFieldClass fclass;
 
 		/*
@@ -307,13 +266,14 @@ add_limit_path(PlannerInfo *root, RelOptInfo *input_rel, RelOptInfo *output_rel)
 		return;
 	foreach (lc, pull_var_clause((Node *) target->exprs, PVC_INCLUDE_PLACEHOLDERS))
 	{
-		AttrNumber attnum;
-		AmpsfColumn *col = column_of(&up, lfirst(lc), &attnum);
+		AmpsfMember *member;
+		AmpsfColumn *col = column_of(&up, lfirst(lc), &member);
 
 		if (!col) /* a whole row, a system column */
 			return;
 		if (!list_member(up.exprs, lfirst(lc)))
-			add_column(&up, lfirst(lc), col->field, col->field, attnum);
+			add_column(&up, lfirst(lc), col->field, col->field, member->relid,
+					   ((Var *) lfirst(lc))->varattno);
 	}
 	rows = root->limit_tuples >= 0 ? Min(root->limit_tuples, up.info->remote_rows)
 								   : clamp_row_est(up.info->remote_rows / 10);

@@ -9,6 +9,7 @@
 
 #include "utils/builtins.h"
 
+#include "base/options.h"
 #include "schema/types.h"
 
 typedef struct TypeRule
@@ -118,6 +119,22 @@ ampsf_column_options(StringInfo buf, const AmpsfField *field, const char *column
 	flag(buf, "sortable", field->sortable, rule->sortable);
 	flag(buf, "groupable", field->groupable, rule->groupable);
 	flag(buf, "case_sensitive", field->case_sensitive, false);
+	if (strcmp(rule->type, "reference") == 0 && field->relationship && field->reference_to != NIL)
+	{
+		char *usual = ampsf_default_relationship(field->name);
+		ListCell *lc;
+
+		appendStringInfoString(buf, ", reference_to '");
+		foreach (lc, field->reference_to)
+			appendStringInfo(buf, "%s%s", foreach_current_index(lc) ? "," : "", (char *) lfirst(lc));
+		appendStringInfoChar(buf, '\'');
+		if (!usual || strcmp(usual, field->relationship) != 0)
+			appendStringInfo(buf, ", relationship '%s'", field->relationship);
+	}
+	/* Of Id the describe says false, though no two rows share one. */
+	if (strcmp(rule->type, "id") != 0)
+		flag(buf, "unique", field->unique, false);
+	flag(buf, "external_id", field->external_id, false);
 	flag(buf, "createable", field->createable, true);
 	flag(buf, "updateable", field->updateable, true);
 }
