@@ -111,6 +111,10 @@ const AmpsfOption ampsf_options[] = {
 	 "Whether no two rows hold the same value; the planner counts on one row"},
 	{"external_id", COLUMN, AMPSF_OPT_BOOL, false, 0, 0, NULL, "false",
 	 "Whether the field is an external id: indexed, and meant to name a row"},
+	{"unique", COLUMN, AMPSF_OPT_BOOL, false, 0, 0, NULL, "true for Id only",
+	 "Whether no two rows hold the same value; the planner counts on one row"},
+	{"external_id", COLUMN, AMPSF_OPT_BOOL, false, 0, 0, NULL, "false",
+	 "Whether the field is an external id: indexed, and meant to name a row"},
 	{"createable", COLUMN, AMPSF_OPT_BOOL, false, 0, 0, NULL, "true",
 	 "Whether INSERT may give the field"},
 	{"updateable", COLUMN, AMPSF_OPT_BOOL, false, 0, 0, NULL, "true",
@@ -573,6 +577,8 @@ ampsf_column(Oid relid, int attnum)
 	if (!c->relationship && c->reference_to)
 		c->relationship = ampsf_default_relationship(c->field);
 	c->case_sensitive = get_bool(options, "case_sensitive", false);
+	c->unique = get_bool(options, "unique", pg_strcasecmp(c->field, "Id") == 0);
+	c->external_id = get_bool(options, "external_id", false);
 	c->unique = get_bool(options, "unique", pg_strcasecmp(c->field, "Id") == 0);
 	c->external_id = get_bool(options, "external_id", false);
 	c->createable = get_bool(options, "createable", strchr(c->field, '.') == NULL);
