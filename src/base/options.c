@@ -107,10 +107,6 @@ const AmpsfOption ampsf_options[] = {
 	 "API names of the objects that a reference points to, with commas; joins go along it"},
 	{"relationship", COLUMN, AMPSF_OPT_NAME, false, 0, 0, NULL, "AccountId: Account, X__c: X__r",
 	 "Name under which SOQL reaches a reference's parent"},
-	{"unique", COLUMN, AMPSF_OPT_BOOL, false, 0, 0, NULL, "true for Id, else false",
-	 "Whether no two rows hold the same value; the planner counts on one row"},
-	{"external_id", COLUMN, AMPSF_OPT_BOOL, false, 0, 0, NULL, "false",
-	 "Whether the field is an external id: indexed, and meant to name a row"},
 	{"unique", COLUMN, AMPSF_OPT_BOOL, false, 0, 0, NULL, "true for Id only",
 	 "Whether no two rows hold the same value; the planner counts on one row"},
 	{"external_id", COLUMN, AMPSF_OPT_BOOL, false, 0, 0, NULL, "false",
@@ -577,8 +573,6 @@ ampsf_column(Oid relid, int attnum)
 	if (!c->relationship && c->reference_to)
 		c->relationship = ampsf_default_relationship(c->field);
 	c->case_sensitive = get_bool(options, "case_sensitive", false);
-	c->unique = get_bool(options, "unique", pg_strcasecmp(c->field, "Id") == 0);
-	c->external_id = get_bool(options, "external_id", false);
 	c->unique = get_bool(options, "unique", pg_strcasecmp(c->field, "Id") == 0);
 	c->external_id = get_bool(options, "external_id", false);
 	c->createable = get_bool(options, "createable", strchr(c->field, '.') == NULL);

@@ -75,8 +75,6 @@ typedef struct AmpsfColumn
 	bool case_sensitive;
 	bool unique;		  /* no two rows hold the same value; of those that are not deleted, and but for null */
 	bool external_id;	  /* indexed, and meant to name a row, but two rows may hold the same value */
-	bool unique;		  /* no two rows hold the same value; of those that are not deleted, and but for null */
-	bool external_id;	  /* indexed, and meant to name a row, but two rows may hold the same value */
 	bool createable, updateable;
 	bool array;			  /* multipicklist as an array */
 	bool of_parent;		  /* a parent's field: null where the parent is missing, for Salesforce's booleans false */

@@ -135,10 +135,6 @@ ampsf_column_options(StringInfo buf, const AmpsfField *field, const char *column
 	if (strcmp(rule->type, "id") != 0)
 		flag(buf, "unique", field->unique, false);
 	flag(buf, "external_id", field->external_id, false);
-	/* Of Id the describe says false, though no two rows share one. */
-	if (strcmp(rule->type, "id") != 0)
-		flag(buf, "unique", field->unique, false);
-	flag(buf, "external_id", field->external_id, false);
 	flag(buf, "createable", field->createable, true);
 	flag(buf, "updateable", field->updateable, true);
 }
