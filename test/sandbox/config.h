@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "soql.h"
 
 #define OLDEST_VERSION 31
 #define NEWEST_VERSION 66
@@ -30,8 +31,9 @@ typedef struct Config
 	int locator_seconds;
 	int max_locators;
 	int page_cache_mb;
-	bool null_first_on_desc;
-	bool nulls_not_negated;
+	bool short_pages;
+	bool stale_counts;
+	SoqlReadings readings;
 	bool gzip;
 	bool chunked;
 } Config;

@@ -95,8 +95,7 @@ result_open(const char *soql, const SoqlOptions *opt, SoqlError *e)
 	char *key;
 
 	/* Date literals move with the clock, so a result is shared only within the hour. */
-	if (asprintf(&key, "%d %d %d %s %ld %s", opt->all_rows, opt->null_first_on_desc,
-				 opt->nulls_not_negated, opt->version,
+	if (asprintf(&key, "%d %s %ld %s", opt->all_rows, opt->version,
 				 (long) (store_now() / 3600), soql) < 0)
 		abort();
 	for (r = results; r != NULL; r = r->next)

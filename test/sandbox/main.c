@@ -45,12 +45,46 @@ enum
 	OPT_GZIP,
 	OPT_CHUNKED,
 	OPT_PAGE_CACHE,
-	OPT_NULL_DESC,
-	OPT_NEGATED_NULLS,
-	OPT_HELP
+	OPT_MILLISECONDS,
+	OPT_MAX_PARENTS,
+	OPT_READINGS,
+	OPT_READING, /* and those that follow: one for each of readings[] */
+	OPT_HELP = OPT_READING + 100
 };
 
-static const struct option options[] = {
+/* What documents leave open: the default is the first word. */
+static const struct Reading
+{
+	const char *name, *first, *second;
+	bool *flag;
+	void (*set)(bool second);
+	const char *help;
+} readings[] = {
+	{"null-desc", "last", "first", &config.readings.null_first_on_desc, NULL,
+	 "where ORDER BY ... DESC puts nulls by default"},
+	{"lookup-nulls", "top", "asked", &config.readings.lookup_nulls_asked, NULL,
+	 "ORDER BY a lookup or a parent's field: nulls on top, or as NULLS FIRST|LAST says"},
+	{"negated-nulls", "match", "skip", &config.readings.nulls_not_negated, NULL,
+	 "what !=, NOT IN, EXCLUDES and NOT do with null"},
+	{"inner-nulls", "ignored", "poison", &config.readings.inner_nulls_poison, NULL,
+	 "NOT IN (SELECT f ...) where some f is null: as if it were not there, or no row at all"},
+	{"group-text", "fold", "exact", &config.readings.groups_exact, NULL,
+	 "whether GROUP BY and COUNT_DISTINCT ignore the case of texts as = does"},
+	{"group-overflow", "id-limit", "malformed", &config.readings.overflow_malformed, NULL,
+	 "the code for too many groups: EXCEEDED_ID_LIMIT or MALFORMED_QUERY"},
+	{"accents", "distinct", "folded", NULL, store_fold_accents, "whether texts are equal that differ in accents"},
+	{"trailing-blanks", "count", "ignored", NULL, store_ignore_blanks,
+	 "whether texts are equal that differ in blanks at their end"},
+	{"fractions", "accept", "refuse", &config.readings.no_fractions, NULL,
+	 "datetime literals with a fraction of a second"},
+	{"pages", "full", "short", &config.short_pages, NULL,
+	 "whether a page has as many records as the batch size, or fewer"},
+	{"record-counts", "exact", "stale", &config.stale_counts, NULL,
+	 "limits/recordCount: the rows that are there, or three quarters of them"},
+};
+#define N_READINGS ((int) (sizeof(readings) / sizeof(readings[0])))
+
+static const struct option plain_options[] = {
 	{"host", required_argument, NULL, OPT_HOST},
 	{"port", required_argument, NULL, OPT_PORT},
 	{"port-file", required_argument, NULL, OPT_PORT_FILE},
@@ -72,8 +106,9 @@ static const struct option options[] = {
 	{"gzip", required_argument, NULL, OPT_GZIP},
 	{"chunked", required_argument, NULL, OPT_CHUNKED},
 	{"page-cache-mb", required_argument, NULL, OPT_PAGE_CACHE},
-	{"null-desc", required_argument, NULL, OPT_NULL_DESC},
-	{"negated-nulls", required_argument, NULL, OPT_NEGATED_NULLS},
+	{"milliseconds", required_argument, NULL, OPT_MILLISECONDS},
+	{"max-parents", required_argument, NULL, OPT_MAX_PARENTS},
+	{"readings", required_argument, NULL, OPT_READINGS},
 	{"help", no_argument, NULL, OPT_HELP},
 	{NULL, 0, NULL, 0},
 };
@@ -100,8 +135,10 @@ static const char help[] =
 	"  --gzip on|off            compress answers for clients that ask for it (on)\n"
 	"  --chunked on|off         chunked answers, as Salesforce sends them (on)\n"
 	"  --page-cache-mb N        memory for rendered pages (512)\n"
-	"  --null-desc first|last   where ORDER BY ... DESC puts nulls by default (last)\n"
-	"  --negated-nulls match|skip  what !=, NOT IN, EXCLUDES and NOT do with null (match)\n";
+	"  --milliseconds drop|keep whether datetimes keep what is written below a second (drop: they are\n"
+	"                           documented to have whole seconds)\n\n"
+	"What no document settles (the first word is the default; --readings first|second sets all at once):\n"
+	"  --max-parents N          relationships to parents in a statement (55; 35 in older documents)\n";
 
 static void
 usage(const char *fmt, const char *arg)
@@ -130,6 +167,43 @@ either(const char *text, const char *yes, const char *no)
 	if (strcmp(text, yes) != 0 && strcmp(text, no) != 0)
 		usage("\"%s\" is not a value of that option", text);
 	return strcmp(text, yes) == 0;
+}
+
+static void
+set_reading(const struct Reading *r, bool second)
+{
+	if (r->flag)
+		*r->flag = second;
+	else
+		r->set(second);
+}
+
+static void
+take_reading(const struct Reading *r, const char *word)
+{
+	set_reading(r, either(word, r->second, r->first));
+}
+
+static void
+print_help(void)
+{
+	fputs(help, stdout);
+	for (int i = 0; i < N_READINGS; i++)
+		printf("  --%s %s|%s\n%27s%s\n", readings[i].name, readings[i].first, readings[i].second,
+			   "", readings[i].help);
+	exit(0);
+}
+
+/* The plain options, and one for each reading. */
+static const struct option *
+all_options(void)
+{
+	static struct option list[sizeof(plain_options) / sizeof(plain_options[0]) + N_READINGS];
+
+	memcpy(list + N_READINGS, plain_options, sizeof(plain_options));
+	for (int i = 0; i < N_READINGS; i++)
+		list[i] = (struct option){readings[i].name, required_argument, NULL, OPT_READING + i};
+	return list;
 }
 
 static void
@@ -177,6 +251,7 @@ take(int opt, const char *arg)
 		{OPT_LOCATOR_SECONDS, &config.locator_seconds, 0, INT_MAX},
 		{OPT_MAX_LOCATORS, &config.max_locators, 1, 100000},
 		{OPT_PAGE_CACHE, &config.page_cache_mb, 0, 1000000},
+		{OPT_MAX_PARENTS, &config.readings.max_parents, 1, 1000},
 	};
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
@@ -201,15 +276,17 @@ take(int opt, const char *arg)
 		config.gzip = either(arg, "on", "off");
 	else if (opt == OPT_CHUNKED)
 		config.chunked = either(arg, "on", "off");
-	else if (opt == OPT_NULL_DESC)
-		config.null_first_on_desc = either(arg, "first", "last");
-	else if (opt == OPT_NEGATED_NULLS)
-		config.nulls_not_negated = either(arg, "skip", "match");
-	else if (opt == OPT_HELP)
+	else if (opt >= OPT_READING && opt < OPT_READING + N_READINGS)
+		take_reading(&readings[opt - OPT_READING], arg);
+	else if (opt == OPT_MILLISECONDS)
+		store_keep_milliseconds(either(arg, "keep", "drop"));
+	else if (opt == OPT_READINGS)
 	{
-		fputs(help, stdout);
-		exit(0);
+		for (int i = 0; i < N_READINGS; i++)
+			set_reading(&readings[i], either(arg, "second", "first"));
 	}
+	else if (opt == OPT_HELP)
+		print_help();
 	else if (opt == '?')
 		exit(2);
 }
@@ -304,7 +381,7 @@ main(int argc, char **argv)
 					  .page_cache_mb = 512,
 					  .gzip = true,
 					  .chunked = true};
-	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1)
+	while ((opt = getopt_long(argc, argv, "", all_options(), NULL)) != -1)
 	{
 		take(opt, optarg);
 		seed_given |= opt == OPT_SEED;

@@ -100,11 +100,22 @@ attach_page(Request *r, Result *res, int64_t first, int64_t count, int batch, Re
 	w->free_arg = page;
 }
 
+/* "There is no guarantee that the requested batch size is the actual batch size": pages may be short. */
+static int64_t
+page_size(int64_t total, int64_t first, int batch)
+{
+	int64_t left = total - first;
+
+	if (left <= batch)
+		return left;
+	return config.short_pages ? batch - batch * (1 + first % 3) / 4 : batch;
+}
+
 static void
 answer_page(Request *r, Result *res, Locator *loc, bool all, int64_t first, int batch, Response *w)
 {
 	int64_t total = soql_total(res->cursor);
-	int64_t count = total - first < batch ? total - first : batch;
+	int64_t count = page_size(total, first, batch);
 	bool done = loc == NULL || first + count >= total;
 
 	w->status = 200;
@@ -132,7 +143,7 @@ refuse(Response *w, SoqlError *e)
 static void
 first_page(Request *r, Response *w, const char *soql, bool all)
 {
-	SoqlOptions opt = {all, r->version, config.null_first_on_desc, config.nulls_not_negated};
+	SoqlOptions opt = {all, r->version, config.readings};
 	SoqlError e = {0};
 	Result *res = result_open(soql, &opt, &e);
 	Locator *loc = NULL;
@@ -151,9 +162,7 @@ first_page(Request *r, Response *w, const char *soql, bool all)
 				 (long long) soql_total(res->cursor));
 	}
 	else if (soql_is_aggregate(res->cursor) && soql_total(res->cursor) > batch)
-		res_error(w, 400, "EXCEEDED_ID_LIMIT",
-				  "Aggregate query does not support queryMore(), use LIMIT to restrict the results "
-				  "to a single batch");
+		res_error(w, 400, SOQL_OVERFLOW_CODE(config.readings), SOQL_OVERFLOW_TEXT);
 	else
 	{
 		if (soql_total(res->cursor) > batch && !soql_has_offset(res->cursor))
@@ -186,8 +195,7 @@ next_page(Request *r, Response *w, const char *locator, bool all)
 static void
 explain(Request *r, Response *w, const char *soql)
 {
-	SoqlOptions opt = {false, r->version, config.null_first_on_desc,
-					   config.nulls_not_negated};
+	SoqlOptions opt = {false, r->version, config.readings};
 	SoqlError e = {0};
 
 	w->status = 200;

@@ -432,7 +432,14 @@ date_value(const Field *f, json_object *json, Value *out, StoreError *e)
 	if (f->type == FT_DATE)
 		snprintf(text, sizeof(text), "%.10s", s);
 	else
+	{
 		store_timestamp(t, text);
+		if (store_milliseconds())
+		{
+			snprintf(text + 20, 4, "%03d", millis);
+			text[23] = '+';
+		}
+	}
 	take_text(out, text);
 	return true;
 }

@@ -21,13 +21,34 @@ typedef struct SoqlError
 
 void soql_error_free(SoqlError *e);
 
+/*
+ * How to read what Salesforce's documents leave open or say in two ways.  All zero is the default; a client
+ * must give the same answer under each.
+ */
+typedef struct SoqlReadings
+{
+	bool null_first_on_desc; /* ORDER BY ... DESC puts nulls first where it does not say */
+	bool nulls_not_negated;	 /* !=, NOT IN, EXCLUDES and NOT leave out rows whose field is null */
+	bool lookup_nulls_asked; /* NULLS FIRST and LAST work on lookups and parents' fields too */
+	bool inner_nulls_poison; /* NOT IN (SELECT ...) matches nothing where the inner field is null somewhere */
+	bool groups_exact;		 /* GROUP BY and COUNT_DISTINCT tell texts apart that = does not */
+	bool no_fractions;		 /* a datetime literal with a fraction of a second is refused */
+	bool overflow_malformed; /* too many groups: MALFORMED_QUERY, not EXCEEDED_ID_LIMIT */
+	int max_parents;		 /* relationships to parents in a statement; 0: SOQL_MAX_PARENTS */
+} SoqlReadings;
+
 typedef struct SoqlOptions
 {
-	bool all_rows;			  /* queryAll: deleted rows too */
-	const char *version;	  /* "62.0": for the URLs in attributes */
-	bool null_first_on_desc;  /* the reading of a CONFLICT: default null position under DESC */
-	bool nulls_not_negated;	  /* the same: !=, NOT IN, EXCLUDES and NOT leave out rows whose field is null */
+	bool all_rows;		 /* queryAll: deleted rows too */
+	const char *version; /* "62.0": for the URLs in attributes */
+	SoqlReadings readings;
 } SoqlOptions;
+
+/* What an aggregate query answers whose groups do not fit into one batch. */
+#define SOQL_OVERFLOW_CODE(r) ((r).overflow_malformed ? "MALFORMED_QUERY" : "EXCEEDED_ID_LIMIT")
+#define SOQL_OVERFLOW_TEXT                                                                         \
+	"Aggregate query does not support queryMore(), use LIMIT to restrict the results to a single " \
+	"batch"
 
 typedef struct SoqlCursor SoqlCursor;
 

@@ -404,6 +404,7 @@ void sql_ident(Buf *b, const char *name);
 void sql_string(Buf *b, const char *s, size_t n);
 void sql_collation(Buf *b,
 				   const Expr *e); /* COLLATE SFCI where the expression has lost its column's */
+void sql_distinct(const Ctx *cx, Buf *b, const Expr *e);
 void sql_column(Buf *b, const Join *j, const Field *f);
 void sql_where(Ctx *cx, Buf *b, Query *q);
 

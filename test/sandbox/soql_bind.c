@@ -115,8 +115,10 @@ Join *
 bind_parent(Ctx *cx, Query *q, Join *from, const Field *via, const Object *target)
 {
 	Join *j;
-	int parents = 0;
+	int parents = 0, most = cx->opt->readings.max_parents;
 
+	if (most == 0)
+		most = SOQL_MAX_PARENTS;
 	for (int i = 0; i < q->joins.n; i++)
 	{
 		j = q->joins.v[i];
@@ -125,10 +127,9 @@ bind_parent(Ctx *cx, Query *q, Join *from, const Field *via, const Object *targe
 			(target ? j->object == target : !j->typeof_branch))
 			return j;
 	}
-	if (parents >= SOQL_MAX_PARENTS)
+	if (parents >= most)
 		soql_fail(cx, "MALFORMED_QUERY", -1,
-				  "Query exceeds the maximum of %d relationships to parent objects.",
-				  SOQL_MAX_PARENTS);
+				  "Query exceeds the maximum of %d relationships to parent objects.", most);
 	j = ctx_alloc(cx, sizeof(*j));
 	j->parent = from;
 	j->via = via;

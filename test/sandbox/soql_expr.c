@@ -93,6 +93,16 @@ sql_collation(Buf *b, const Expr *e)
 	buf_adds(b, " COLLATE SFCI");
 }
 
+/* How values are told apart by GROUP BY and COUNT_DISTINCT. */
+void
+sql_distinct(const Ctx *cx, Buf *b, const Expr *e)
+{
+	if (cx->opt->readings.groups_exact && type_is_text(e->type))
+		buf_adds(b, " COLLATE BINARY");
+	else
+		sql_collation(b, e);
+}
+
 /* Latitude and longitude of a location or address field. */
 static void
 component(Buf *b, const Expr *e, const char *which)
@@ -184,7 +194,10 @@ aggregate(Ctx *cx, Buf *b, const Expr *e)
 		buf_adds(b, "),6)");
 		return;
 	}
-	sql_collation(b, e->arg);
+	if (e->fn == FN_COUNT_DISTINCT)
+		sql_distinct(cx, b, e->arg);
+	else
+		sql_collation(b, e->arg);
 	buf_addc(b, ')');
 }
 
@@ -394,13 +407,13 @@ inequality(Ctx *cx, Buf *b, const Cond *c)
 static void
 negation(const Ctx *cx, Buf *b)
 {
-	buf_adds(b, cx->opt->nulls_not_negated ? "(NOT (" : "(NOT coalesce(");
+	buf_adds(b, cx->opt->readings.nulls_not_negated ? "(NOT (" : "(NOT coalesce(");
 }
 
 static void
 negation_ends(const Ctx *cx, Buf *b)
 {
-	buf_adds(b, cx->opt->nulls_not_negated ? "))" : ",0))");
+	buf_adds(b, cx->opt->readings.nulls_not_negated ? "))" : ",0))");
 }
 
 static void
@@ -422,7 +435,7 @@ not_equal(Ctx *cx, Buf *b, const Cond *c)
 		buf_adds(b, c->left->type == FT_BOOLEAN ? "=1" : " IS NOT NULL");
 	else
 	{
-		buf_adds(b, cx->opt->nulls_not_negated ? "<>" : " IS NOT ");
+		buf_adds(b, cx->opt->readings.nulls_not_negated ? "<>" : " IS NOT ");
 		buf_adds(b, l->sql);
 	}
 	buf_addc(b, ')');
@@ -477,25 +490,45 @@ compare(Ctx *cx, Buf *b, const Cond *c)
 	}
 }
 
+/* (SELECT field FROM ... AND field <test>) */
 static void
-semijoin(Ctx *cx, Buf *b, Cond *c)
+inner_select(Ctx *cx, Buf *b, Query *s, const char *test)
 {
-	Query *s = c->sub;
 	const Expr *inner = s->items.v[0].expr;
 
-	if (c->op == OP_NOT_IN)
-		negation(cx, b);
-	buf_addc(b, '(');
-	sql_expr(cx, b, c->left);
-	buf_adds(b, " IN (SELECT ");
+	buf_adds(b, "(SELECT ");
 	sql_expr(cx, b, inner);
 	sql_from(cx, b, s, false);
 	sql_where(cx, b, s);
 	buf_adds(b, " AND ");
 	sql_expr(cx, b, inner);
-	buf_adds(b, " IS NOT NULL))");
+	buf_adds(b, test);
+	buf_addc(b, ')');
+}
+
+/* A null that the inner select finds equals nothing; in SQL's reading it leaves nothing that differs from all. */
+static void
+semijoin(Ctx *cx, Buf *b, Cond *c)
+{
+	bool poison = c->op == OP_NOT_IN && cx->opt->readings.inner_nulls_poison;
+
+	if (poison)
+	{
+		buf_adds(b, "(NOT EXISTS ");
+		inner_select(cx, b, c->sub, " IS NULL");
+		buf_adds(b, " AND ");
+	}
+	if (c->op == OP_NOT_IN)
+		negation(cx, b);
+	buf_addc(b, '(');
+	sql_expr(cx, b, c->left);
+	buf_adds(b, " IN ");
+	inner_select(cx, b, c->sub, " IS NOT NULL");
+	buf_addc(b, ')');
 	if (c->op == OP_NOT_IN)
 		negation_ends(cx, b);
+	if (poison)
+		buf_addc(b, ')');
 }
 
 /* AND and OR as a balanced tree: SQLite limits the depth of an expression. */

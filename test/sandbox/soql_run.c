@@ -100,9 +100,7 @@ run_aggregate(SoqlCursor *c)
 		if (c->total == SOQL_MAX_GROUPS)
 		{
 			sqlite3_finalize(st);
-			soql_fail(&c->cx, "EXCEEDED_ID_LIMIT", -1,
-					  "Aggregate query does not support queryMore(), use LIMIT to restrict the "
-					  "results to a single batch");
+			soql_fail(&c->cx, SOQL_OVERFLOW_CODE(c->opt.readings), -1, "%s", SOQL_OVERFLOW_TEXT);
 		}
 		buf_adds(&c->rows, "{\"attributes\":{\"type\":\"AggregateResult\"}");
 		for (int i = 0; i < q->outs.n; i++)

@@ -52,11 +52,12 @@ nulls_first(const Ctx *cx, const Order *o)
 {
 	const Expr *e = o->expr;
 
-	if (e->fn == FN_NONE && (e->type == FT_REFERENCE || e->join->parent))
+	if (!cx->opt->readings.lookup_nulls_asked && e->fn == FN_NONE &&
+		(e->type == FT_REFERENCE || e->join->parent))
 		return true;
 	if (o->nulls_given)
 		return o->nulls_first;
-	return !o->desc || cx->opt->null_first_on_desc;
+	return !o->desc || cx->opt->readings.null_first_on_desc;
 }
 
 static void
@@ -191,7 +192,7 @@ arm(Ctx *cx, Buf *b, Query *q, unsigned mask, bool named)
 			continue;
 		buf_adds(b, first ? " GROUP BY " : ",");
 		sql_expr(cx, b, q->group.v[i]);
-		sql_collation(b, q->group.v[i]);
+		sql_distinct(cx, b, q->group.v[i]);
 		first = false;
 	}
 	if (q->grouped && first)

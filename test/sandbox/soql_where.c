@@ -89,6 +89,7 @@ static void
 convert_temporal(Ctx *cx, const Expr *e, Literal *l)
 {
 	char text[32];
+	const char *dot;
 	bool ok;
 
 	if (l->kind == LIT_RANGE)
@@ -100,6 +101,9 @@ convert_temporal(Ctx *cx, const Expr *e, Literal *l)
 					: e->type == FT_DATETIME ? LIT_DATETIME
 											 : LIT_TIME))
 		bad_value(cx, e);
+	if (cx->opt->readings.no_fractions && e->type == FT_DATETIME &&
+		(dot = memchr(l->text.p, '.', l->text.n)) != NULL)
+		soql_fail(cx, "MALFORMED_QUERY", l->pos + (int) (dot - l->text.p), "unexpected token: '.'");
 	if (e->type == FT_DATE)
 		ok = date_literal(l->text, text);
 	else if (e->type == FT_DATETIME)

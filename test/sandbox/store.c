@@ -20,6 +20,7 @@ static pthread_mutex_t mutex;
 static pthread_once_t mutex_once = PTHREAD_ONCE_INIT;
 static uint64_t version = 1;
 static time_t fixed_clock;
+static bool milliseconds;
 static int depth;
 static int64_t *numbers; /* per object: the last one used */
 static char user[SF_ID_LEN + 1];
@@ -220,6 +221,18 @@ void
 store_set_clock(time_t fixed)
 {
 	fixed_clock = fixed;
+}
+
+void
+store_keep_milliseconds(bool keep)
+{
+	milliseconds = keep;
+}
+
+bool
+store_milliseconds(void)
+{
+	return milliseconds;
 }
 
 void

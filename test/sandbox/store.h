@@ -53,6 +53,11 @@ time_t store_now(void);
 void store_set_clock(time_t fixed);			/* 0: the machine's clock */
 void store_timestamp(time_t t, char out[29]); /* yyyy-mm-ddThh:mm:ss.000+0000 */
 
+/* How texts compare and what datetimes keep, before store_open(): false is the default (see main.c). */
+void store_fold_accents(bool fold);
+void store_ignore_blanks(bool ignore);
+void store_keep_milliseconds(bool keep);
+
 /* Transactions nest (savepoints), for allOrNone. */
 void store_begin(void);
 void store_commit(void);

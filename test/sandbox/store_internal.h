@@ -47,6 +47,7 @@ typedef enum WriteMode
 /* store.c */
 void store_changed(void);
 const char *store_user(void);
+bool store_milliseconds(void);	  /* whether datetimes keep them */
 time_t store_fixed_clock(void);	  /* 0 while the machine's clock runs */
 void store_exec(const char *sql); /* ends the program when SQLite refuses */
 sqlite3_stmt *store_prepare(const char *sql);

@@ -13,6 +13,14 @@
 
 #define BMP 0x10000
 
+/* Base letters of U+00C0 .. U+017F, for upper case; a space where there is none. */
+static const char base_letters[] =
+	"AAAAAA CEEEEIIII NOOOOO  UUUUY                                  "
+	"A A A C C C C D   E E E E E G G G G H   I I I I I   J K  L L L  "
+	"   N N N    O O O   R R R S S S S T T   U U U U U U W Y YZ Z Z  ";
+
+static bool fold_accents;
+static bool ignore_blanks;
 static uint32_t *upper_table;
 static locale_t utf8;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -57,6 +65,65 @@ next_char(const unsigned char **p, const unsigned char *end)
 	return c;
 }
 
+void
+store_fold_accents(bool fold)
+{
+	fold_accents = fold;
+}
+
+void
+store_ignore_blanks(bool ignore)
+{
+	ignore_blanks = ignore;
+}
+
+/* The letter without its accent; 0 for an accent that stands alone. */
+static uint32_t
+without_accent(uint32_t c)
+{
+	char base;
+
+	if (c >= 0x300 && c < 0x370)
+		return 0;
+	if (c < 0xc0 || c > 0x17f)
+		return c;
+	base = base_letters[c - 0xc0];
+	return base == ' ' ? c : (uint32_t) base;
+}
+
+/* The next character as it compares; 0 at the end. */
+static uint32_t
+next_folded(const unsigned char **p, const unsigned char *end)
+{
+	uint32_t c = 0;
+
+	while (c == 0 && *p < end)
+	{
+		c = upper(next_char(p, end));
+		if (fold_accents)
+			c = without_accent(c);
+	}
+	return c;
+}
+
+static int
+compare_folded(const unsigned char *a, const unsigned char *ea, const unsigned char *b,
+			   const unsigned char *eb)
+{
+	uint32_t ca, cb;
+
+	while (ignore_blanks && ea > a && ea[-1] == ' ')
+		ea--;
+	while (ignore_blanks && eb > b && eb[-1] == ' ')
+		eb--;
+	do
+	{
+		ca = next_folded(&a, ea);
+		cb = next_folded(&b, eb);
+	} while (ca == cb && ca != 0);
+	return ca == cb ? 0 : ca < cb ? -1 : 1;
+}
+
 static inline unsigned char
 ascii_upper(unsigned char c)
 {
@@ -71,6 +138,8 @@ compare_nocase(void *unused, int na, const void *va, int nb, const void *vb)
 	const unsigned char *ea = a + na;
 	const unsigned char *eb = b + nb;
 
+	if (fold_accents || ignore_blanks)
+		return compare_folded(a, ea, b, eb);
 	while (a < ea && b < eb)
 	{
 		uint32_t ca;

@@ -16,6 +16,11 @@
 #define ALL 2  /* as queryAll */
 #define DESC_NULLS_FIRST 4
 #define NULLS_SKIPPED 8 /* negations leave out nulls */
+#define LOOKUP_NULLS 16 /* NULLS LAST works on lookups */
+#define POISON 32		/* an inner null of NOT IN (SELECT ...) leaves nothing */
+#define EXACT 64		/* groups are told apart by case */
+#define NO_FRACTIONS 128
+#define FEW_PARENTS 256 /* two at most */
 
 typedef struct Accept
 {
@@ -183,8 +188,15 @@ verdict(bool ok, const char *soql, const char *wanted, const char *got)
 static SoqlOptions
 options(int flags)
 {
-	SoqlOptions o = {(flags & ALL) != 0, "62.0", (flags & DESC_NULLS_FIRST) != 0,
-					 (flags & NULLS_SKIPPED) != 0};
+	SoqlOptions o = {.all_rows = (flags & ALL) != 0, .version = "62.0"};
+
+	o.readings.null_first_on_desc = (flags & DESC_NULLS_FIRST) != 0;
+	o.readings.nulls_not_negated = (flags & NULLS_SKIPPED) != 0;
+	o.readings.lookup_nulls_asked = (flags & LOOKUP_NULLS) != 0;
+	o.readings.inner_nulls_poison = (flags & POISON) != 0;
+	o.readings.groups_exact = (flags & EXACT) != 0;
+	o.readings.no_fractions = (flags & NO_FRACTIONS) != 0;
+	o.readings.max_parents = flags & FEW_PARENTS ? 2 : 0;
 
 	return o;
 }
