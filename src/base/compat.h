@@ -80,6 +80,17 @@ ampsf_query_rel(PlannerInfo *root)
 #endif
 }
 
+/* The smallest range table index of the relations that a scan stands for. */
+static inline int
+ampsf_scan_first_rti(ForeignScan *plan)
+{
+#if PG_VERSION_NUM >= 160000
+	return bms_next_member(plan->fs_base_relids, -1);
+#else
+	return bms_next_member(plan->fs_relids, -1);
+#endif
+}
+
 /* Does the sort key descend? */
 static inline bool
 ampsf_pathkey_descends(PathKey *key)

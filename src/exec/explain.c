@@ -6,9 +6,45 @@
 
 #include "nodes/makefuncs.h"
 #include "plan/plan_private.h"
+#include "rewrite/rewriteManip.h"
 #include "utils/ruleutils.h"
 
 #define NOTHING_TO_ASK "none: no row can satisfy the condition"
+
+/*
+ * Clauses that the planner left with its own numbers of relations: they become those of the finished plan.
+ */
+static char *
+deparse_planner_clause(ForeignScan *plan, Node *clause, List *context, bool prefix)
+{
+	int offset = ampsf_scan_first_rti(plan) - intVal(list_nth(plan->fdw_private, AMPSF_SCAN_RTI));
+
+	clause = copyObject(clause);
+	if (offset != 0)
+		OffsetVarNodes(clause, offset, 0);
+	return deparse_expression(clause, context, prefix, false);
+}
+
+static void
+explain_joins(ForeignScan *plan, List *context, ExplainState *es)
+{
+	List *lines = NIL;
+	ListCell *lc;
+
+	foreach (lc, list_nth(plan->fdw_private, AMPSF_SCAN_JOINS))
+	{
+		JoinType type = intVal(linitial(lfirst(lc)));
+
+		lines = lappend(lines, psprintf("%s %s",
+										type == JOIN_LEFT	? "left"
+										: type == JOIN_SEMI ? "semi"
+										: type == JOIN_ANTI ? "anti"
+															: "inner",
+										deparse_planner_clause(plan, lsecond(lfirst(lc)), context, true)));
+	}
+	if (lines)
+		ExplainPropertyList("Joins", lines, es);
+}
 
 /*
  * "Exact": the clauses that Salesforce evaluates alone.  "Superset": those it evaluates first, and we again.
@@ -23,7 +59,16 @@ explain_clauses(ForeignScan *plan, List *context, ExplainState *es)
 	bool prefix = list_length(es->rtable) > 1 || es->verbose;
 	List *lines[AMPSF_EXACT] = {NIL};
 
-	if (plan->fdw_recheck_quals)
+	if (plan->scan.scanrelid == 0)
+	{
+		List *exact = NIL;
+
+		foreach (lq, list_nth(plan->fdw_private, AMPSF_SCAN_EXACT))
+			exact = lappend(exact, deparse_planner_clause(plan, lfirst(lq), context, prefix));
+		if (exact)
+			ExplainPropertyList("Exact", exact, es);
+	}
+	else if (plan->fdw_recheck_quals)
 		ExplainPropertyText("Exact",
 							deparse_expression((Node *) make_ands_explicit(plan->fdw_recheck_quals), context,
 											   prefix, false),
@@ -71,6 +116,7 @@ ampsfExplainForeignScan(ForeignScanState *node, ExplainState *es)
 		bind.labels = lappend(bind.labels, deparse_expression(lfirst(lc), context, false, false));
 	soql = ampsf_deparse_select(&state->select, &bind, NULL);
 
+	explain_joins(plan, context, es);
 	ExplainPropertyText("SOQL", soql ? soql : NOTHING_TO_ASK, es);
 	if (es->verbose)
 		explain_clauses(plan, context, es);

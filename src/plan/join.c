@@ -211,6 +211,8 @@ start_info(const AmpsfRelInfo *child)
 	info->userid = child->userid;
 	info->classify.members = list_copy(child->classify.members);
 	info->join_trees = list_copy(child->join_trees);
+	info->joins = list_copy(child->joins);
+	info->subquery_exprs = list_copy(child->subquery_exprs);
 	return info;
 }
 
@@ -224,6 +226,9 @@ finish(Merge *join, AmpsfRelInfo *info, bool parents_clauses)
 	Cost startup, total;
 	QualCost local;
 
+	info->rti = Min(join->child->rti, join->parent->rti);
+	info->joins = list_concat(info->joins, join->parent->joins);
+	info->joins = lappend(info->joins, list_make2(makeInteger(join->type), join->key->clause));
 	if (has_pseudoconstant(join->restrictlist) || has_pseudoconstant(join->child->clauses) ||
 		has_pseudoconstant(join->parent->clauses))
 		return false;
@@ -290,7 +295,7 @@ find_lookup(Merge *join, List **typed)
 			const char *object = join->parent->table->object;
 			int equal = ampsf_find_operator("=", AMPSF_FORM_BINARY, AMPSF_CLASS_TEXT);
 
-			/* A left join would have to keep the rows with a parent of another object. */
+			/* A left or anti-join would have to keep the rows with a parent of another object. */
 			if (join->type == JOIN_LEFT ||
 				!uses_shared_fields_only(join, join->parent->classify.members) ||
 				list_length(join->parent->classify.members) > 1)
@@ -325,6 +330,7 @@ try_lookup(Merge *join, AmpsfRelInfo *child, AmpsfRelInfo *parent)
 	const char *prefix;
 	List *typed;
 	bool left = join->type == JOIN_LEFT;
+	bool anti = join->type == JOIN_ANTI;
 	ListCell *lc;
 
 	join->child = child;
@@ -336,17 +342,22 @@ try_lookup(Merge *join, AmpsfRelInfo *child, AmpsfRelInfo *parent)
 	prefix = find_lookup(join, &typed);
 	if (!prefix)
 		return false;
-	if (left)
+	if (left || anti)
 	{
 		if (parent->clauses != NIL || parent->join_trees != NIL)
 			return false;
 		foreach (lc, join->restrictlist)
 			if (lfirst(lc) != join->key &&
-				!RINFO_IS_PUSHED_DOWN(lfirst_node(RestrictInfo, lc), join->joinrel->relids))
+				(anti || !RINFO_IS_PUSHED_DOWN(lfirst_node(RestrictInfo, lc), join->joinrel->relids)))
 				return false;
 	}
 
 	info = start_info(child);
+	if (anti)
+	{
+		info->join_trees = lappend(info->join_trees, null_test(psprintf("%sId", prefix), true));
+		return finish(join, info, false);
+	}
 	foreach (lc, parent->classify.members)
 	{
 		AmpsfMember *m = lfirst(lc);
@@ -420,6 +431,7 @@ try_subquery(Merge *join, AmpsfRelInfo *outer, AmpsfRelInfo *inner)
 	tree = lappend(tree, list_concat(list_concat_copy(sub.trees, inner->join_trees),
 									 list_make1(null_test(right->field, false))));
 	info->join_trees = lappend(info->join_trees, tree);
+	info->subquery_exprs = list_concat(info->subquery_exprs, extract_actual_clauses(inner->clauses, false));
 	return finish(join, info, false);
 }
 
@@ -455,8 +467,9 @@ ampsfGetForeignJoinPaths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *out
 			if (!try_lookup(&join, outer, inner))
 				try_subquery(&join, outer, inner);
 			break;
-		case JOIN_ANTI:
-			try_subquery(&join, outer, inner);
+		case JOIN_ANTI: /* of a parent: the rows that have none */
+			if (!try_lookup(&join, outer, inner))
+				try_subquery(&join, outer, inner);
 			break;
 		default:
 			break;

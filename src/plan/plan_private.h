@@ -30,6 +30,9 @@ typedef enum AmpsfScanPrivate
 	AMPSF_SCAN_LIMIT,	/* Integer: rows that can be needed at most, as a hint; -1: unknown */
 	AMPSF_SCAN_ORDER,	/* String: ORDER BY's list; "" if there is none */
 	AMPSF_SCAN_BOUNDS,	/* List of two operands or NULLs: LIMIT and OFFSET; NIL if they are not pushed */
+	AMPSF_SCAN_JOINS,	/* List of pairs, for EXPLAIN: JoinType, the clause that joins; as AMPSF_SCAN_EXACT */
+	AMPSF_SCAN_EXACT,	/* List of the clauses that are only sent, for EXPLAIN: with the planner's numbers ... */
+	AMPSF_SCAN_RTI,		/* Integer: ... of which this is the smallest of the relations scanned */
 	AMPSF_SCAN_LENGTH
 } AmpsfScanPrivate;
 

@@ -124,6 +124,7 @@ ampsfGetForeignRelSize(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 	rel->fdw_private = info;
 	info->relid = relid;
 	info->userid = ampsf_rel_user(root, rel);
+	info->rti = rel->relid;
 	info->table = ampsf_table_options(relid);
 	info->server = ampsf_server_options(GetForeignServer(rel->serverid));
 	info->classify.members = list_make1(ampsf_make_member(rel->relid, relid, "", false));
@@ -178,6 +179,18 @@ ampsf_output_add(AmpsfOutput *out, int slot, char *field, char *key, Oid table, 
 	out->attnums = lappend_int(out->attnums, attnum);
 }
 
+/* For EXPLAIN of a statement that is more than a scan, where the plan has no place for them. */
+static List *
+exact_clauses(const AmpsfRelInfo *info)
+{
+	List *exact = list_copy(info->subquery_exprs);
+
+	for (int i = 0; i < list_length(info->clauses); i++)
+		if (list_nth_int(info->classes, i) == AMPSF_EXACT)
+			exact = lappend(exact, list_nth_node(RestrictInfo, info->clauses, i)->clause);
+	return exact;
+}
+
 List *
 ampsf_scan_private(const AmpsfRelInfo *info, AmpsfOutput *out, List *quals, List *classes,
 				   List *reasons, int limit, const char *order, List *bounds)
@@ -200,6 +213,9 @@ ampsf_scan_private(const AmpsfRelInfo *info, AmpsfOutput *out, List *quals, List
 	l = lappend(l, makeInteger(limit));
 	l = lappend(l, makeString(pstrdup(order)));
 	l = lappend(l, bounds);
+	l = lappend(l, info->joins);
+	l = lappend(l, exact_clauses(info));
+	l = lappend(l, makeInteger((int) info->rti));
 	Assert(list_length(l) == AMPSF_SCAN_LENGTH);
 	return l;
 }

@@ -25,6 +25,9 @@ typedef struct AmpsfRelInfo
 	List *reasons; /* of const char *, may be NULL */
 	/* Conditions that come of a join and not of a clause: always sent, always exact. */
 	List *join_trees;
+	List *joins;		 /* for EXPLAIN: of lists of JoinType (Integer) and clause */
+	List *subquery_exprs; /* for EXPLAIN: the clauses inside of semi- and anti-joins */
+	Index rti;			 /* the smallest range table index of the relations */
 	Bitmapset *attrs_used; /* of a base relation: as pull_varattnos makes it */
 	double remote_rows;	   /* that Salesforce will return */
 } AmpsfRelInfo;
