@@ -390,6 +390,8 @@ void check_where(Ctx *cx, Query *q);
 void check_having(Ctx *cx, Query *q);
 /* soql_select.c */
 void check_select(Ctx *cx, Query *q);
+const char *path_name(Ctx *cx, const Expr *e, const Join *base);
+bool is_grouped(const Query *q, const Expr *e);
 
 /* soql_sql.c: statements as arena strings */
 const char *sql_rowids(Ctx *cx, Query *q);

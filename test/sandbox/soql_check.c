@@ -64,15 +64,12 @@ check_order(Ctx *cx, Query *q)
 	for (int i = 0; i < q->order.n; i++)
 	{
 		Expr *e = q->order.v[i].expr;
-		bool grouped = false;
 
 		bind_expr(cx, q, e);
 		join_in_where(e->join);
 		if (q->aggregate)
 		{
-			for (int k = 0; k < q->group.n; k++)
-				grouped |= expr_same(e, q->group.v[k]);
-			if (!grouped && !FN_IS_AGGREGATE(e->fn) && e->fn != FN_GROUPING)
+			if (!is_grouped(q, e) && !FN_IS_AGGREGATE(e->fn) && e->fn != FN_GROUPING)
 				soql_fail(cx, "MALFORMED_QUERY", e->pos,
 						  "Ordered field must be grouped or aggregated: %s", expr_name(cx, e));
 		}

@@ -155,7 +155,7 @@ add_field(Ctx *cx, Expr *e, const char *key, Join *base, OutVec *top, const char
 }
 
 /* Account.Name as the statement means it, with the names of the describe. */
-static const char *
+const char *
 path_name(Ctx *cx, const Expr *e, const Join *base)
 {
 	const char *name = e->field->name;
@@ -277,6 +277,9 @@ select_child(Ctx *cx, Query *q, Item *it)
 	if (depth > 4)
 		soql_fail(cx, "MALFORMED_QUERY", it->pos,
 				  "SOQL relationship queries cannot have more than 5 levels");
+	if (sub->has_offset && !(q->has_limit && q->limit == 1))
+		soql_fail(cx, "MALFORMED_QUERY", sub->offset_pos,
+				  "A subquery can use OFFSET only if the parent query has a LIMIT 1 clause");
 	check_statement(cx, sub);
 	for (int i = 0; i < q->object->n_children; i++)
 	{
@@ -370,13 +373,14 @@ select_typeof(Ctx *cx, Query *q, Item *it)
 
 /* ---- aggregates ---- */
 
-static bool
+/* Grouped itself, or a function of a date that is: one of a datetime needs the function in GROUP BY. */
+bool
 is_grouped(const Query *q, const Expr *e)
 {
 	for (int i = 0; i < q->group.n; i++)
 		if (expr_same(q->group.v[i], e))
 			return true;
-	return false;
+	return FN_IS_DATE(e->fn) && e->arg->type == FT_DATE && is_grouped(q, e->arg);
 }
 
 /* An aggregate, a grouped field, or a formatting function around one. */

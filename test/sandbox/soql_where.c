@@ -231,13 +231,13 @@ check_semijoin(Ctx *cx, Query *q, Cond *c, bool in_or, bool nested)
 	if (in_or)
 		soql_fail(cx, "MALFORMED_QUERY", c->pos,
 				  "Semi join sub-selects are not allowed with the 'OR' operator");
-	if (nested)
-		soql_fail(cx, "MALFORMED_QUERY", c->pos,
-				  "Semi join sub-selects are only allowed at the top level WHERE expressions and "
-				  "not in nested WHERE expressions.");
 	if (q->semijoin)
 		soql_fail(cx, "MALFORMED_QUERY", c->pos,
 				  "Nesting of semi join sub-selects is not supported");
+	if (nested || q->outer)
+		soql_fail(cx, "MALFORMED_QUERY", c->pos,
+				  "Semi join sub-selects are only allowed at the top level WHERE expressions and "
+				  "not in nested WHERE expressions.");
 	if (++cx->n_semijoins > SOQL_MAX_SEMIJOINS)
 		soql_fail(cx, "MALFORMED_QUERY", c->pos,
 				  "Maximum %d semi join sub-selects are allowed in a query", SOQL_MAX_SEMIJOINS);
@@ -246,6 +246,12 @@ check_semijoin(Ctx *cx, Query *q, Cond *c, bool in_or, bool nested)
 				  "The left operand field in the where expression for outer query should be an id "
 				  "field, cannot use: '%s'",
 				  expr_name(cx, c->left));
+	if (c->left->join != q->joins.v[0])
+		soql_fail(cx, "MALFORMED_QUERY", c->pos,
+				  "The left operand cannot have more than one level of relationships");
+	if (s->scope.p)
+		soql_fail(cx, "MALFORMED_QUERY", s->scope_pos,
+				  "USING SCOPE is not allowed in semi join sub-selects");
 	bind_from(cx, s);
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
 		if (strcasecmp(refused[i], s->object->name) == 0)
@@ -255,11 +261,14 @@ check_semijoin(Ctx *cx, Query *q, Cond *c, bool in_or, bool nested)
 		soql_fail(cx, "MALFORMED_QUERY", s->from.pos,
 				  "The inner and outer selects should not be on the same object type");
 	bind_expr(cx, s, inner);
-	if (inner->fn != FN_NONE || !type_is_id(inner->type) || inner->join != s->joins.v[0])
+	if (inner->fn != FN_NONE || !type_is_id(inner->type))
 		soql_fail(cx, "MALFORMED_QUERY", inner->pos,
-				  "The inner select field '%s' in the semi join sub-select should be an id field "
-				  "of the object itself",
+				  "The inner select field '%s' in the semi join sub-select should be an id field",
 				  expr_name(cx, inner));
+	if (inner->join != s->joins.v[0])
+		soql_fail(cx, "MALFORMED_QUERY", inner->pos,
+				  "The inner select field '%s' cannot have more than one level of relationships",
+				  path_name(cx, inner, s->joins.v[0]));
 	if (!same_target(c->left->field, c->left->join->object, inner->field, s->object))
 		soql_fail(cx, "MALFORMED_QUERY", inner->pos,
 				  "The selected field '%s' in the subquery and the left operand field in the where "
@@ -302,14 +311,16 @@ check_having_left(Ctx *cx, Query *q, Expr *e)
 	join_in_where(e->join);
 	if (FN_IS_AGGREGATE(e->fn) || e->fn == FN_GROUPING)
 		return;
-	for (int i = 0; i < q->group.n; i++)
-		if (expr_same(e, q->group.v[i]))
-			return;
+	if (is_grouped(q, e))
+		return;
 	soql_fail(cx, "MALFORMED_QUERY", e->pos, "Field must be grouped or aggregated: %s",
 			  expr_name(cx, e));
 }
 
-/* in_or: directly under an OR of the top level; nested: under NOT, or an OR in parentheses. */
+/*
+ * in_or: directly under an OR of the top level; nested: under NOT, or under AND or OR in parentheses - what
+ * Salesforce calls the top level are the operands of the outermost AND.
+ */
 static void
 check_cond(Ctx *cx, Query *q, Cond *c, bool having, bool in_or, bool nested, int level)
 {
@@ -320,7 +331,7 @@ check_cond(Ctx *cx, Query *q, Cond *c, bool having, bool in_or, bool nested, int
 		case COND_NOT:
 			for (int i = 0; i < c->args.n; i++)
 				check_cond(cx, q, c->args.v[i], having, in_or || (c->kind == COND_OR && level == 0),
-						   nested || c->kind == COND_NOT || (c->kind == COND_OR && level > 0),
+						   nested || c->kind == COND_NOT || level > 0,
 						   level + 1);
 			return;
 		case COND_COMPARE:
