@@ -214,7 +214,8 @@ ampsf_call_start(AmpsfSession *session, const AmpsfCallSpec *spec, MemoryContext
 	MemoryContextRegisterResetCallback(call_cxt, &call->on_reset);
 	MemoryContextSwitchTo(old);
 
-	ampsf_call_poll(call);
+	/* Not poll(): who looks at several calls in turn must not have one of them move unseen. */
+	ampsf_call_look(call);
 	return call;
 }
 
@@ -436,9 +437,8 @@ fail_by_login(AmpsfCall *call)
 }
 
 bool
-ampsf_call_poll(AmpsfCall *call)
+ampsf_call_look(AmpsfCall *call)
 {
-	ampsf_http_drive();
 	for (;;)
 	{
 		switch (call->state)
@@ -475,6 +475,13 @@ ampsf_call_poll(AmpsfCall *call)
 				return true;
 		}
 	}
+}
+
+bool
+ampsf_call_poll(AmpsfCall *call)
+{
+	ampsf_http_drive();
+	return ampsf_call_look(call);
 }
 
 /* For an error, most likely a cancel, that interrupts the wait. */
@@ -612,4 +619,22 @@ int
 ampsf_call_fd(void)
 {
 	return ampsf_http_fd();
+}
+
+void
+ampsf_call_drive(void)
+{
+	ampsf_http_drive();
+}
+
+uint64
+ampsf_call_moves(void)
+{
+	return ampsf_http_moves();
+}
+
+void
+ampsf_call_ring(void)
+{
+	ampsf_http_ring();
 }

@@ -50,6 +50,8 @@ extern AmpsfHttp *ampsf_http_start(const AmpsfHttpSpec *spec, MemoryContext cxt)
 extern void ampsf_http_free(AmpsfHttp *req);
 /* Moves every request of the backend as far as it goes without waiting. */
 extern void ampsf_http_drive(void);
+/* Changes whenever a request may have moved, was started, or a timer was set. */
+extern uint64 ampsf_http_moves(void);
 extern bool ampsf_http_done(const AmpsfHttp *req);
 /*
  * Sleeps until something may have moved: a socket, a timer, the latch.  Cancel and termination are
@@ -58,6 +60,8 @@ extern bool ampsf_http_done(const AmpsfHttp *req);
 extern void ampsf_http_sleep(void);
 /* Readable when ampsf_http_drive() would have something to do. */
 extern int ampsf_http_fd(void);
+/* Makes it readable now, until the next drive. */
+extern void ampsf_http_ring(void);
 
 /* After completion; the pointers live as long as the request. */
 extern AmpsfHttpFailure ampsf_http_failure(const AmpsfHttp *req);

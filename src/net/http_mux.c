@@ -43,6 +43,7 @@ static int sockets = 0;		 /* open ones, as libcurl told */
 static int sockets_held = 0; /* of those, how many fd.c knows about */
 static dlist_head active = DLIST_STATIC_INIT(active);
 static int nactive = 0;
+static uint64 moves = 0;
 static dlist_head alarms = DLIST_STATIC_INIT(alarms);
 /* An error within a callback that is nobody's request; raised as soon as libcurl has returned. */
 static int mux_errno = 0;
@@ -288,6 +289,16 @@ next_due(int64 now)
 	return due;
 }
 
+void
+ampsf_http_ring(void)
+{
+	const struct itimerspec now = {.it_value.tv_nsec = 1};
+
+	ampsf_mux_init();
+	timer_armed = ampsf_http_now();
+	(void) timerfd_settime(timer, 0, &now, NULL);
+}
+
 /* Sets the timerfd.  It may ring too early, which only costs a look; so progress need not move it.
  */
 static void
@@ -297,6 +308,7 @@ arm_timer(void)
 	int64 due = next_due(now);
 	struct itimerspec spec;
 
+	moves++;
 	if (due == 0 || (timer_armed != 0 && timer_armed <= due && timer_armed > now))
 		return;
 	memset(&spec, 0, sizeof(spec));
@@ -449,6 +461,12 @@ ampsf_http_drive(void)
 		mux_errno = 0;
 		ereport(ERROR, (errcode_for_socket_access(), errmsg("could not wait for a socket: %m")));
 	}
+}
+
+uint64
+ampsf_http_moves(void)
+{
+	return moves;
 }
 
 /* The latch at its place 0, the death of the postmaster, and the mux. */

@@ -76,6 +76,8 @@ extern AmpsfCall *ampsf_call_start(AmpsfSession *session, const AmpsfCallSpec *s
  * without waiting, and does what falls due (retry, login and replay after 401).
  */
 extern bool ampsf_call_poll(AmpsfCall *call);
+/* The same, but the network stays as it is: nothing else can be completed by looking. */
+extern bool ampsf_call_look(AmpsfCall *call);
 /* Waits until then; cancel, statement_timeout and termination act at once. */
 extern void ampsf_call_wait(AmpsfCall *call);
 extern void ampsf_call_free(AmpsfCall *call);
@@ -93,7 +95,16 @@ extern void ampsf_call_throw(const AmpsfCall *call, const char *what, const char
 /* Wait, and throw unless the status is 2xx. */
 extern void ampsf_call_finish(AmpsfCall *call, const char *what, const char *soql);
 
-/* The descriptor that becomes readable when any call of this backend may have moved. */
+/*
+ * The descriptor that becomes readable when any call of this backend may have moved.  It stands for all of
+ * them: driving for one of two waiters may complete the call of the other, and then it does not become
+ * readable again for that one.  So who sleeps on it has looked at all of its calls since anything moved;
+ * ampsf_call_moves() returns another number when something may have.
+ */
 extern int ampsf_call_fd(void);
+extern void ampsf_call_drive(void);
+extern uint64 ampsf_call_moves(void);
+/* Makes the descriptor readable now, until the next drive. */
+extern void ampsf_call_ring(void);
 
 #endif

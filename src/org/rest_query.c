@@ -20,6 +20,11 @@
 /* Rows of a page that Salesforce makes when nothing else is asked for. */
 #define DEFAULT_PAGE_SIZE 2000
 /*
+ * The page that is on its way moves only while somebody drives the network: once in so many rows of the
+ * page that is being read.
+ */
+#define ROWS_A_DRIVE 50
+/*
  * A query whose address is longer goes into the body of a composite request.  The limit is 16,384
  * bytes together with the headers.
  */
@@ -475,7 +480,7 @@ query_poll(AmpsfRowSource *src)
 		}
 		if (q->at_end)
 			return AMPSF_SOURCE_END;
-		if (!ampsf_call_poll(q->next))
+		if (!ampsf_call_look(q->next))
 			return AMPSF_SOURCE_PENDING;
 		take_page(q);
 	}
@@ -500,7 +505,11 @@ query_next(AmpsfRowSource *src, AmpsfValue *values)
 		if (q->at_end)
 			return false;
 		if (q->page && !q->page_done && read_record(q, values))
+		{
+			if (q->next && q->page_rows % ROWS_A_DRIVE == 1)
+				(void) ampsf_call_poll(q->next);
 			return true;
+		}
 		if (q->at_end)
 			return false;
 		ampsf_call_wait(q->next);

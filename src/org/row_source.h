@@ -23,7 +23,10 @@ typedef struct AmpsfRowSourceOps
 {
 	/* Sends the first request, returns at once. */
 	void (*start)(AmpsfRowSource *src);
-	/* Moves what can be moved without waiting.  May ereport. */
+	/*
+	 * Whether a record is at hand, without waiting.  Drives the network only by accident (see
+	 * ampsf_call_moves()): who polls calls ampsf_call_drive() first.  May ereport.
+	 */
 	AmpsfSourceState (*poll)(AmpsfRowSource *src);
 	/*
 	 * The next record, waiting if it must: values[nfields], valid until the following call.  False at
