@@ -4,6 +4,7 @@
 #include "base/ampsf.h"
 
 #include "base/guc.h"
+#include "exec/async.h"
 #include "exec/modify.h"
 #include "exec/scan.h"
 #include "fmgr.h"
@@ -38,6 +39,11 @@ ampsf_fdw_handler(PG_FUNCTION_ARGS)
 	routine->IterateForeignScan = ampsfIterateForeignScan;
 	routine->ReScanForeignScan = ampsfReScanForeignScan;
 	routine->EndForeignScan = ampsfEndForeignScan;
+
+	routine->IsForeignPathAsyncCapable = ampsfIsForeignPathAsyncCapable;
+	routine->ForeignAsyncRequest = ampsfForeignAsyncRequest;
+	routine->ForeignAsyncConfigureWait = ampsfForeignAsyncConfigureWait;
+	routine->ForeignAsyncNotify = ampsfForeignAsyncNotify;
 
 	routine->AddForeignUpdateTargets = ampsfAddForeignUpdateTargets;
 	routine->PlanForeignModify = ampsfPlanForeignModify;

@@ -64,6 +64,8 @@ const AmpsfOption ampsf_options[] = {
 	 "The planner's cost of one API call"},
 	{"updatable", SERVER, AMPSF_OPT_BOOL, false, 0, 0, NULL, "true",
 	 "Whether tables of this server may be written"},
+	{"async_capable", SERVER, AMPSF_OPT_BOOL, false, 0, 0, NULL, "true",
+	 "Whether partitions and branches of UNION ALL are asked at the same time"},
 
 	{"client_id", MAPPING, AMPSF_OPT_TEXT, false, 0, 0, NULL, NULL,
 	 "Consumer key of the External Client App"},
@@ -84,6 +86,8 @@ const AmpsfOption ampsf_options[] = {
 	 "Read deleted and archived rows too"},
 	{"updatable", TABLE, AMPSF_OPT_BOOL, false, 0, 0, NULL, "the server's",
 	 "Whether the table may be written"},
+	{"async_capable", TABLE, AMPSF_OPT_BOOL, false, 0, 0, NULL, "the server's",
+	 "Whether the table is asked at the same time as the other partitions"},
 	{"page_size", TABLE, AMPSF_OPT_INT, false, 200, 2000, NULL, "the server's",
 	 "Rows of one result page"},
 	{"batch_size", TABLE, AMPSF_OPT_INT, false, 1, AMPSF_MAX_COLLECTION, NULL, "200",
@@ -475,6 +479,8 @@ ampsf_table_options(Oid relid)
 						errhint("Name the object: ALTER FOREIGN TABLE ... OPTIONS (ADD object '...').")));
 	o->include_deleted = get_bool(table->options, "include_deleted", false);
 	o->updatable = get_bool(table->options, "updatable", get_bool(server->options, "updatable", true));
+	o->async_capable =
+		get_bool(table->options, "async_capable", get_bool(server->options, "async_capable", true));
 	o->page_size = get_int(table->options, "page_size", get_int(server->options, "page_size", 0));
 	o->batch_size = get_int(table->options, "batch_size", AMPSF_MAX_COLLECTION);
 	o->rows = get_int(table->options, "rows", -1);

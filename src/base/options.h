@@ -59,6 +59,7 @@ typedef struct AmpsfTableOptions
 	char *object; /* API name; default: the table's name */
 	bool include_deleted;
 	bool updatable;
+	bool async_capable;
 	int page_size; /* 0: the server's */
 	int batch_size; /* rows of a write call, 1..200 */
 	int rows;		/* what IMPORT found, or -1 */

@@ -78,6 +78,7 @@ ampsfBeginForeignScan(ForeignScanState *node, int eflags)
 	state->limit = intVal(list_nth(plan->fdw_private, AMPSF_SCAN_LIMIT));
 	state->plain = plan->scan.scanrelid > 0;
 	state->column = -1;
+	state->async = node->ss.ps.async_capable;
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
 
@@ -135,6 +136,7 @@ start_source(ForeignScanState *node)
 	AmpsfScanState *state = node->fdw_state;
 
 	state->started = true;
+	state->ended = false;
 	state->row = 0;
 	if (!state->soql)
 		return;
@@ -232,6 +234,27 @@ row_of_nothing(ForeignScanState *node)
 	return ExecStoreVirtualTuple(slot);
 }
 
+/* The next record into state->values; false at the end, or (async) if none is at hand. */
+static bool
+next_record(AmpsfScanState *state)
+{
+	const AmpsfRowSourceOps *ops;
+
+	state->pending = false;
+	if (!state->source)
+		return false;
+	ops = state->source->ops;
+	if (state->async && ops->poll(state->source) == AMPSF_SOURCE_PENDING)
+	{
+		state->pending = true;
+		return false;
+	}
+	if (ops->next(state->source, state->values))
+		return true;
+	state->ended = true;
+	return false;
+}
+
 TupleTableSlot *
 ampsfIterateForeignScan(ForeignScanState *node)
 {
@@ -249,7 +272,7 @@ ampsfIterateForeignScan(ForeignScanState *node)
 		/* Above a scan: aggregates, or (with bounds) ORDER BY and LIMIT. */
 		if (!state->soql && !state->plain && state->select.bounds == NIL && state->row == 0)
 			return row_of_nothing(node);
-		if (!state->source || !state->source->ops->next(state->source, state->values))
+		if (!next_record(state))
 			return slot;
 		if (state->row++ == 0)
 			note_total(state);
@@ -305,6 +328,7 @@ ampsfReScanForeignScan(ForeignScanState *node)
 	}
 	/* The same statement: from memory, if all of it is still there. */
 	state->row = 0;
+	state->ended = false;
 	if (state->source && !state->source->ops->rewind(state->source))
 		close_source(state);
 	if (!state->source)
@@ -318,4 +342,24 @@ ampsfEndForeignScan(ForeignScanState *node)
 
 	if (state && state->source)
 		close_source(state);
+}
+
+bool
+ampsf_scan_has_begun(ForeignScanState *node)
+{
+	return ((AmpsfScanState *) node->fdw_state)->started;
+}
+
+bool
+ampsf_scan_is_reading(ForeignScanState *node)
+{
+	AmpsfScanState *state = node->fdw_state;
+
+	return state->source && !state->ended;
+}
+
+bool
+ampsf_scan_is_pending(ForeignScanState *node)
+{
+	return ((AmpsfScanState *) node->fdw_state)->pending;
 }

@@ -27,6 +27,7 @@ typedef struct AmpsfScanState
 	AmpsfColumnConv *conv; /* [ncolumns] */
 	Oid relid;
 	bool plain;		   /* a scan of the table, nothing computed above it */
+	bool async;		   /* below an asynchronous Append: an empty slot may also mean "not yet" */
 	AmpsfTableOptions *table;
 	int64 limit;
 
@@ -42,6 +43,8 @@ typedef struct AmpsfScanState
 	char *soql; /* NULL: no row can pass */
 	int64 skip; /* rows to pass over first: OFFSET */
 	bool started;
+	bool pending; /* async: the empty slot did mean that */
+	bool ended;
 	bool must_recheck; /* exact clauses too, see AmpsfBind */
 	AmpsfRowSource *source;
 	MemoryContext source_cxt;
@@ -61,6 +64,11 @@ extern void ampsfBeginForeignScan(ForeignScanState *node, int eflags);
 extern TupleTableSlot *ampsfIterateForeignScan(ForeignScanState *node);
 extern void ampsfReScanForeignScan(ForeignScanState *node);
 extern void ampsfEndForeignScan(ForeignScanState *node);
+
+/* For async.c.  Has it sent its statement?  Has it rows to come?  Was its empty slot a "not yet"? */
+extern bool ampsf_scan_has_begun(ForeignScanState *node);
+extern bool ampsf_scan_is_reading(ForeignScanState *node);
+extern bool ampsf_scan_is_pending(ForeignScanState *node);
 
 /* explain.c */
 extern void ampsfExplainForeignScan(ForeignScanState *node, struct ExplainState *es);

@@ -156,6 +156,14 @@ ampsfGetForeignPaths(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 					  rel->lateral_relids, NULL, AMPSF_RESTRICTINFO(NIL) NIL));
 }
 
+bool
+ampsfIsForeignPathAsyncCapable(ForeignPath *path)
+{
+	AmpsfRelInfo *info = path->path.parent->fdw_private;
+
+	return info && info->table->async_capable;
+}
+
 /* The place of a field in the list; appended if it is new. */
 static int
 place_of_field(AmpsfOutput *out, char *field, char *key)

@@ -69,6 +69,9 @@ extern void ampsfGetForeignPaths(PlannerInfo *root, RelOptInfo *rel, Oid relid);
 extern ForeignScan *ampsfGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *path,
 										List *tlist, List *scan_clauses, Plan *outer_plan);
 
+/* May it be one of several that an Append asks at the same time? */
+extern bool ampsfIsForeignPathAsyncCapable(ForeignPath *path);
+
 /* Is there a comparison with a list in the condition tree? */
 extern bool ampsf_has_list(List *tree);
 
