@@ -71,6 +71,9 @@ ampsf_classify_column(AmpsfClassify *cxt, Node *node, AmpsfMember **member)
 	var = (Var *) node;
 	if (var->varlevelsup != 0 || var->varattno <= 0)
 		return NULL;
+	foreach (lc, cxt->aliases)
+		if (equal(linitial(lfirst(lc)), var))
+			var = lsecond(lfirst(lc));
 	foreach (lc, cxt->members)
 	{
 		AmpsfMember *m = lfirst(lc);

@@ -14,6 +14,7 @@ typedef struct AmpsfMember
 	Oid relid;
 	const char *prefix; /* "" for the object itself; "Account.", "Account.Owner." */
 	bool outer;			/* rows without that parent stay in the result */
+	AmpsfColumn *lookup; /* of a parent: the reference that leads to it */
 	int natts;
 	AmpsfColumn **columns; /* by attnum - 1, filled on demand; field has the prefix */
 } AmpsfMember;
@@ -22,6 +23,7 @@ typedef struct AmpsfMember
 typedef struct AmpsfClassify
 {
 	List *members; /* of AmpsfMember, the object itself first */
+	List *aliases; /* of pairs of Vars: the first, of no member, always equals the second, of a member */
 	List *params;  /* out: the expressions that become fdw_exprs, in order of their index */
 } AmpsfClassify;
 

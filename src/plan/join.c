@@ -210,6 +210,7 @@ start_info(const AmpsfRelInfo *child)
 	info->relid = child->relid;
 	info->userid = child->userid;
 	info->classify.members = list_copy(child->classify.members);
+	info->classify.aliases = list_copy(child->classify.aliases);
 	info->join_trees = list_copy(child->join_trees);
 	info->joins = list_copy(child->joins);
 	info->subquery_exprs = list_copy(child->subquery_exprs);
@@ -265,7 +266,7 @@ finish(Merge *join, AmpsfRelInfo *info, bool parents_clauses)
  * there is none.  *typed: the condition that a reference to any of several objects needs, or NIL.
  */
 static const char *
-find_lookup(Merge *join, List **typed)
+find_lookup(Merge *join, AmpsfColumn **lookup_column, List **typed)
 {
 	ListCell *lc;
 
@@ -318,6 +319,7 @@ find_lookup(Merge *join, List **typed)
 		if (levels > MAX_LEVELS)
 			continue;
 		join->key = ri;
+		*lookup_column = lookup;
 		return prefix;
 	}
 	return NULL;
@@ -328,6 +330,7 @@ try_lookup(Merge *join, AmpsfRelInfo *child, AmpsfRelInfo *parent)
 {
 	AmpsfRelInfo *info;
 	const char *prefix;
+	AmpsfColumn *lookup;
 	List *typed;
 	bool left = join->type == JOIN_LEFT;
 	bool anti = join->type == JOIN_ANTI;
@@ -339,7 +342,7 @@ try_lookup(Merge *join, AmpsfRelInfo *child, AmpsfRelInfo *parent)
 			MAX_RELATIONSHIPS ||
 		count_semi(parent->join_trees) > 0)
 		return false;
-	prefix = find_lookup(join, &typed);
+	prefix = find_lookup(join, &lookup, &typed);
 	if (!prefix)
 		return false;
 	if (left || anti)
@@ -348,7 +351,8 @@ try_lookup(Merge *join, AmpsfRelInfo *child, AmpsfRelInfo *parent)
 			return false;
 		foreach (lc, join->restrictlist)
 			if (lfirst(lc) != join->key &&
-				(anti || !RINFO_IS_PUSHED_DOWN(lfirst_node(RestrictInfo, lc), join->joinrel->relids)))
+				(anti ||
+				 !RINFO_IS_PUSHED_DOWN(lfirst_node(RestrictInfo, lc), join->joinrel->relids)))
 				return false;
 	}
 
@@ -361,18 +365,21 @@ try_lookup(Merge *join, AmpsfRelInfo *child, AmpsfRelInfo *parent)
 	foreach (lc, parent->classify.members)
 	{
 		AmpsfMember *m = lfirst(lc);
+		AmpsfMember *own = ampsf_make_member(m->rti, m->relid, psprintf("%s%s", prefix, m->prefix),
+											 left || m->outer);
 
-		info->classify.members =
-			lappend(info->classify.members,
-					ampsf_make_member(m->rti, m->relid, psprintf("%s%s", prefix, m->prefix),
-									  left || m->outer));
+		own->lookup = *m->prefix ? NULL : lookup;
+		info->classify.members = lappend(info->classify.members, own);
 	}
+	info->classify.aliases = list_concat(info->classify.aliases, parent->classify.aliases);
+	/* The same parent may be joined twice. */
 	foreach (lc, parent->join_trees)
-		info->join_trees = lappend(info->join_trees, prefixed_tree(lfirst(lc), prefix));
+		info->join_trees = list_append_unique(info->join_trees, prefixed_tree(lfirst(lc), prefix));
 	if (typed)
-		info->join_trees = lappend(info->join_trees, typed);
+		info->join_trees = list_append_unique(info->join_trees, typed);
 	if (!left)
-		info->join_trees = lappend(info->join_trees, null_test(psprintf("%sId", prefix), false));
+		info->join_trees =
+			list_append_unique(info->join_trees, null_test(psprintf("%sId", prefix), false));
 	return finish(join, info, true);
 }
 
@@ -387,6 +394,30 @@ key_object(const AmpsfColumn *col, const AmpsfRelInfo *info)
 	if (strcmp(col->type, "reference") == 0 && col->reference_to && !strchr(col->reference_to, ','))
 		return col->reference_to;
 	return NULL;
+}
+
+/*
+ * The inner side's column equals the outer's in every row that passes, and PostgreSQL may use the
+ * one for the other in clauses that come later.
+ */
+static void
+add_alias(AmpsfRelInfo *info, RestrictInfo *key, AmpsfRelInfo *inner)
+{
+	List *args = ((OpExpr *) key->clause)->args;
+	Var *vars[2];
+
+	for (int i = 0; i < 2; i++)
+	{
+		Node *arg = list_nth(args, i);
+
+		while (IsA(arg, RelabelType))
+			arg = (Node *) ((RelabelType *) arg)->arg;
+		vars[i] = (Var *) arg;
+	}
+	if (ampsf_classify_column(&inner->classify, (Node *) vars[0], NULL))
+		info->classify.aliases = lappend(info->classify.aliases, list_make2(vars[0], vars[1]));
+	else
+		info->classify.aliases = lappend(info->classify.aliases, list_make2(vars[1], vars[0]));
 }
 
 static bool
@@ -407,8 +438,16 @@ try_subquery(Merge *join, AmpsfRelInfo *outer, AmpsfRelInfo *inner)
 		pg_strcasecmp(outer->table->object, inner->table->object) == 0)
 		return false;
 	join->key = linitial_node(RestrictInfo, join->restrictlist);
-	if (!key_columns(join->key, outer, inner, &left, &left_member, &right, &right_member) ||
-		left_member != linitial(outer->classify.members) ||
+	if (!key_columns(join->key, outer, inner, &left, &left_member, &right, &right_member))
+		return false;
+	/* The Id of a parent is what the object's own reference holds. */
+	if (left_member->lookup && !left_member->outer &&
+		pg_strcasecmp(left->field + strlen(left_member->prefix), "Id") == 0)
+	{
+		left = left_member->lookup;
+		left_member = linitial(outer->classify.members);
+	}
+	if (left_member != linitial(outer->classify.members) ||
 		right_member != linitial(inner->classify.members) || strchr(left->field, '.') ||
 		strchr(right->field, '.') || !left->filterable || !right->filterable)
 		return false;
@@ -430,8 +469,11 @@ try_subquery(Merge *join, AmpsfRelInfo *outer, AmpsfRelInfo *inner)
 					  makeString(inner->table->object), makeString(right->field));
 	tree = lappend(tree, list_concat(list_concat_copy(sub.trees, inner->join_trees),
 									 list_make1(null_test(right->field, false))));
+	if (!anti)
+		add_alias(info, join->key, inner);
 	info->join_trees = lappend(info->join_trees, tree);
-	info->subquery_exprs = list_concat(info->subquery_exprs, extract_actual_clauses(inner->clauses, false));
+	info->subquery_exprs =
+		list_concat(info->subquery_exprs, extract_actual_clauses(inner->clauses, false));
 	return finish(join, info, false);
 }
 
@@ -478,6 +520,17 @@ ampsfGetForeignJoinPaths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *out
 
 /* -------- the plan -------- */
 
+/* PostgreSQL sorts the clauses of a table's scan so that none sees rows which one before it has to
+ * hide. */
+static int
+compare_security(const ListCell *a, const ListCell *b)
+{
+	Index one = ((RestrictInfo *) lfirst(a))->security_level;
+	Index other = ((RestrictInfo *) lfirst(b))->security_level;
+
+	return one < other ? -1 : one > other;
+}
+
 ForeignScan *
 ampsf_join_plan(RelOptInfo *rel, List *tlist, Plan *outer_plan)
 {
@@ -487,10 +540,13 @@ ampsf_join_plan(RelOptInfo *rel, List *tlist, Plan *outer_plan)
 	List *exprs = list_copy(rel->reltarget->exprs);
 	List *columns = NIL;
 	List *scan_tlist = NIL;
+	List *clauses;
 	bool lists = false;
 	ListCell *lc;
 
-	ampsf_split_clauses(info, info->clauses, &split);
+	clauses = list_copy(info->clauses);
+	list_sort(clauses, compare_security);
+	ampsf_split_clauses(info, clauses, &split);
 	exprs = list_concat(exprs, split.checked);
 	foreach (lc, info->trees)
 		lists |= ampsf_has_list(lfirst(lc));
