@@ -41,6 +41,7 @@ typedef struct RestQuery
 	bool all_rows;
 	int page_size;
 	int64 limit;
+	int max_pages;
 	int nfields;
 
 	AmpsfJsonScan *scan; /* of the page that is being read */
@@ -160,6 +161,13 @@ ask(RestQuery *q, const char *next_url)
 	MemoryContextDelete(tmp);
 }
 
+/* Is the page that is being read the last that the reader wants? */
+static bool
+is_last_wanted(const RestQuery *q)
+{
+	return q->max_pages > 0 && q->page_no >= q->max_pages;
+}
+
 /* Is the page after this one worth asking for before it is needed? */
 static bool
 will_need_next(RestQuery *q)
@@ -168,7 +176,7 @@ will_need_next(RestQuery *q)
 				  : q->page_size > 0 ? q->page_size
 									 : DEFAULT_PAGE_SIZE;
 
-	return q->limit < 0 || q->earlier_rows + guess < q->limit;
+	return !is_last_wanted(q) && (q->limit < 0 || q->earlier_rows + guess < q->limit);
 }
 
 /* -------- taking a page -------- */
@@ -439,6 +447,8 @@ read_record(RestQuery *q, AmpsfValue *values)
 		q->src.total = ampsf_json_scan_total(q->scan);
 	if (ampsf_json_scan_done(q->scan))
 		end_query(q);
+	else if (is_last_wanted(q))
+		q->at_end = true;
 	else
 	{
 		if (!q->next && !ampsf_json_scan_next_url(q->scan))
@@ -566,6 +576,7 @@ ampsf_rest_query(const AmpsfQuerySpec *spec)
 	q->all_rows = spec->all_rows;
 	q->page_size = spec->page_size;
 	q->limit = spec->limit;
+	q->max_pages = spec->max_pages;
 	q->nfields = spec->nfields;
 	q->peeked = palloc0(sizeof(AmpsfValue) * Max(spec->nfields, 1));
 	q->on_reset.func = forget_query;

@@ -54,6 +54,7 @@ typedef struct AmpsfQuerySpec
 	bool all_rows; /* queryAll */
 	int page_size; /* 0: Salesforce's default */
 	int64 limit;   /* the reader needs no more than that; -1: unknown. Only a hint against prefetching */
+	int max_pages; /* 0: all; else it ends after so many, though there may be more: for samples */
 	AmpsfStats *stats; /* may be NULL */
 } AmpsfQuerySpec;
 
