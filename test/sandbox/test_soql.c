@@ -38,6 +38,12 @@ typedef struct Refuse
 	int flags;
 } Refuse;
 
+typedef struct Explain
+{
+	const char *soql;
+	const char *plans; /* best first */
+} Explain;
+
 #include "test_soql_cases.h"
 
 static int passed, failed;
@@ -256,6 +262,61 @@ check_refuse(const Refuse *r)
 	free(soql);
 }
 
+/* The plans of a statement, without the notes and what never changes. */
+static void
+check_explain(const Explain *x)
+{
+	char *soql = expand(x->soql), *p;
+	SoqlOptions opt = options(0);
+	SoqlError e = {0};
+	json_object *v, *plans = NULL;
+	Buf b, got;
+
+	buf_init(&b);
+	buf_init(&got);
+	buf_reserve(&got, 1);
+	if (!soql_explain(soql, strlen(soql), &opt, &b, &e))
+	{
+		verdict(false, soql, x->plans, e.message);
+		soql_error_free(&e);
+		buf_free(&b);
+		buf_free(&got);
+		free(soql);
+		return;
+	}
+	v = json_tokener_parse(b.data);
+	json_object_object_get_ex(v, "plans", &plans);
+	for (size_t i = 0; plans && i < json_object_array_length(plans); i++)
+	{
+		json_object *plan = json_object_array_get_idx(plans, i), *m, *notes;
+
+		json_object_object_get_ex(plan, "leadingOperationType", &m);
+		buf_addf(&got, "%s%s", i ? "; " : "", json_object_get_string(m));
+		json_object_object_get_ex(plan, "fields", &m);
+		for (size_t k = 0; k < json_object_array_length(m); k++)
+			buf_addf(&got, " %s", json_object_get_string(json_object_array_get_idx(m, k)));
+		json_object_object_get_ex(plan, "cardinality", &m);
+		buf_addf(&got, " %s", json_object_get_string(m));
+		json_object_object_get_ex(plan, "sobjectCardinality", &m);
+		buf_addf(&got, "/%s", json_object_get_string(m));
+		json_object_object_get_ex(plan, "relativeCost", &m);
+		buf_addf(&got, " cost %.3f not", json_object_get_double(m));
+		json_object_object_get_ex(plan, "notes", &notes);
+		for (size_t k = 0; k < json_object_array_length(notes); k++)
+		{
+			json_object_object_get_ex(json_object_array_get_idx(notes, k), "fields", &m);
+			buf_addf(&got, " %s", json_object_get_string(json_object_array_get_idx(m, 0)));
+		}
+	}
+	verdict(strcmp(got.data, x->plans) == 0, soql, x->plans, got.data);
+	p = strstr(b.data, "\"sourceQuery\":");
+	verdict(p != NULL, soql, "the query itself", b.data);
+	json_object_put(v);
+	buf_free(&b);
+	buf_free(&got);
+	free(soql);
+}
+
 /* What the tables cannot say: attributes, sizes, paging, single rows, plans. */
 static void
 check_special(void)
@@ -461,6 +522,8 @@ main(int argc, char **argv)
 		check_accept(&accepts[i]);
 	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++)
 		check_refuse(&refusals[i]);
+	for (size_t i = 0; i < sizeof(explains) / sizeof(explains[0]); i++)
+		check_explain(&explains[i]);
 	check_special();
 	check_limits();
 	store_unlock();

@@ -806,3 +806,37 @@ static const Refuse refusals[] = {
 	{"SELECT toLabel(NumberOfEmployees) FROM Account", "MALFORMED_QUERY", "toLabel()", 0},
 	{"SELECT FORMAT(Name) FROM Account", "MALFORMED_QUERY", "FORMAT()", 0},
 };
+
+/* An Index can lead to 30 % of the rows at the cost of 1 (here 0.9 of three); a scan costs more than 1. */
+static const Explain explains[] = {
+	{"SELECT Id FROM Account", "TableScan 3/3 cost 2.000 not IsDeleted"},
+	{"SELECT Id FROM Account LIMIT 1", "TableScan 3/3 cost 2.000 not IsDeleted"},
+	{"SELECT Id FROM Account WHERE Name = 'none'",
+	 "Index Name 0/3 cost 0.000 not IsDeleted; TableScan 0/3 cost 1.000 not IsDeleted"},
+	/* the leading condition alone, beside the whole */
+	{"SELECT Id FROM Account WHERE Id = '$a1' AND Industry = 'Apparel'",
+	 "TableScan 0/3 cost 1.000 not Industry IsDeleted; Index Id 1/3 cost 1.111 not Industry IsDeleted"},
+	{"SELECT Id FROM Account WHERE Name = 'acme' AND Id = '$a1' AND Rating != null",
+	 "Index Id 1/3 cost 1.111 not Rating IsDeleted; TableScan 1/3 cost 1.333 not Rating IsDeleted; "
+	 "Index Name 2/3 cost 2.222 not Rating IsDeleted"},
+	{"SELECT Id FROM Account WHERE Id = '$a1' OR Name = 'none'",
+	 "Index Id Name 1/3 cost 1.111 not IsDeleted; TableScan 1/3 cost 1.333 not IsDeleted"},
+	/* what no index helps with */
+	{"SELECT Id FROM Account WHERE Id = '$a1' OR Rating = 'Hot'",
+	 "TableScan 1/3 cost 1.333 not Rating IsDeleted"},
+	{"SELECT Id FROM Account WHERE Name != 'acme'", "TableScan 1/3 cost 1.333 not IsDeleted"},
+	{"SELECT Id FROM Account WHERE Name LIKE '%me'", "TableScan 2/3 cost 1.667 not IsDeleted"},
+	{"SELECT Id FROM Account WHERE ParentId = null", "TableScan 2/3 cost 1.667 not IsDeleted"},
+	{"SELECT Id FROM Account WHERE Parent.Name = 'acme'", "TableScan 1/3 cost 1.333 not IsDeleted"},
+	{"SELECT Id FROM Account WHERE Name LIKE 'ac%'",
+	 "TableScan 2/3 cost 1.667 not IsDeleted; Index Name 2/3 cost 2.222 not IsDeleted"},
+	/* an index that somebody asked for leads to 10 % */
+	{"SELECT Id FROM Invoice__c WHERE Case_Key__c = 'key'",
+	 "TableScan 1/3 cost 1.333 not IsDeleted; Index Case_Key__c 1/3 cost 3.333 not IsDeleted"},
+	/* groups are not counted, rows are */
+	{"SELECT Industry, COUNT(Id) FROM Account WHERE Rating != null GROUP BY Industry",
+	 "TableScan 3/3 cost 2.000 not Rating IsDeleted"},
+	{"SELECT COUNT() FROM Account", "TableScan 3/3 cost 2.000 not IsDeleted"},
+	{"SELECT Id FROM Account WHERE Id IN (SELECT AccountId FROM Contact)",
+	 "TableScan 1/3 cost 1.333 not IsDeleted"},
+};
