@@ -20,10 +20,10 @@
 /* Rows of a page that Salesforce makes when nothing else is asked for. */
 #define DEFAULT_PAGE_SIZE 2000
 /*
- * The page that is on its way moves only while somebody drives the network: once in so many rows of the
- * page that is being read.
+ * The page that is on its way moves only while somebody drives the network: once in so many rows of
+ * the page that is being read.
  */
-#define ROWS_A_DRIVE 50
+#define ROWS_A_DRIVE 25
 /*
  * A query whose address is longer goes into the body of a composite request.  The limit is 16,384
  * bytes together with the headers.
@@ -161,6 +161,15 @@ ask(RestQuery *q, const char *next_url)
 	MemoryContextDelete(tmp);
 }
 
+/* Rows that the page that is being read may have. */
+static int64
+guess_page(RestQuery *q)
+{
+	return q->last_page > 0	  ? q->last_page
+		   : q->page_size > 0 ? q->page_size
+							  : DEFAULT_PAGE_SIZE;
+}
+
 /* Is the page that is being read the last that the reader wants? */
 static bool
 is_last_wanted(const RestQuery *q)
@@ -172,11 +181,7 @@ is_last_wanted(const RestQuery *q)
 static bool
 will_need_next(RestQuery *q)
 {
-	int64 guess = q->last_page > 0	 ? q->last_page
-				  : q->page_size > 0 ? q->page_size
-									 : DEFAULT_PAGE_SIZE;
-
-	return !is_last_wanted(q) && (q->limit < 0 || q->earlier_rows + guess < q->limit);
+	return !is_last_wanted(q) && (q->limit < 0 || q->earlier_rows + guess_page(q) < q->limit);
 }
 
 /* -------- taking a page -------- */
@@ -425,12 +430,11 @@ read_record(RestQuery *q, AmpsfValue *values)
 	switch (ampsf_json_scan_next(q->scan, q->text, q->len, &q->pos, true, values))
 	{
 		case AMPSF_JSON_RECORD:
-			if (q->page_rows++ == 0)
-			{
-				if (q->src.total < 0)
-					q->src.total = ampsf_json_scan_total(q->scan);
+			if (q->page_rows++ == 0 && q->src.total < 0)
+				q->src.total = ampsf_json_scan_total(q->scan);
+			/* Many a reader wants the first rows only: not before it has read an eighth of the page. */
+			if (q->page_rows == 1 + guess_page(q) / 8)
 				ask_ahead(q, false);
-			}
 			if (q->earlier_rows + q->page_rows > q->counted)
 				count_row(q);
 			return true;
