@@ -14,6 +14,8 @@
 #include "store_internal.h"
 
 #define MAX_BIG 100000000
+#define MAX_PUSH 1000000
+#define PUSH 200 /* accounts of the seed that says no number */
 
 static sqlite3 *db;
 static pthread_mutex_t mutex;
@@ -373,25 +375,38 @@ store_count(const Object *o)
 	return n;
 }
 
+/* The number behind the name of a seed; false if it is another seed, or too much. */
+static bool
+seed_size(const char *seed, const char *name, int64_t most, int64_t *n)
+{
+	size_t len = strlen(name);
+	char *end;
+	int64_t v;
+
+	if (strncmp(seed, name, len) != 0 || !isdigit((unsigned char) seed[len]))
+		return false;
+	v = strtoll(seed + len, &end, 10);
+	if (*end != '\0' || v > most)
+		return false;
+	*n = v;
+	return true;
+}
+
 bool
 store_seed(const char *seed)
 {
-	char *end = NULL;
-	int64_t n = -1;
+	int64_t big = -1, push = strcmp(seed, "push") == 0 ? PUSH : -1;
 
-	if (strncmp(seed, "big:", 4) == 0)
-	{
-		n = strtoll(seed + 4, &end, 10);
-		if (!isdigit((unsigned char) seed[4]) || *end != '\0' || n > MAX_BIG)
-			return false;
-	}
-	else if (strcmp(seed, "demo") != 0 && strcmp(seed, "empty") != 0)
+	if (!seed_size(seed, "big:", MAX_BIG, &big) && !seed_size(seed, "push:", MAX_PUSH, &push) &&
+		push < 0 && strcmp(seed, "demo") != 0 && strcmp(seed, "empty") != 0)
 		return false;
 	store_begin();
 	store_reset();
 	seed_org();
-	if (n >= 0)
-		seed_big(n);
+	if (big >= 0)
+		seed_big(big);
+	else if (push >= 0)
+		seed_push((int) push);
 	else if (strcmp(seed, "demo") == 0)
 		seed_demo();
 	store_commit();

@@ -126,5 +126,6 @@ const char *seed_standard_book(void);
 void seed_demo(void);											  /* seed_demo.c */
 void seed_invoices(const char (*accounts)[SF_ID_LEN + 1], int n); /* seed_invoice.c */
 void seed_big(int64_t n);										  /* seed_big.c */
+void seed_push(int accounts);									  /* seed_push.c */
 
 #endif

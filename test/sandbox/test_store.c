@@ -551,6 +551,96 @@ fingerprint(void)
 		   number("SELECT sum(strftime('%s', substr(\"SystemModstamp\", 1, 19))) FROM \"Contact\"");
 }
 
+/* What the seed push promises, whatever its rows are. */
+static void
+test_push(void)
+{
+	/* object, field: one of each groupable type, and parents reached by a lookup */
+	static const char *const many[][2] = {{"Account", "NumberOfEmployees"},
+										  {"Account", "Id"},
+										  {"Contact", "AccountId"},
+										  {"Contact", "Birthdate"},
+										  {"Opportunity", "CloseDate"},
+										  {"Invoice__c", "Case_Key__c"}};
+	static const char *const lookups[][2] = {
+		{"Account", "ParentId"},	   {"Contact", "AccountId"}, {"Contact", "ReportsToId"},
+		{"Opportunity", "AccountId"},  {"Case", "ContactId"},	 {"Task", "WhoId"},
+		{"Task", "WhatId"},			   {"Case", "AccountId"},	 {"Invoice__c", "Account__c"},
+		{"Invoice__c", "Parent_Invoice__c"}, {"Opportunity", "CampaignId"}};
+	char sql[300];
+
+	check(!store_seed("push:") && !store_seed("push:x") && !store_seed("push:-1") &&
+			  !store_seed("pushes"), "no such seeds", NULL);
+	check(store_seed("push:1") && store_count(object("Account")) == 1, "the least push", NULL);
+	check(store_seed("push:2500"), "push:2500", NULL);
+	for (size_t i = 0; i < sizeof(many) / sizeof(many[0]); i++)
+	{
+		snprintf(sql, sizeof(sql), "SELECT count(DISTINCT \"%s\") FROM \"%s\" WHERE \"IsDeleted\" = 0",
+				 many[i][1], many[i][0]);
+		check(number(sql) > 2000, "more than 2,000 values of", many[i][1]);
+	}
+	check(store_seed("push"), "push", NULL);
+	for (size_t i = 0; i < sizeof(lookups) / sizeof(lookups[0]); i++)
+	{
+		snprintf(sql, sizeof(sql),
+				 "SELECT min(count(*) - count(\"%s\"), count(\"%s\")) FROM \"%s\" WHERE "
+				 "\"IsDeleted\" = 0",
+				 lookups[i][1], lookups[i][1], lookups[i][0]);
+		check(number(sql) > 0, "nulls and others in", lookups[i][1]);
+	}
+	check(number("SELECT count(*) FROM \"Account\" WHERE \"Name\" = 'alpha'") == 3, "case", NULL);
+	check(number("SELECT count(*) FROM \"Account\" WHERE \"Name\" LIKE 'alpha% '") == 2, "blanks",
+		  NULL);
+	check(number("SELECT count(DISTINCT substr(\"WhoId\", 1, 3)) FROM \"Task\"") == 2, "who", NULL);
+	check(number("SELECT count(DISTINCT substr(\"WhatId\", 1, 3)) FROM \"Task\"") == 5, "what", NULL);
+	check(number("SELECT count(*) FROM \"Account\" a JOIN \"Account\" b ON b.\"Id\" = a.\"ParentId\" "
+				 "JOIN \"Account\" c ON c.\"Id\" = b.\"ParentId\" JOIN \"Account\" d ON d.\"Id\" = "
+				 "c.\"ParentId\" JOIN \"Account\" e ON e.\"Id\" = d.\"ParentId\" JOIN \"Account\" f ON "
+				 "f.\"Id\" = e.\"ParentId\"") > 0,
+		  "five ancestors", NULL);
+	check(number("SELECT count(*) FROM \"Contact\" c JOIN \"Account\" a ON a.\"Id\" = c.\"AccountId\" "
+				 "WHERE a.\"IsDeleted\" AND NOT c.\"IsDeleted\"") > 0,
+		  "lookups to deleted rows", NULL);
+	check(number("SELECT count(DISTINCT \"Tags__c\") FROM \"Invoice__c\"") == 5, "multipicklists", NULL);
+	check(number("SELECT count(*) FROM \"Invoice__c\" WHERE \"Paid_At__c\" LIKE '%.000+0000'") ==
+			  number("SELECT count(\"Paid_At__c\") FROM \"Invoice__c\""),
+		  "whole seconds", NULL);
+	store_keep_milliseconds(true);
+	check(store_seed("push"), "push with milliseconds", NULL);
+	check(number("SELECT count(DISTINCT substr(\"Paid_At__c\", 20)) FROM \"Invoice__c\"") == 4,
+		  "milliseconds", NULL);
+	store_keep_milliseconds(false);
+}
+
+/* How texts compare, in each reading. */
+static void
+test_comparison(void)
+{
+	static const char *const pairs[][2] = {
+		{"a\xc3\xa9\xc3\x9c", "AEU"},	  {"e\xcc\x81x", "ex"}, {"\xc5\xa0", "s"},
+		{"\xc5\xb8", "y"},			  {"\xc4\xa4", "h"},	  {"x\xcc\x88", "x"}};
+	char sql[200];
+
+	store_fold_accents(true);
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
+	{
+		snprintf(sql, sizeof(sql), "SELECT '%s' = '%s' COLLATE SFCI", pairs[i][0], pairs[i][1]);
+		check(number(sql) == 1, "folded", pairs[i][0]);
+	}
+	check(number("SELECT '\xc3\x9f' = 's' COLLATE SFCI") == 0, "no accent", NULL);
+	check(number("SELECT 'a\xc3\xa9' < 'aea' COLLATE SFCI") == 1, "order without accents", NULL);
+	check(number("SELECT 'a ' = 'a' COLLATE SFCI") == 0, "blanks still count", NULL);
+	store_fold_accents(false);
+	check(number("SELECT '\xc3\xa9' = 'e' COLLATE SFCI") == 0, "accents count", NULL);
+	store_ignore_blanks(true);
+	check(number("SELECT 'A  ' = 'a' COLLATE SFCI") == 1, "blanks at the end", NULL);
+	check(number("SELECT ' a' = 'a' COLLATE SFCI") == 0, "blanks at the beginning", NULL);
+	check(number("SELECT '\xc3\xa9 ' = '\xc3\x89' COLLATE SFCI") == 1, "blanks behind an accent", NULL);
+	check(number("SELECT '  ' = '' COLLATE SFCI") == 1, "nothing but blanks", NULL);
+	store_ignore_blanks(false);
+	check(number("SELECT 'a ' = 'a' COLLATE SFCI") == 0, "blanks count", NULL);
+}
+
 static void
 test_seeds(const char *file)
 {
@@ -634,6 +724,8 @@ main(void)
 	test_upsert();
 	test_standard();
 	test_transactions();
+	test_comparison();
+	test_push();
 	test_seeds(file);
 	store_unlock();
 	printf("%d passed, %d failed\n", passed, failed);
