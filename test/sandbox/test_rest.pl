@@ -729,15 +729,99 @@ sub test_options
 	stop('fourth');
 }
 
+# What pushes much: groups, long statements, parents of every kind.
+sub test_push
+{
+	post_admin('reset?seed=push:2500');
+	my $groups = 'SELECT Birthdate, COUNT(Id) n FROM Contact GROUP BY Birthdate';
+	is_error(soql($groups), 400, 'EXCEEDED_ID_LIMIT', 'more than 2,000 groups', 'Aggregate query does not support queryMore(), use LIMIT');
+	is_error(soql("$groups LIMIT 2001"), 400, 'EXCEEDED_ID_LIMIT', 'LIMIT 2001');
+	my $r = soql("$groups ORDER BY Birthdate DESC NULLS LAST LIMIT 2000");
+	check($r->{json}{totalSize} == 2000 && $r->{json}{done} && @{ $r->{json}{records} } == 2000 && !exists $r->{json}{nextRecordsUrl}, '2,000 groups are one batch', substr($r->{body}, 0, 200));
+	check($json->encode($r->{json}{records}[0]) =~ /^\{"Birthdate":"\d{4}-\d\d-\d\d","attributes":\{"type":"AggregateResult"\},"n":1\}$/, 'a group', $json->encode($r->{json}{records}[0]));
+	$r = soql("$groups HAVING COUNT(Id) > 1");
+	check($r->{json}{totalSize} == 1 && !defined $r->{json}{records}[0]{Birthdate}, 'the null group; HAVING counts before the limit', substr($r->{body}, 0, 300));
+	check(soql("$groups ORDER BY Birthdate NULLS FIRST LIMIT 1 OFFSET 2000")->{json}{totalSize} == 1, 'OFFSET of groups');
+	my %type = map { ($_->{Type} // 'null') => $_->{expr0} } @{ soql('SELECT What.Type, COUNT(Id) FROM Task GROUP BY What.Type')->{json}{records} };
+	check(join(' ', sort keys %type) eq 'Account Campaign Case Invoice__c Opportunity null', 'groups of What.Type', $json->encode(\%type));
+	for my $t (grep { $_ ne 'null' } keys %type)
+	{
+		check(soql("SELECT COUNT() FROM Task WHERE What.Type = '$t'")->{json}{totalSize} == $type{$t}, "tasks of $t");
+	}
+	$r = soql('SELECT Account.Parent.Parent.Parent.Parent.Name FROM Contact WHERE Account.Parent.Parent.Parent.Parent.Name != null LIMIT 1');
+	check(defined eval { $r->{json}{records}[0]{Account}{Parent}{Parent}{Parent}{Parent}{Name} }, 'five levels', $r->{body});
+
+	my $in = sub { 'SELECT Id FROM Contact WHERE LastName IN (' . join(',', map { sprintf "'%030d'", $_ } 1 .. $_[0]) . ')' };
+	my $composite = sub { http('POST', "$D/composite", body => { compositeRequest => [{ method => 'GET', referenceId => 'q', url => "$D/query?q=" . enc($_[0]) }] })->{json}{compositeResponse}[0] };
+	my $sub = $composite->($in->(3000));
+	check($sub->{httpStatusCode} == 200 && $sub->{body}{totalSize} == 0, 'a statement of 99,000 characters by composite', $json->encode($sub));
+	$sub = $composite->($in->(3100));
+	check($sub->{httpStatusCode} == 400 && $sub->{body}[0]{errorCode} eq 'MALFORMED_QUERY', 'more than 100,000 are too many', $json->encode($sub));
+	$r = soql($in->(600));
+	check($r->{status} == 414 || $r->{status} == 431, 'a long URL is refused', $r->{status});
+	$sub = http('POST', "$D/composite", body => { compositeRequest => [{ method => 'GET', referenceId => 'q', url => "$D/query?explain=" . enc($in->(600)) }] })->{json}{compositeResponse}[0];
+	check($sub->{httpStatusCode} == 200 && $sub->{body}{plans}[0]{cardinality} == 0, 'explain by composite', $json->encode($sub));
+	my $next = soql('SELECT Id FROM Contact')->{json}{nextRecordsUrl};
+	$sub = http('POST', "$D/composite", body => { compositeRequest => [{ method => 'GET', referenceId => 'q', url => $next }] })->{json}{compositeResponse}[0];
+	check(@{ $sub->{body}{records} } == 2000, 'a next page by composite', substr($json->encode($sub), 0, 200));
+	$r = http('GET', "$D/limits/recordCount?sObjects=Account,Nothing,%20Contact");
+	check($r->{body} eq '{"sObjects":[{"count":2433,"name":"Account"},{"count":4933,"name":"Contact"}]}', 'recordCount', $r->{body});
+	my $id = http('POST', "$D/sobjects/Invoice__c", body => { Paid_At__c => '2024-05-06T07:08:09.987Z' })->{json}{id};
+	check(http('GET', "$D/sobjects/Invoice__c/$id?fields=Paid_At__c")->{json}{Paid_At__c} eq '2024-05-06T07:08:09.000+0000', 'datetimes have whole seconds');
+}
+
+# Every other reading of what no document settles.
+sub test_readings
+{
+	my $names = sub { join ' ', map { $_->{Name} // 'null' } @{ soql($_[0])->{json}{records} } };
+	check(`$binary --help` =~ /--group-text fold\|exact/, 'help names the readings');
+	check(system("$binary --group-text other >$tmp/err 2>&1") >> 8 == 2, 'no such reading');
+	start('--seed', 'push', '--readings', 'second', '--milliseconds', 'keep', '--max-parents', 1);
+	login();
+	my $r = soql('SELECT Id FROM Contact', headers => { 'Sforce-Query-Options' => 'batchSize=200' });
+	my ($n, $pages, @sizes) = (0, 0);
+	for (; $pages < 50; $r = http('GET', $r->{json}{nextRecordsUrl}))
+	{
+		$n += @{ $r->{json}{records} };
+		push @sizes, scalar @{ $r->{json}{records} };
+		$pages++;
+		last if $r->{json}{done};
+	}
+	check($n == $r->{json}{totalSize} && $sizes[0] < 200, '--pages short loses nothing', "@sizes");
+	$r = http('GET', "$D/limits/recordCount?sObjects=Contact")->{json}{sObjects}[0]{count};
+	check($r < $n && $r > $n / 2, '--record-counts stale', $r);
+	check(soql("SELECT COUNT() FROM Account WHERE Name = 'alpha'")->{json}{totalSize} == 8, '--accents, --trailing-blanks', soql("SELECT Name FROM Account WHERE Name = 'alpha'")->{body});
+	check(soql("SELECT Name FROM Account WHERE Name = 'alpha' GROUP BY Name")->{json}{totalSize} == 8, '--group-text exact');
+	is_error(soql('SELECT Id FROM Account WHERE CreatedDate > 2024-01-01T00:00:00.5Z'), 400, 'MALFORMED_QUERY', '--fractions refuse', "unexpected token: '.'");
+	check(soql('SELECT COUNT() FROM Invoice__c WHERE Paid_At__c > 2020-01-01T00:00:00Z AND Paid_At__c < 2020-01-01T00:00:01Z')->{json}{totalSize} == 3, '--milliseconds keep');
+	check($names->("SELECT Name FROM Account WHERE Id NOT IN (SELECT AccountId FROM Contact)") eq '', '--inner-nulls poison');
+	check(soql('SELECT COUNT() FROM Account WHERE Rating != \'Hot\'')->{json}{totalSize}
+			+ soql('SELECT COUNT() FROM Account WHERE Rating IN (\'Hot\', null)')->{json}{totalSize} == soql('SELECT COUNT() FROM Account')->{json}{totalSize}, '--negated-nulls skip');
+	check(!defined soql('SELECT AnnualRevenue FROM Account ORDER BY AnnualRevenue DESC LIMIT 1')->{json}{records}[0]{AnnualRevenue}, '--null-desc first');
+	check(defined soql('SELECT ParentId FROM Account ORDER BY ParentId NULLS LAST LIMIT 1')->{json}{records}[0]{ParentId}, '--lookup-nulls asked');
+	is_error(soql('SELECT Owner.Name, Parent.Name FROM Account'), 400, 'MALFORMED_QUERY', '--max-parents', 'maximum of 1');
+	post_admin('reset?seed=push:2500');
+	is_error(soql('SELECT CloseDate FROM Opportunity GROUP BY CloseDate'), 400, 'MALFORMED_QUERY', '--group-overflow malformed', 'does not support queryMore');
+	stop('the other readings');
+	start('--seed', 'push', '--readings', 'second', '--accents', 'distinct', '--trailing-blanks', 'count', '--group-text', 'fold');
+	login();
+	check(soql("SELECT COUNT() FROM Account WHERE Name = 'alpha'")->{json}{totalSize} == 3, 'a reading of its own behind --readings');
+	check(soql("SELECT Name FROM Account WHERE Name = 'alpha' GROUP BY Name")->{json}{totalSize} == 1, '--group-text fold');
+	stop('mixed readings');
+}
+
 start('--seed', 'demo');
 login();
 for my $t (\&test_oauth, \&test_code, \&test_door, \&test_describe, \&test_query, \&test_children, \&test_rows, \&test_collections,
-	\&test_composite, \&test_replication, \&test_faults, \&test_admin, \&test_log)
+	\&test_composite, \&test_replication, \&test_faults, \&test_push, \&test_admin, \&test_log)
 {
 	eval { $t->(); 1 } or check(0, 'a test went wrong', $@);
 }
 stop('the sandbox');
-eval { test_options(); 1 } or check(0, 'a test went wrong', $@);
+for my $t (\&test_options, \&test_readings)
+{
+	eval { $t->(); 1 } or check(0, 'a test went wrong', $@);
+}
 $pid = 0;
 print "$passed passed, $failed failed\n";
 exit($failed ? 1 : 0);
