@@ -93,11 +93,31 @@ make_qual(AmpsfQualKind kind)
 	return list_make1(makeInteger(kind));
 }
 
+/* Are all columns in the expression of relations whose rows are there before the scan begins? */
+static bool
+has_outer_columns_only(const AmpsfClassify *cxt, Node *node)
+{
+	ListCell *lc;
+
+	if (!cxt->outer)
+		return !contain_var_clause(node);
+	foreach (lc, pull_var_clause(node, PVC_RECURSE_AGGREGATES | PVC_RECURSE_WINDOWFUNCS |
+										   PVC_INCLUDE_PLACEHOLDERS))
+	{
+		Var *var = lfirst(lc);
+
+		if (!IsA(var, Var) || !bms_is_member(var->varno, cxt->outer))
+			return false;
+	}
+	return true;
+}
+
 /* Can the expression be evaluated before the scan, once? */
 static bool
-is_fixed(Node *node)
+is_fixed(const AmpsfClassify *cxt, Node *node)
 {
-	return !contain_var_clause(node) && !contain_volatile_functions(node) && !contain_subplans(node);
+	return has_outer_columns_only(cxt, node) && !contain_agg_clause(node) &&
+		   !contain_volatile_functions(node) && !contain_subplans(node);
 }
 
 Node *
@@ -263,7 +283,7 @@ classify_op(AmpsfClassify *cxt, OpExpr *op, List **tree, const char **reason)
 		*reason = "the operator is not PostgreSQL's own";
 		return AMPSF_LOCAL;
 	}
-	if (!is_fixed(right))
+	if (!is_fixed(cxt, right))
 	{
 		*reason = contain_volatile_functions(right) ? "the value is volatile"
 													: "SOQL compares a field with a value only";
@@ -308,7 +328,7 @@ classify_array_op(AmpsfClassify *cxt, ScalarArrayOpExpr *op, List **tree, const 
 	*reason = "not a comparison of a field with a list of values";
 	if (!col || !opname || !OidIsValid(elemtype))
 		return AMPSF_LOCAL;
-	if (!is_fixed(right))
+	if (!is_fixed(cxt, right))
 	{
 		*reason = "SOQL compares a field with values only";
 		return AMPSF_LOCAL;
