@@ -4,6 +4,7 @@
 #include "base/ampsf.h"
 
 #include "base/guc.h"
+#include "exec/analyze.h"
 #include "exec/async.h"
 #include "exec/modify.h"
 #include "exec/scan.h"
@@ -60,6 +61,8 @@ ampsf_fdw_handler(PG_FUNCTION_ARGS)
 
 	routine->ExplainForeignScan = ampsfExplainForeignScan;
 	routine->ExplainForeignModify = ampsfExplainForeignModify;
+
+	routine->AnalyzeForeignTable = ampsfAnalyzeForeignTable;
 
 	routine->ImportForeignSchema = ampsf_import_foreign_schema;
 
