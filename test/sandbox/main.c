@@ -77,6 +77,8 @@ static const struct Reading
 	 "whether texts are equal that differ in blanks at their end"},
 	{"fractions", "accept", "refuse", &config.readings.no_fractions, NULL,
 	 "datetime literals with a fraction of a second"},
+	{"integers", "any", "int32", &config.readings.int32_literals, NULL,
+	 "numbers without a fraction in a statement: of any size, or of 32 bits"},
 	{"pages", "full", "short", &config.short_pages, NULL,
 	 "whether a page has as many records as the batch size, or fewer"},
 	{"record-counts", "exact", "stale", &config.stale_counts, NULL,

@@ -33,6 +33,7 @@ typedef struct SoqlReadings
 	bool inner_nulls_poison; /* NOT IN (SELECT ...) matches nothing where the inner field is null somewhere */
 	bool groups_exact;		 /* GROUP BY and COUNT_DISTINCT tell texts apart that = does not */
 	bool no_fractions;		 /* a datetime literal with a fraction of a second is refused */
+	bool int32_literals;	 /* a number without a fraction has 32 bits */
 	bool overflow_malformed; /* too many groups: MALFORMED_QUERY, not EXCEEDED_ID_LIMIT */
 	int max_parents;		 /* relationships to parents in a statement; 0: SOQL_MAX_PARENTS */
 } SoqlReadings;

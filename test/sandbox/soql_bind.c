@@ -13,7 +13,7 @@
  * fields. */
 #define NAME_FIELD(n, t, tn)                                                                       \
 	{                                                                                              \
-		.name = n, .type = t, .type_name = tn, .stored = true, .aggregatable = true,               \
+		.name = n, .type = t, .type_name = tn, .stored = true, .aggregatable = t != FT_BOOLEAN,    \
 		.filterable = true, .groupable = true, .sortable = true, .nillable = true                  \
 	}
 
@@ -129,7 +129,7 @@ bind_parent(Ctx *cx, Query *q, Join *from, const Field *via, const Object *targe
 	}
 	if (parents >= most)
 		soql_fail(cx, "MALFORMED_QUERY", -1,
-				  "Query exceeds the maximum of %d relationships to parent objects.", most);
+				  "SOQL statements cannot query more than %d different parent types", most);
 	j = ctx_alloc(cx, sizeof(*j));
 	j->parent = from;
 	j->via = via;

@@ -344,7 +344,7 @@ lex_statement(Ctx *cx)
 	Token *t;
 
 	if (count_characters(cx) > SOQL_MAX_TEXT)
-		soql_fail(cx, "MALFORMED_QUERY", -1, "SOQL statements cannot be longer than %d characters.",
+		soql_fail(cx, "MALFORMED_QUERY", -1, "SOQL statements can not be longer than %d characters.",
 				  SOQL_MAX_TEXT);
 	while (p < end)
 	{

@@ -460,7 +460,7 @@ check_select(Ctx *cx, Query *q)
 		{
 			if (++children > SOQL_MAX_CHILDREN)
 				soql_fail(cx, "MALFORMED_QUERY", it->pos,
-						  "Query exceeds the maximum of %d relationship subqueries.",
+						  "SOQL statements cannot query more than %d different child types.",
 						  SOQL_MAX_CHILDREN);
 			select_child(cx, q, it);
 		}

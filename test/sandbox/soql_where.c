@@ -158,6 +158,10 @@ convert_literal(Ctx *cx, const Expr *e, Op op, Literal *l)
 	{
 		if (l->kind != LIT_NUMBER || ((e->type == FT_INT || e->type == FT_LONG) && !l->is_int))
 			bad_value(cx, e);
+		if (cx->opt->readings.int32_literals && l->is_int &&
+			strtod(ctx_strndup(cx, l->text.p, l->text.n), NULL) > 2147483647.0 + l->negative)
+			soql_fail(cx, "MALFORMED_QUERY", l->pos, "For input string: \"%.*s\"",
+					  (int) l->text.n, l->text.p);
 		l->sql = ctx_printf(cx, "%s%.*s", l->negative ? "-" : "", (int) l->text.n, l->text.p);
 	}
 	else if (e->type == FT_BOOLEAN)

@@ -799,7 +799,8 @@ sub test_readings
 			+ soql('SELECT COUNT() FROM Account WHERE Rating IN (\'Hot\', null)')->{json}{totalSize} == soql('SELECT COUNT() FROM Account')->{json}{totalSize}, '--negated-nulls skip');
 	check(!defined soql('SELECT AnnualRevenue FROM Account ORDER BY AnnualRevenue DESC LIMIT 1')->{json}{records}[0]{AnnualRevenue}, '--null-desc first');
 	check(defined soql('SELECT ParentId FROM Account ORDER BY ParentId NULLS LAST LIMIT 1')->{json}{records}[0]{ParentId}, '--lookup-nulls asked');
-	is_error(soql('SELECT Owner.Name, Parent.Name FROM Account'), 400, 'MALFORMED_QUERY', '--max-parents', 'maximum of 1');
+	is_error(soql('SELECT Owner.Name, Parent.Name FROM Account'), 400, 'MALFORMED_QUERY', '--max-parents', 'more than 1 different parent types');
+	is_error(soql('SELECT Id FROM Account WHERE AnnualRevenue > 3000000000'), 400, 'MALFORMED_QUERY', '--integers int32', '3000000000');
 	post_admin('reset?seed=push:2500');
 	is_error(soql('SELECT CloseDate FROM Opportunity GROUP BY CloseDate'), 400, 'MALFORMED_QUERY', '--group-overflow malformed', 'does not support queryMore');
 	stop('the other readings');

@@ -21,6 +21,7 @@
 #define EXACT 64		/* groups are told apart by case */
 #define NO_FRACTIONS 128
 #define FEW_PARENTS 256 /* two at most */
+#define INT32 512		/* whole numbers have 32 bits */
 
 typedef struct Accept
 {
@@ -202,6 +203,7 @@ options(int flags)
 	o.readings.inner_nulls_poison = (flags & POISON) != 0;
 	o.readings.groups_exact = (flags & EXACT) != 0;
 	o.readings.no_fractions = (flags & NO_FRACTIONS) != 0;
+	o.readings.int32_literals = (flags & INT32) != 0;
 	o.readings.max_parents = flags & FEW_PARENTS ? 2 : 0;
 
 	return o;
