@@ -121,6 +121,18 @@ serve_all(AppendState *append, AsyncRequest *current)
 	} while (bms_is_empty(append->as_needrequest) && moves != ampsf_call_moves());
 }
 
+/* Is a scan of another wrapper pending? */
+static bool
+others_wait(AppendState *append)
+{
+	int i = -1;
+
+	while ((i = bms_next_member(append->as_asyncplans, i)) >= 0)
+		if (append->as_asyncrequests[i]->callback_pending && !our_scan(append, i))
+			return true;
+	return false;
+}
+
 void
 ampsfForeignAsyncRequest(AsyncRequest *areq)
 {
@@ -156,9 +168,9 @@ ampsfForeignAsyncConfigureWait(AsyncRequest *areq)
 		if (areq->callback_pending)
 			AddWaitEventToSet(append->as_eventset, WL_SOCKET_READABLE, ampsf_call_fd(), NULL, areq);
 	}
-	else if (GetNumRegisteredWaitEvents(append->as_eventset) > 1)
+	else if (others_wait(append))
 	{
-		/* Scans of another wrapper made the Append sleep before we had this row: wake it. */
+		/* The Append will sleep although it has a row, because they register anyhow: wake it. */
 		AddWaitEventToSet(append->as_eventset, WL_SOCKET_READABLE, ampsf_call_fd(), NULL, areq);
 		ampsf_call_ring();
 	}
