@@ -24,6 +24,7 @@
 #include "utils/lsyscache.h"
 #include "utils/numeric.h"
 #include "utils/timestamp.h"
+#include "wire/csv_scan.h"
 #include "wire/text.h"
 #include "wire/wiretime.h"
 
@@ -35,12 +36,22 @@
  * -------------------------------------------------------------------------------------------------
  */
 
-/* Decodes an escaped value into out (room for v->len bytes); its length. */
-static Size
-unescape(const AmpsfValue *v, char *out)
+/* Is the text something else than the bytes that stand there? */
+static inline bool
+is_encoded(const AmpsfValue *v)
 {
-	ptrdiff_t len = ampsf_json_unescape(v->ptr, v->len, out);
+	return v->kind == AMPSF_VALUE_ESCAPED || v->kind == AMPSF_VALUE_DOUBLED;
+}
 
+/* Decodes an encoded value into out (room for v->len bytes); its length. */
+static Size
+decode(const AmpsfValue *v, char *out)
+{
+	ptrdiff_t len;
+
+	if (v->kind == AMPSF_VALUE_DOUBLED)
+		return ampsf_csv_unquote(v->ptr, v->len, out);
+	len = ampsf_json_unescape(v->ptr, v->len, out);
 	if (len == -2)
 		ereport(
 			ERROR,
@@ -65,8 +76,8 @@ value_cstring(const AmpsfColumnConv *conv, const AmpsfValue *v, char buf[SHORT_T
 	char *s = v->len < SHORT_TEXT ? buf : palloc((Size) v->len + 1);
 	Size len = v->len;
 
-	if (v->kind == AMPSF_VALUE_ESCAPED)
-		len = unescape(v, s);
+	if (is_encoded(v))
+		len = decode(v, s);
 	else
 		memcpy(s, v->ptr, len);
 	s[len] = '\0';
@@ -102,8 +113,8 @@ convert_text(AmpsfColumnConv *conv, const AmpsfValue *v)
 		return CStringGetTextDatum(value_cstring(conv, v, buf));
 	}
 	t = palloc(VARHDRSZ + len);
-	if (v->kind == AMPSF_VALUE_ESCAPED)
-		len = unescape(v, VARDATA(t));
+	if (is_encoded(v))
+		len = decode(v, VARDATA(t));
 	else
 		memcpy(VARDATA(t), v->ptr, len);
 	SET_VARSIZE(t, VARHDRSZ + len);
@@ -149,11 +160,21 @@ convert_json(AmpsfColumnConv *conv, const AmpsfValue *v)
 	char *s;
 	Size len;
 
-	if (v->kind == AMPSF_VALUE_STRING)
+	if (v->kind == AMPSF_VALUE_STRING || v->kind == AMPSF_VALUE_DOUBLED)
 	{
-		len = ampsf_quote_json(v->ptr, v->len, NULL);
+		const char *text = v->ptr;
+		Size text_len = v->len;
+
+		if (v->kind == AMPSF_VALUE_DOUBLED)
+		{
+			char *decoded = palloc(v->len);
+
+			text_len = decode(v, decoded);
+			text = decoded;
+		}
+		len = ampsf_quote_json(text, text_len, NULL);
 		s = palloc(len + 1);
-		ampsf_quote_json(v->ptr, v->len, s);
+		ampsf_quote_json(text, text_len, s);
 	}
 	else if (v->kind == AMPSF_VALUE_ESCAPED)
 	{
@@ -212,7 +233,7 @@ read_int64(const AmpsfValue *v, int64 *result)
 	int64 n = 0;
 
 	p += negative;
-	if (p == end || end - p > 18 || v->kind == AMPSF_VALUE_ESCAPED)
+	if (p == end || end - p > 18 || is_encoded(v))
 		return false;
 	for (; p < end; p++)
 	{
@@ -305,7 +326,7 @@ read_decimal(const AmpsfValue *v, int64 *digits, int *scale)
 	int64 n = 0;
 
 	p += negative;
-	if (end - p < 1 || end - p > 19 || v->kind == AMPSF_VALUE_ESCAPED)
+	if (end - p < 1 || end - p > 19 || is_encoded(v))
 		return false;
 	if (end - p == 19 && !memchr(p, '.', 19))
 		return false;
@@ -428,7 +449,7 @@ plain_text(AmpsfColumnConv *conv, const AmpsfValue *v, char buf[SHORT_TEXT], Siz
 {
 	const char *s;
 
-	if (v->kind != AMPSF_VALUE_ESCAPED)
+	if (!is_encoded(v))
 	{
 		*len = v->len;
 		return v->ptr;

@@ -25,7 +25,8 @@ typedef enum AmpsfValueKind
 	AMPSF_VALUE_NUMBER,	 /* the source text */
 	AMPSF_VALUE_TRUE,
 	AMPSF_VALUE_FALSE,
-	AMPSF_VALUE_JSON /* an object or array: its source text */
+	AMPSF_VALUE_JSON,	/* an object or array: its source text */
+	AMPSF_VALUE_DOUBLED /* of CSV: without its quotes, those inside are doubled: ampsf_csv_unquote() */
 } AmpsfValueKind;
 
 typedef struct AmpsfValue
