@@ -45,44 +45,47 @@ enum
 	OPT_GZIP,
 	OPT_CHUNKED,
 	OPT_PAGE_CACHE,
-	OPT_MILLISECONDS,
 	OPT_MAX_PARENTS,
 	OPT_READINGS,
 	OPT_READING, /* and those that follow: one for each of readings[] */
 	OPT_HELP = OPT_READING + 100
 };
 
-/* What documents leave open: the default is the first word. */
+/* What documents leave open, or leave to the org: the default is the first word. */
 static const struct Reading
 {
 	const char *name, *first, *second;
 	bool *flag;
 	void (*set)(bool second);
+	bool alone; /* moves calls and sizes, not answers: --readings leaves it as it is */
 	const char *help;
 } readings[] = {
-	{"null-desc", "last", "first", &config.readings.null_first_on_desc, NULL,
+	{"null-desc", "last", "first", &config.readings.null_first_on_desc, NULL, false,
 	 "where ORDER BY ... DESC puts nulls by default"},
-	{"lookup-nulls", "top", "asked", &config.readings.lookup_nulls_asked, NULL,
+	{"lookup-nulls", "top", "asked", &config.readings.lookup_nulls_asked, NULL, false,
 	 "ORDER BY a lookup or a parent's field: nulls on top, or as NULLS FIRST|LAST says"},
-	{"negated-nulls", "match", "skip", &config.readings.nulls_not_negated, NULL,
+	{"negated-nulls", "match", "skip", &config.readings.nulls_not_negated, NULL, false,
 	 "what !=, NOT IN, EXCLUDES and NOT do with null"},
-	{"inner-nulls", "ignored", "poison", &config.readings.inner_nulls_poison, NULL,
+	{"inner-nulls", "ignored", "poison", &config.readings.inner_nulls_poison, NULL, false,
 	 "NOT IN (SELECT f ...) where some f is null: as if it were not there, or no row at all"},
-	{"group-text", "fold", "exact", &config.readings.groups_exact, NULL,
+	{"group-text", "fold", "exact", &config.readings.groups_exact, NULL, false,
 	 "whether GROUP BY and COUNT_DISTINCT ignore the case of texts as = does"},
-	{"group-overflow", "id-limit", "malformed", &config.readings.overflow_malformed, NULL,
+	{"group-overflow", "id-limit", "malformed", &config.readings.overflow_malformed, NULL, false,
 	 "the code for too many groups: EXCEEDED_ID_LIMIT or MALFORMED_QUERY"},
-	{"accents", "distinct", "folded", NULL, store_fold_accents, "whether texts are equal that differ in accents"},
-	{"trailing-blanks", "count", "ignored", NULL, store_ignore_blanks,
+	{"accents", "distinct", "folded", NULL, store_fold_accents, false,
+	 "whether texts are equal that differ in accents"},
+	{"trailing-blanks", "count", "ignored", NULL, store_ignore_blanks, false,
 	 "whether texts are equal that differ in blanks at their end"},
-	{"fractions", "accept", "refuse", &config.readings.no_fractions, NULL,
+	{"fractions", "accept", "refuse", &config.readings.no_fractions, NULL, false,
 	 "datetime literals with a fraction of a second"},
-	{"integers", "any", "int32", &config.readings.int32_literals, NULL,
+	{"integers", "any", "int32", &config.readings.int32_literals, NULL, false,
 	 "numbers without a fraction in a statement: of any size, or of 32 bits"},
-	{"pages", "full", "short", &config.short_pages, NULL,
+	{"pages", "full", "short", &config.short_pages, NULL, true,
 	 "whether a page has as many records as the batch size, or fewer"},
-	{"record-counts", "exact", "stale", &config.stale_counts, NULL,
+	{"record-counts", "exact", "stale", &config.stale_counts, NULL, true,
 	 "limits/recordCount: the rows that are there, or three quarters of them"},
+	{"milliseconds", "drop", "keep", NULL, store_keep_milliseconds, true,
+	 "what a datetime does with a fraction of a second: documented is that it has none"},
 };
 #define N_READINGS ((int) (sizeof(readings) / sizeof(readings[0])))
 
@@ -108,7 +111,6 @@ static const struct option plain_options[] = {
 	{"gzip", required_argument, NULL, OPT_GZIP},
 	{"chunked", required_argument, NULL, OPT_CHUNKED},
 	{"page-cache-mb", required_argument, NULL, OPT_PAGE_CACHE},
-	{"milliseconds", required_argument, NULL, OPT_MILLISECONDS},
 	{"max-parents", required_argument, NULL, OPT_MAX_PARENTS},
 	{"readings", required_argument, NULL, OPT_READINGS},
 	{"help", no_argument, NULL, OPT_HELP},
@@ -137,11 +139,10 @@ static const char help[] =
 	"  --max-locators N         open query locators of a user (10)\n"
 	"  --gzip on|off            compress answers for clients that ask for it (on)\n"
 	"  --chunked on|off         chunked answers, as Salesforce sends them (on)\n"
-	"  --page-cache-mb N        memory for rendered pages (512)\n"
-	"  --milliseconds drop|keep whether datetimes keep what is written below a second (drop: they are\n"
-	"                           documented to have whole seconds)\n\n"
-	"What no document settles (the first word is the default; --readings first|second sets all at once):\n"
-	"  --max-parents N          relationships to parents in a statement (55; 35 in older documents)\n";
+	"  --page-cache-mb N        memory for rendered pages (512)\n\n"
+	"What no document settles (the first word is the default):\n"
+	"  --readings first|second  all that have no * below, at once; single ones may follow\n"
+	"  --max-parents N        * relationships to parents in a statement (55; 35 in older documents)\n";
 
 static void
 usage(const char *fmt, const char *arg)
@@ -192,8 +193,8 @@ print_help(void)
 {
 	fputs(help, stdout);
 	for (int i = 0; i < N_READINGS; i++)
-		printf("  --%s %s|%s\n%27s%s\n", readings[i].name, readings[i].first, readings[i].second,
-			   "", readings[i].help);
+		printf("  --%s %s|%s%s\n%27s%s\n", readings[i].name, readings[i].first, readings[i].second,
+			   readings[i].alone ? " *" : "", "", readings[i].help);
 	exit(0);
 }
 
@@ -281,12 +282,11 @@ take(int opt, const char *arg)
 		config.chunked = either(arg, "on", "off");
 	else if (opt >= OPT_READING && opt < OPT_READING + N_READINGS)
 		take_reading(&readings[opt - OPT_READING], arg);
-	else if (opt == OPT_MILLISECONDS)
-		store_keep_milliseconds(either(arg, "keep", "drop"));
 	else if (opt == OPT_READINGS)
 	{
 		for (int i = 0; i < N_READINGS; i++)
-			set_reading(&readings[i], either(arg, "second", "first"));
+			if (!readings[i].alone)
+				set_reading(&readings[i], either(arg, "second", "first"));
 	}
 	else if (opt == OPT_HELP)
 		print_help();

@@ -776,7 +776,7 @@ sub test_readings
 	my $names = sub { join ' ', map { $_->{Name} // 'null' } @{ soql($_[0])->{json}{records} } };
 	check(`$binary --help` =~ /--group-text fold\|exact/, 'help names the readings');
 	check(system("$binary --group-text other >$tmp/err 2>&1") >> 8 == 2, 'no such reading');
-	start('--seed', 'push', '--readings', 'second', '--milliseconds', 'keep', '--max-parents', 1);
+	start('--seed', 'push', '--readings', 'second', '--milliseconds', 'keep', '--max-parents', 1, '--pages', 'short', '--record-counts', 'stale');
 	login();
 	my $r = soql('SELECT Id FROM Contact', headers => { 'Sforce-Query-Options' => 'batchSize=200' });
 	my ($n, $pages, @sizes) = (0, 0);
@@ -808,6 +808,7 @@ sub test_readings
 	login();
 	check(soql("SELECT COUNT() FROM Account WHERE Name = 'alpha'")->{json}{totalSize} == 3, 'a reading of its own behind --readings');
 	check(soql("SELECT Name FROM Account WHERE Name = 'alpha' GROUP BY Name")->{json}{totalSize} == 1, '--group-text fold');
+	check(@{ soql('SELECT Id FROM Contact', headers => { 'Sforce-Query-Options' => 'batchSize=200' })->{json}{records} } == 200, '--readings leaves --pages');
 	stop('mixed readings');
 }
 
