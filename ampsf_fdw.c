@@ -22,6 +22,7 @@ _PG_init(void)
 {
 	ampsf_guc_init();
 	ampsf_modify_init();
+	ampsf_estimate_init();
 }
 
 PG_FUNCTION_INFO_V1(ampsf_fdw_handler);

@@ -62,6 +62,8 @@ const AmpsfOption ampsf_options[] = {
 	 "Ask for compressed answers"},
 	{"call_cost", SERVER, AMPSF_OPT_INT, false, 0, 1000000, NULL, "1000",
 	 "The planner's cost of one API call"},
+	{"use_remote_estimate", SERVER, AMPSF_OPT_BOOL, false, 0, 0, NULL, "false",
+	 "Whether planning asks Salesforce how many rows it expects, a call for each new statement"},
 	{"updatable", SERVER, AMPSF_OPT_BOOL, false, 0, 0, NULL, "true",
 	 "Whether tables of this server may be written"},
 	{"async_capable", SERVER, AMPSF_OPT_BOOL, false, 0, 0, NULL, "true",
@@ -84,6 +86,8 @@ const AmpsfOption ampsf_options[] = {
 	 "API name of the object"},
 	{"include_deleted", TABLE, AMPSF_OPT_BOOL, false, 0, 0, NULL, "false",
 	 "Read deleted and archived rows too"},
+	{"use_remote_estimate", TABLE, AMPSF_OPT_BOOL, false, 0, 0, NULL, "the server's",
+	 "Whether planning asks Salesforce how many rows it expects"},
 	{"updatable", TABLE, AMPSF_OPT_BOOL, false, 0, 0, NULL, "the server's",
 	 "Whether the table may be written"},
 	{"async_capable", TABLE, AMPSF_OPT_BOOL, false, 0, 0, NULL, "the server's",
@@ -481,6 +485,8 @@ ampsf_table_options(Oid relid)
 	o->updatable = get_bool(table->options, "updatable", get_bool(server->options, "updatable", true));
 	o->async_capable =
 		get_bool(table->options, "async_capable", get_bool(server->options, "async_capable", true));
+	o->use_remote_estimate = get_bool(table->options, "use_remote_estimate",
+									  get_bool(server->options, "use_remote_estimate", false));
 	o->page_size = get_int(table->options, "page_size", get_int(server->options, "page_size", 0));
 	o->batch_size = get_int(table->options, "batch_size", AMPSF_MAX_COLLECTION);
 	o->rows = get_int(table->options, "rows", -1);

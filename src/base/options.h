@@ -61,6 +61,7 @@ typedef struct AmpsfTableOptions
 	bool updatable;
 	bool async_capable;
 	int page_size; /* 0: the server's */
+	bool use_remote_estimate; /* planning may ask Salesforce */
 	int batch_size; /* rows of a write call, 1..200 */
 	int rows;		/* what IMPORT found, or -1 */
 } AmpsfTableOptions;

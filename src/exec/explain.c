@@ -102,6 +102,23 @@ ampsf_explain_stats(const AmpsfStats *stats, ExplainState *es)
 	}
 }
 
+/*
+ * The calls that reading the estimated rows will be.  Where nothing is checked here, all rows that come are
+ * the plan's.
+ */
+static void
+explain_estimated_calls(ForeignScan *plan, const AmpsfScanState *state, ExplainState *es)
+{
+	double rows = plan->scan.plan.qual == NIL
+					  ? plan->scan.plan.plan_rows
+					  : floatVal(list_nth(plan->fdw_private, AMPSF_SCAN_ROWS));
+	int page = ampsf_table_options(state->relid)->page_size;
+
+	if (state->limit >= 0)
+		rows = Min(rows, state->limit);
+	ExplainPropertyInteger("Estimated API Calls", NULL, (int64) ampsf_pages(page, rows), es);
+}
+
 void
 ampsfExplainForeignScan(ForeignScanState *node, ExplainState *es)
 {
@@ -120,6 +137,8 @@ ampsfExplainForeignScan(ForeignScanState *node, ExplainState *es)
 	ExplainPropertyText("SOQL", soql ? soql : NOTHING_TO_ASK, es);
 	if (es->verbose)
 		explain_clauses(plan, context, es);
+	if (es->verbose && es->costs && soql)
+		explain_estimated_calls(plan, state, es);
 	if (!es->analyze)
 		return;
 	/* With the values of the last run. */

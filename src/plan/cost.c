@@ -18,14 +18,19 @@
 /* Sending and receiving a row over the internet, cutting and converting it, in units of cpu_tuple_cost. */
 #define ROW_WEIGHT 100
 
+double
+ampsf_pages(int page_size, double rows)
+{
+	return ceil(Max(rows, 1) / (page_size > 0 ? page_size : DEFAULT_PAGE));
+}
+
 void
 ampsf_cost_scan(const AmpsfServerOptions *server, int page_size, double remote_rows, Cost *startup,
 				Cost *total)
 {
 	double page = page_size > 0 ? page_size : DEFAULT_PAGE;
-	double pages = ceil(Max(remote_rows, 1) / page);
 
 	/* The first row is there when the first page is there. */
 	*startup = server->call_cost + Min(remote_rows, page) * cpu_tuple_cost * ROW_WEIGHT;
-	*total = pages * server->call_cost + remote_rows * cpu_tuple_cost * ROW_WEIGHT;
+	*total = ampsf_pages(page_size, remote_rows) * server->call_cost + remote_rows * cpu_tuple_cost * ROW_WEIGHT;
 }

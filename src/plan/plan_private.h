@@ -33,6 +33,7 @@ typedef enum AmpsfScanPrivate
 	AMPSF_SCAN_JOINS,	/* List of pairs, for EXPLAIN: JoinType, the clause that joins; as AMPSF_SCAN_EXACT */
 	AMPSF_SCAN_EXACT,	/* List of the clauses that are only sent, for EXPLAIN: with the planner's numbers ... */
 	AMPSF_SCAN_RTI,		/* Integer: ... of which this is the smallest of the relations scanned */
+	AMPSF_SCAN_ROWS,	/* Float: rows that are expected of Salesforce, before clauses are checked here */
 	AMPSF_SCAN_LENGTH
 } AmpsfScanPrivate;
 
@@ -116,6 +117,9 @@ extern void ampsf_read_select(List *fdw_private, AmpsfSelect *select);
  * many of the rows that come are OFFSET's; LIMIT has been raised by as many.  May be NULL for EXPLAIN.
  */
 extern char *ampsf_deparse_select(const AmpsfSelect *select, AmpsfBind *bind, int64 *skip);
+
+/* Calls that so many rows are, each a page of so many (0: Salesforce's default). */
+extern double ampsf_pages(int page_size, double rows);
 
 /* The longest statement that SOQL takes, in characters. */
 #define AMPSF_MAX_SOQL 100000

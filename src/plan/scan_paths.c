@@ -1,8 +1,7 @@
 /*
  * scan_paths.c - plans a scan of one foreign table: which clauses go out, which fields come back.
  *
- * No network here: what is known of fields stands in column options, what is known of sizes in
- * statistics, in this backend's memory, or in the option that IMPORT FOREIGN SCHEMA wrote.
+ * No network here: what is known of fields stands in column options; of sizes, estimate.c knows.
  */
 #include "base/ampsf.h"
 #include "plan/scan_paths.h"
@@ -16,25 +15,8 @@
 #include "optimizer/optimizer.h"
 #include "optimizer/planmain.h"
 #include "optimizer/restrictinfo.h"
-#include "org/limits.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-
-/* Where nothing at all is known of a table. */
-#define DEFAULT_ROWS 10000
-
-static double
-estimate_tuples(RelOptInfo *rel, const AmpsfRelInfo *info)
-{
-	double rows = ampsf_record_count_cached(rel->serverid, info->userid, info->table->object);
-
-	if (rows >= 0)
-		return rows;
-	/* -1: never analyzed. */
-	if (rel->tuples > 0 || (rel->tuples == 0 && rel->pages > 0))
-		return rel->tuples;
-	return info->table->rows >= 0 ? info->table->rows : DEFAULT_ROWS;
-}
 
 /* Is there a comparison with a list in the condition tree? */
 bool
@@ -119,7 +101,6 @@ void
 ampsfGetForeignRelSize(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 {
 	AmpsfRelInfo *info = palloc0(sizeof(AmpsfRelInfo));
-	List *remote = NIL;
 
 	rel->fdw_private = info;
 	info->relid = relid;
@@ -129,15 +110,8 @@ ampsfGetForeignRelSize(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 	info->server = ampsf_server_options(GetForeignServer(rel->serverid));
 	info->classify.members = list_make1(ampsf_make_member(rel->relid, relid, "", false));
 	ampsf_classify_clauses(info, rel->baserestrictinfo);
-	for (int i = 0; i < list_length(info->clauses); i++)
-		if (list_nth_int(info->classes, i) != AMPSF_LOCAL)
-			remote = lappend(remote, list_nth(info->clauses, i));
 	info->attrs_used = columns_needed(root, rel, info);
-
-	rel->tuples = estimate_tuples(rel, info);
-	set_baserel_size_estimates(root, rel);
-	info->remote_rows = clamp_row_est(
-		rel->tuples * clauselist_selectivity(root, remote, rel->relid, JOIN_INNER, NULL));
+	ampsf_estimate_size(root, rel, info);
 }
 
 void
@@ -224,6 +198,7 @@ ampsf_scan_private(const AmpsfRelInfo *info, AmpsfOutput *out, List *quals, List
 	l = lappend(l, info->joins);
 	l = lappend(l, exact_clauses(info));
 	l = lappend(l, makeInteger((int) info->rti));
+	l = lappend(l, makeFloat(psprintf("%.0f", info->remote_rows)));
 	Assert(list_length(l) == AMPSF_SCAN_LENGTH);
 	return l;
 }

@@ -85,6 +85,11 @@ extern void ampsfGetForeignUpperPaths(PlannerInfo *root, UpperRelationKind stage
 									  RelOptInfo *output_rel, void *extra);
 extern ForeignScan *ampsf_upper_plan(ForeignPath *path, List *tlist, Plan *outer_plan);
 
+/* estimate.c: fills rel->tuples, rel->rows and info->remote_rows of a base relation. */
+extern void ampsf_estimate_size(PlannerInfo *root, RelOptInfo *rel, AmpsfRelInfo *info);
+/* Once: lets the planner know which columns name a row. */
+extern void ampsf_estimate_init(void);
+
 /* cost.c: cost of fetching that many rows of that width in pages. */
 extern void ampsf_cost_scan(const AmpsfServerOptions *server, int page_size, double remote_rows,
 							Cost *startup, Cost *total);
