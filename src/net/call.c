@@ -41,6 +41,7 @@ struct AmpsfCall
 	char **headers;
 	int nheaders;
 	bool idempotent;
+	size_t window;
 	AmpsfStats *stats;
 
 	CallState state;
@@ -205,6 +206,7 @@ ampsf_call_start(AmpsfSession *session, const AmpsfCallSpec *spec, MemoryContext
 	for (int i = 0; i < call->nheaders; i++)
 		call->headers[i] = pstrdup(spec->headers[i]);
 	call->idempotent = spec->idempotent;
+	call->window = spec->window;
 	call->stats = spec->stats;
 	call->state = CALL_LOGIN;
 	call->fresh_login = true;
@@ -282,6 +284,7 @@ send_call(AmpsfCall *call)
 	spec.connect_timeout = o->connect_timeout;
 	spec.request_timeout = o->request_timeout;
 	spec.max_response = o->max_response;
+	spec.window = call->window;
 	spec.compression = o->compression;
 	spec.replayable = call->idempotent;
 	check_head_size(call, spec.url, headers);
@@ -378,7 +381,9 @@ judge_answer(AmpsfCall *call)
 static void
 judge_failure(AmpsfCall *call, AmpsfHttpFailure kind)
 {
-	bool safe = call->idempotent || !ampsf_http_sent_any(call->http);
+	/* What was consumed would come a second time. */
+	bool safe = (call->idempotent && !ampsf_http_consumed(call->http)) ||
+				!ampsf_http_sent_any(call->http);
 
 	if (safe && ampsf_failure_is_transient(kind) &&
 		call->attempts <= call->session->options->max_retries)
@@ -541,6 +546,30 @@ const char *
 ampsf_call_header(const AmpsfCall *call, const char *name)
 {
 	return call->http ? ampsf_http_header(call->http, name) : NULL;
+}
+
+bool
+ampsf_call_begun(const AmpsfCall *call)
+{
+	return call->http && ampsf_http_begun(call->http);
+}
+
+const char *
+ampsf_call_part(const AmpsfCall *call, size_t *len)
+{
+	return ampsf_http_part(call->http, len);
+}
+
+void
+ampsf_call_consume(AmpsfCall *call, size_t n, size_t wanted)
+{
+	ampsf_http_consume(call->http, n, wanted);
+}
+
+void
+ampsf_call_sleep(void)
+{
+	ampsf_http_sleep();
 }
 
 bool

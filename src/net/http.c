@@ -103,13 +103,43 @@ grow(char **buf, size_t *size, size_t wanted, size_t first, bool wipe)
 	return true;
 }
 
+/* An error's answer is collected as any other. */
+static bool
+is_streamed(AmpsfHttp *req)
+{
+	long status = 0;
+
+	if (req->window == 0)
+		return false;
+	if (!req->begun)
+	{
+		curl_easy_getinfo(req->easy, CURLINFO_RESPONSE_CODE, &status);
+		req->begun = status >= 200 && status <= 299;
+	}
+	return req->begun;
+}
+
 static size_t
 on_body(char *in, size_t size, size_t n, void *arg)
 {
 	AmpsfHttp *req = arg;
 	size_t len = size * n;
 
-	if ((int64) (req->body_len + len) > req->max_response)
+	if (is_streamed(req))
+	{
+		if (req->body_len - req->body_start >= req->window)
+		{
+			req->paused = true;
+			return CURL_WRITEFUNC_PAUSE;
+		}
+		if (req->body_start > 0)
+		{
+			memmove(req->body, req->body + req->body_start, req->body_len - req->body_start);
+			req->body_len -= req->body_start;
+			req->body_start = 0;
+		}
+	}
+	else if ((int64) (req->body_len + len) > req->max_response)
 	{
 		req->failure = AMPSF_HTTP_TOO_BIG;
 		return 0;
@@ -134,7 +164,7 @@ on_header(char *in, size_t size, size_t n, void *arg)
 	req->last_progress = ampsf_http_now();
 	/* Another status line: what came before was an interim answer, or an attempt that is over. */
 	if (len > 5 && memcmp(in, "HTTP/", 5) == 0)
-		req->headers_len = req->body_len = 0;
+		req->headers_len = req->body_len = req->body_start = 0;
 	while (keep > 0 && (in[keep - 1] == '\r' || in[keep - 1] == '\n' || in[keep - 1] == ' '))
 		keep--;
 	if (keep == 0)
@@ -326,6 +356,7 @@ ampsf_http_start(const AmpsfHttpSpec *spec, MemoryContext cxt)
 	req->out = spec->body;
 	req->out_len = spec->body_len;
 	req->max_response = spec->max_response;
+	req->window = spec->window;
 	req->request_timeout = spec->request_timeout;
 	req->connect_timeout = spec->connect_timeout;
 	req->replayable = spec->replayable;
@@ -360,6 +391,43 @@ bool
 ampsf_http_done(const AmpsfHttp *req)
 {
 	return req->done;
+}
+
+bool
+ampsf_http_begun(const AmpsfHttp *req)
+{
+	return req->begun;
+}
+
+const char *
+ampsf_http_part(const AmpsfHttp *req, size_t *len)
+{
+	static const char nothing[BODY_PADDING] = {0};
+
+	*len = req->body_len - req->body_start;
+	return req->body ? req->body + req->body_start : nothing;
+}
+
+void
+ampsf_http_consume(AmpsfHttp *req, size_t n, size_t wanted)
+{
+	Assert(n <= req->body_len - req->body_start);
+	req->body_start += n;
+	req->consumed |= n > 0;
+	req->window = Max(req->window, wanted);
+	/* Not for every little room: each time costs libcurl a round of its own. */
+	if (req->paused && req->body_len - req->body_start <= req->window / 2)
+	{
+		req->paused = false;
+		req->last_progress = ampsf_http_now();
+		ampsf_mux_resume(req);
+	}
+}
+
+bool
+ampsf_http_consumed(const AmpsfHttp *req)
+{
+	return req->consumed;
 }
 
 /* -------- the answer -------- */

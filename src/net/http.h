@@ -23,6 +23,7 @@ typedef struct AmpsfHttpSpec
 	int connect_timeout;		/* milliseconds */
 	int request_timeout;		/* milliseconds without a byte moving */
 	int64 max_response;			/* bytes after decompression */
+	size_t window; /* > 0: a 2xx answer is read while it comes, and waits where so much is unread */
 	bool compression;
 	bool replayable; /* libcurl may send it again when a kept connection turns out to be dead */
 	bool sensitive;	 /* the answer is a secret: wiped before it is freed */
@@ -70,6 +71,15 @@ extern int ampsf_http_status(const AmpsfHttp *req);
 extern const char *ampsf_http_body(const AmpsfHttp *req, size_t *len); /* 64 zero bytes follow */
 extern const char *ampsf_http_header(const AmpsfHttp *req, const char *name);
 extern int64 ampsf_http_bytes_in(const AmpsfHttp *req); /* of the body, as received */
+/*
+ * Of a request with a window: has a 2xx answer begun?  Then what has come and was not consumed; it may have
+ * moved after the next drive, and 64 bytes behind it can be read.
+ */
+extern bool ampsf_http_begun(const AmpsfHttp *req);
+extern const char *ampsf_http_part(const AmpsfHttp *req, size_t *len);
+/* Drops n bytes from its front, and makes the window so wide that it holds wanted bytes. */
+extern void ampsf_http_consume(AmpsfHttp *req, size_t n, size_t wanted);
+extern bool ampsf_http_consumed(const AmpsfHttp *req); /* anything? */
 /* May a byte of it have reached the server?  May all of it? */
 extern bool ampsf_http_sent_any(const AmpsfHttp *req);
 extern bool ampsf_http_sent_all(const AmpsfHttp *req);

@@ -272,7 +272,7 @@ next_due(int64 now)
 		AmpsfHttp *req = dlist_container(AmpsfHttp, node, iter.cur);
 		int64 t;
 
-		if (req->done)
+		if (req->done || req->paused)
 			continue;
 		t = req->last_progress + req->request_timeout + (req->attempts ? 0 : req->connect_timeout);
 		if (due == 0 || t < due)
@@ -395,7 +395,7 @@ fail_stalled(void)
 		AmpsfHttp *req = dlist_container(AmpsfHttp, node, iter.cur);
 		int patience = req->request_timeout + (req->attempts ? 0 : req->connect_timeout);
 
-		if (now < req->last_progress + patience)
+		if (req->paused || now < req->last_progress + patience)
 			continue;
 		req->failure = req->attempts ? AMPSF_HTTP_STALLED : AMPSF_HTTP_UNREACHABLE;
 		snprintf(req->text, sizeof(req->text), "no data moved for %d seconds", patience / 1000);
@@ -412,6 +412,20 @@ act(curl_socket_t fd, int mask)
 	enter_curl(&saved);
 	curl_multi_socket_action(multi, fd, mask, &running);
 	leave_curl(&saved);
+}
+
+void
+ampsf_mux_resume(AmpsfHttp *req)
+{
+	sigset_t saved;
+
+	if (req->done)
+		return;
+	enter_curl(&saved);
+	curl_easy_pause(req->easy, CURLPAUSE_CONT);
+	leave_curl(&saved);
+	/* What it has given at once, nobody was told of. */
+	ampsf_http_ring();
 }
 
 void

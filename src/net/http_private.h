@@ -22,6 +22,11 @@ struct AmpsfHttp
 
 	char *body; /* malloc'ed */
 	size_t body_len, body_size;
+	size_t window;	   /* of a streamed answer, else 0 */
+	size_t body_start; /* what is before it has been consumed */
+	bool begun;		   /* a 2xx answer, in a window */
+	bool consumed;	   /* anything: the answer cannot be had again from its start */
+	bool paused;	   /* libcurl waits for room in the window */
 	char *headers; /* malloc'ed: lines, each with its NUL */
 	size_t headers_len, headers_size;
 
@@ -50,6 +55,8 @@ extern void ampsf_mux_enroll(AmpsfHttp *req);
 extern bool ampsf_mux_options(void *easy);
 /* Hands it to libcurl; false when memory is out. */
 extern bool ampsf_mux_start(AmpsfHttp *req);
+/* Goes on with a request that was paused. */
+extern void ampsf_mux_resume(AmpsfHttp *req);
 /* Takes the request from libcurl, finished or not.  Fit for a context callback: cannot fail. */
 extern void ampsf_mux_detach(AmpsfHttp *req);
 

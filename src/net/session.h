@@ -61,6 +61,8 @@ typedef struct AmpsfCallSpec
 	const char *content_type;	/* default application/json; charset=UTF-8 */
 	const char *const *headers; /* "Name: value", NULL-terminated; may be NULL */
 	bool idempotent;			/* may be sent again after a lost connection or 5xx */
+	size_t window; /* > 0: a 2xx answer is read by ampsf_call_part() while it comes, which waits where so much
+					  is unread */
 	AmpsfStats *stats; /* what is spent is added here too; may be NULL; must outlive the call */
 } AmpsfCallSpec;
 
@@ -87,6 +89,17 @@ extern int ampsf_call_status(const AmpsfCall *call);
 extern const char *ampsf_call_body(const AmpsfCall *call,
 								   size_t *len); /* readable 64 bytes beyond len */
 extern const char *ampsf_call_header(const AmpsfCall *call, const char *name); /* NULL if absent */
+/*
+ * Of a call with a window: has a 2xx answer begun?  Then its headers can be read, and what has come of its
+ * body and was not consumed.  The bytes may move with the next drive, poll or wait; 64 behind them can be
+ * read.  Once something was consumed the call is not repeated by itself.
+ */
+extern bool ampsf_call_begun(const AmpsfCall *call);
+extern const char *ampsf_call_part(const AmpsfCall *call, size_t *len);
+/* Drops n bytes from the front; wanted: the window shall be able to hold so many.  Moves the rest. */
+extern void ampsf_call_consume(AmpsfCall *call, size_t n, size_t wanted);
+/* Waits until something has moved. */
+extern void ampsf_call_sleep(void);
 /* The connection was lost after the request had been sent in full, and it was not idempotent. */
 extern bool ampsf_call_unknown_outcome(const AmpsfCall *call);
 /* ereport(ERROR) for a call that did not succeed: "could not <what>", with all that is known. */
