@@ -77,6 +77,9 @@ ampsfBeginForeignScan(ForeignScanState *node, int eflags)
 	state->relid = (Oid) intVal(list_nth(plan->fdw_private, AMPSF_SCAN_RELID));
 	state->limit = intVal(list_nth(plan->fdw_private, AMPSF_SCAN_LIMIT));
 	state->plain = plan->scan.scanrelid > 0;
+	/* Aggregates without GROUP BY: the slot has nothing else. */
+	state->aggregates = plan->fdw_scan_tlist != NIL &&
+						IsA(linitial_node(TargetEntry, plan->fdw_scan_tlist)->expr, Aggref);
 	state->column = -1;
 	state->async = node->ss.ps.async_capable;
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
@@ -269,8 +272,7 @@ ampsfIterateForeignScan(ForeignScanState *node)
 	for (;;)
 	{
 		ExecClearTuple(slot);
-		/* Above a scan: aggregates, or (with bounds) ORDER BY and LIMIT. */
-		if (!state->soql && !state->plain && state->select.bounds == NIL && state->row == 0)
+		if (!state->soql && state->aggregates && state->row == 0)
 			return row_of_nothing(node);
 		if (!next_record(state))
 			return slot;

@@ -27,6 +27,7 @@ typedef struct AmpsfScanState
 	AmpsfColumnConv *conv; /* [ncolumns] */
 	Oid relid;
 	bool plain;		   /* a scan of the table, nothing computed above it */
+	bool aggregates;   /* one row of aggregates over all rows, even if there are none */
 	bool async;		   /* below an asynchronous Append: an empty slot may also mean "not yet" */
 	AmpsfTableOptions *table;
 	int64 limit;
