@@ -102,7 +102,8 @@ ask(AmpsfSession *session, const char *soql, MemoryContext cxt, AmpsfQueryPlan *
 
 	spec.method = "GET";
 	spec.path = path.data;
-	spec.idempotent = true;
+	/* Not worth a second try: nothing but an estimate hangs on it. */
+	spec.idempotent = false;
 	call = ampsf_call_start(session, &spec, cxt);
 	ampsf_call_wait(call);
 	status = ampsf_call_status(call);
