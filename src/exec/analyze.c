@@ -1,18 +1,19 @@
 /*
  * analyze.c - ANALYZE of a foreign table: how many rows it has, and a sample of them.
  *
- * At most MAX_CALLS calls are spent, repeated requests not counted.  A table of so few rows that their pages
- * are no more calls than a sample would be is read as a whole.  Of a larger one, stretches of neighbours
- * are read in places that wire/strata.c chooses, a page at most for each.  Where a stretch stands for
- * fewer rows of the table than another of the same length, some of its rows are left out by chance, so that
- * each row of the sample stands for about as many rows of the table.
+ * At most MAX_CALLS calls are spent, repeated requests not counted.  A table of so few rows that
+ * their pages are no more calls than a sample would be is read as a whole.  Of a larger one,
+ * stretches of neighbours are read in places that wire/strata.c chooses, a page at most for each.
+ * Where a stretch stands for fewer rows of the table than another of the same length, some of its
+ * rows are left out by chance, so that each row of the sample stands for about as many rows of the
+ * table.
  *
- * The number of rows is that of limits/recordCount, which costs Salesforce nothing but is a little old, and
- * knows neither sharing nor what is deleted.  Who reads deleted rows too asks COUNT(), and so does a sample
- * whose density of Ids tells quite another number.
+ * The number of rows is that of limits/recordCount, which costs Salesforce nothing but is a little
+ * old, and knows neither sharing nor what is deleted.  Who reads deleted rows too asks COUNT(), and
+ * so does a sample whose density of Ids tells quite another number.
  *
- * Every column is read but those that no query of several rows may ask for: a column that were left out
- * would be all NULL to the planner.  Must not know: the planner, SOQL's conditions but on Id.
+ * Every column is read but those that no query of several rows may ask for: a column that were left
+ * out would be all NULL to the planner.  Must not know: the planner, SOQL's conditions but on Id.
  */
 #include "base/ampsf.h"
 #include "exec/analyze.h"
@@ -88,7 +89,8 @@ calls_left(const Sample *s)
 
 /* -------- the number of rows -------- */
 
-/* What limits/recordCount says, by a call if it has not been heard lately; -1 if the org does not say. */
+/* What limits/recordCount says, by a call if it has not been heard lately; -1 if the org does not
+ * say. */
 static int64
 record_count(Oid serverid, Oid userid, const char *object)
 {
@@ -131,7 +133,8 @@ static double
 count_rows(Sample *s)
 {
 	static const char *const none[] = {"Id"};
-	AmpsfRowSource *source = start_query(s, psprintf("SELECT COUNT() FROM %s", s->table->object), none, 1, 0);
+	AmpsfRowSource *source =
+		start_query(s, psprintf("SELECT COUNT() FROM %s", s->table->object), none, 1, 0);
 	AmpsfValue value;
 	double rows;
 
@@ -200,7 +203,8 @@ conversion_context(void *arg)
 	Sample *s = arg;
 
 	if (s->column >= 0)
-		errcontext("field %s, column \"%s\" of foreign table \"%s\", row " INT64_FORMAT " of the sample",
+		errcontext("field %s, column \"%s\" of foreign table \"%s\", row " INT64_FORMAT
+				   " of the sample",
 				   s->fields[s->sources[s->column]],
 				   NameStr(TupleDescAttr(RelationGetDescr(s->relation), s->column)->attname),
 				   RelationGetRelationName(s->relation), s->row);
@@ -262,15 +266,16 @@ page_size(const Sample *s)
 }
 
 /*
- * Reads the table from its first row on, and keeps as many rows as are wanted, each with the same chance.
- * False, and nothing kept, if it turns out that its pages would be more than max_pages calls, unless that
- * is all that can be had (anyway).  *total: rows of the table.
+ * Reads the table from its first row on, and keeps as many rows as are wanted, each with the same
+ * chance. False, and nothing kept, if it turns out that its pages would be more than max_pages
+ * calls, unless that is all that can be had (anyway).  *total: rows of the table.
  */
 static bool
 read_all(Sample *s, int max_pages, bool anyway, double *total)
 {
-	AmpsfRowSource *source = start_query(
-		s, psprintf("SELECT %s FROM %s", s->field_list, s->table->object), s->fields, s->nfields, max_pages);
+	AmpsfRowSource *source =
+		start_query(s, psprintf("SELECT %s FROM %s", s->field_list, s->table->object), s->fields,
+					s->nfields, max_pages);
 	ReservoirStateData reservoir;
 	int64 pages_before = s->stats.pages;
 	double page = page_size(s); /* at most */
@@ -323,8 +328,8 @@ read_stretch(Sample *s, const char *where, bool descending, int want, Reading *r
 {
 	AmpsfRowSource *source =
 		start_query(s,
-					psprintf("SELECT %s FROM %s%s ORDER BY Id%s LIMIT %d", s->field_list, s->table->object,
-							 where, descending ? " DESC" : "", want),
+					psprintf("SELECT %s FROM %s%s ORDER BY Id%s LIMIT %d", s->field_list,
+							 s->table->object, where, descending ? " DESC" : "", want),
 					s->fields, s->nfields, 1);
 
 	memset(r, 0, sizeof(*r));
@@ -334,7 +339,8 @@ read_stretch(Sample *s, const char *where, bool descending, int want, Reading *r
 		const AmpsfValue *id = &s->record[s->id_field];
 		AmpsfIdPoint point;
 
-		if (id->kind != AMPSF_VALUE_STRING || !ampsf_strata_point(&s->strata, id->ptr, id->len, &point))
+		if (id->kind != AMPSF_VALUE_STRING ||
+			!ampsf_strata_point(&s->strata, id->ptr, id->len, &point))
 		{
 			r->strange = true;
 			break;
@@ -399,8 +405,8 @@ revise_total(Sample *s, double total)
 }
 
 /*
- * Reads stretches in so many places.  False, with nothing kept, if the table's Ids cannot be reckoned with.
- * *total: rows of the table as far as they are known; revised by what is found.
+ * Reads stretches in so many places.  False, with nothing kept, if the table's Ids cannot be
+ * reckoned with. *total: rows of the table as far as they are known; revised by what is found.
  */
 static bool
 read_stretches(Sample *s, int places, double *total)
@@ -429,10 +435,11 @@ read_stretches(Sample *s, int places, double *total)
 		return false;
 	}
 	/* One call remains for COUNT(). */
-	while (s->strata.nstretches < places && calls_left(s) > 1 && ampsf_strata_next(&s->strata, &probe))
+	while (s->strata.nstretches < places && calls_left(s) > 1 &&
+		   ampsf_strata_next(&s->strata, &probe))
 	{
-		read_stretch(s, psprintf(" WHERE Id >= '%s' AND Id < '%s'", probe.from, probe.to), probe.descending,
-					 want, &r);
+		read_stretch(s, psprintf(" WHERE Id >= '%s' AND Id < '%s'", probe.from, probe.to),
+					 probe.descending, want, &r);
 		ampsf_strata_found(&s->strata, &probe, r.stretch.nrows > 0 ? &r.stretch : NULL, r.complete);
 	}
 	*total = revise_total(s, *total);
@@ -495,7 +502,8 @@ acquire_sample(Relation relation, int elevel, HeapTuple *rows, int targrows, dou
 	if (s->exact && !s->table->include_deleted)
 		ampsf_record_count_note(s->serverid, s->userid, s->table->object, (int64) *totalrows);
 	ereport(elevel,
-			(errmsg("\"%s\": table contains %.0f rows, %d rows in sample, read by " INT64_FORMAT " API calls",
+			(errmsg("\"%s\": table contains %.0f rows, %d rows in sample, read by " INT64_FORMAT
+					" API calls",
 					RelationGetRelationName(relation), *totalrows, nrows, s->stats.calls)));
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(cxt);
@@ -503,8 +511,8 @@ acquire_sample(Relation relation, int elevel, HeapTuple *rows, int targrows, dou
 }
 
 /*
- * The pages are those that a local copy would have: of partitions that are analyzed together each gives
- * rows by its share.
+ * The pages are those that a local copy would have: of partitions that are analyzed together each
+ * gives rows by its share.
  */
 bool
 ampsfAnalyzeForeignTable(Relation relation, AcquireSampleRowsFunc *func, BlockNumber *totalpages)
@@ -516,8 +524,9 @@ ampsfAnalyzeForeignTable(Relation relation, AcquireSampleRowsFunc *func, BlockNu
 
 	if (rows < 0)
 		rows = Max(relation->rd_rel->reltuples, table->rows);
-	pages = ceil(rows * (get_relation_data_width(RelationGetRelid(relation), NULL) + SizeofHeapTupleHeader) /
-				 BLCKSZ);
+	pages = ceil(
+		rows * (get_relation_data_width(RelationGetRelid(relation), NULL) + SizeofHeapTupleHeader) /
+		BLCKSZ);
 	*totalpages = (BlockNumber) Min(Max(pages, 1), MaxBlockNumber);
 	*func = acquire_sample;
 	return true;

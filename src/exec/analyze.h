@@ -7,6 +7,7 @@
 #include "postgres.h"
 #include "foreign/fdwapi.h"
 
-extern bool ampsfAnalyzeForeignTable(Relation relation, AcquireSampleRowsFunc *func, BlockNumber *totalpages);
+extern bool ampsfAnalyzeForeignTable(Relation relation, AcquireSampleRowsFunc *func,
+									 BlockNumber *totalpages);
 
 #endif

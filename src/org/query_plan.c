@@ -1,7 +1,8 @@
 /*
  * query_plan.c - how many rows Salesforce's optimizer expects of a statement (query?explain=).
  *
- * Owns: the call, reading its answer, and this backend's memory of them.  Must not know: the planner.
+ * Owns: the call, reading its answer, and this backend's memory of them.  Must not know: the
+ * planner.
  */
 #include "postgres.h"
 
@@ -59,8 +60,8 @@ enter(const PlanKey *key, bool *found)
 }
 
 /*
- * The plans of an answer.  Each tells how many rows its leading operation finds, of which the statement
- * gives some or all: so the least is nearest.
+ * The plans of an answer.  Each tells how many rows its leading operation finds, of which the
+ * statement gives some or all: so the least is nearest.
  */
 static bool
 read_plans(AmpsfJson *doc, AmpsfQueryPlan *plan)
@@ -116,7 +117,8 @@ ask(AmpsfSession *session, const char *soql, MemoryContext cxt, AmpsfQueryPlan *
 	ampsf_call_free(call);
 	if (doc && read_plans(doc, plan))
 		return true;
-	ereport(DEBUG1, (errmsg_internal("Salesforce does not explain a statement, status %d", status)));
+	ereport(DEBUG1,
+			(errmsg_internal("Salesforce does not explain a statement, status %d", status)));
 	return false;
 }
 

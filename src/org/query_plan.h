@@ -14,9 +14,10 @@ typedef struct AmpsfQueryPlan
 } AmpsfQueryPlan;
 
 /*
- * Asks, by one call, or remembers: a statement's plan is kept by this backend for ten minutes, a refusal
- * as well.  False if Salesforce does not say, for whatever reason but a login that fails or a cancel.
- * serverid and userid: whose session it is; it is opened only if there is something to ask.
+ * Asks, by one call, or remembers: a statement's plan is kept by this backend for ten minutes, a
+ * refusal as well.  False if Salesforce does not say, for whatever reason but a login that fails or
+ * a cancel. serverid and userid: whose session it is; it is opened only if there is something to
+ * ask.
  */
 extern bool ampsf_query_plan(Oid serverid, Oid userid, const char *soql, AmpsfQueryPlan *plan);
 

@@ -1,12 +1,12 @@
 /*
  * estimate.c - how many rows a table has, and how many of them a scan gives.
  *
- * Sizes are known from a count that this backend has heard lately, from ANALYZE, from the option that
- * IMPORT FOREIGN SCHEMA wrote, or, where option use_remote_estimate is on, from Salesforce's optimizer:
- * that is the only call that planning ever makes.
+ * Sizes are known from a count that this backend has heard lately, from ANALYZE, from the option
+ * that IMPORT FOREIGN SCHEMA wrote, or, where option use_remote_estimate is on, from Salesforce's
+ * optimizer: that is the only call that planning ever makes.
  *
- * Without ANALYZE, PostgreSQL knows nothing of columns.  What matters most for joins is known all the same:
- * which columns name a row.
+ * Without ANALYZE, PostgreSQL knows nothing of columns.  What matters most for joins is known all
+ * the same: which columns name a row.
  */
 #include "base/ampsf.h"
 #include "plan/scan_paths.h"
@@ -64,14 +64,15 @@ is_bound(List *tree, const bool *known)
 }
 
 /*
- * The statement of the clauses that are sent and whose values are known by now; NULL if no row can pass.
- * *asked: those clauses.
+ * The statement of the clauses that are sent and whose values are known by now; NULL if no row can
+ * pass. *asked: those clauses.
  */
 static char *
 known_statement(PlannerInfo *root, const AmpsfRelInfo *info, List **asked)
 {
 	int n = list_length(info->classify.params);
-	AmpsfSelect select = {.object = info->table->object, .fields = list_make1(makeString("Id")), .order = ""};
+	AmpsfSelect select = {
+		.object = info->table->object, .fields = list_make1(makeString("Id")), .order = ""};
 	Oid *types = palloc0(sizeof(Oid) * Max(n, 1));
 	Datum *values = palloc0(sizeof(Datum) * Max(n, 1));
 	bool *nulls = palloc0(sizeof(bool) * Max(n, 1));
@@ -118,11 +119,12 @@ estimate_remotely(PlannerInfo *root, RelOptInfo *rel, AmpsfRelInfo *info, List *
 		rel->tuples = plan.objects;
 	rel->tuples = Max(rel->tuples, plan.rows);
 	set_baserel_size_estimates(root, rel);
-	info->remote_rows = clamp_row_est(plan.rows * clauselist_selectivity(root, list_difference_ptr(remote, asked),
-																		  rel->relid, JOIN_INNER, NULL));
-	rel->rows = clamp_row_est(plan.rows *
-							  clauselist_selectivity(root, list_difference_ptr(rel->baserestrictinfo, asked),
-													 rel->relid, JOIN_INNER, NULL));
+	info->remote_rows =
+		clamp_row_est(plan.rows * clauselist_selectivity(root, list_difference_ptr(remote, asked),
+														 rel->relid, JOIN_INNER, NULL));
+	rel->rows = clamp_row_est(
+		plan.rows * clauselist_selectivity(root, list_difference_ptr(rel->baserestrictinfo, asked),
+										   rel->relid, JOIN_INNER, NULL));
 	return true;
 }
 
@@ -140,14 +142,14 @@ ampsf_estimate_size(PlannerInfo *root, RelOptInfo *rel, AmpsfRelInfo *info)
 		estimate_remotely(root, rel, info, remote))
 		return;
 	set_baserel_size_estimates(root, rel);
-	info->remote_rows =
-		clamp_row_est(rel->tuples * clauselist_selectivity(root, remote, rel->relid, JOIN_INNER, NULL));
+	info->remote_rows = clamp_row_est(
+		rel->tuples * clauselist_selectivity(root, remote, rel->relid, JOIN_INNER, NULL));
 }
 
 /*
- * A get_relation_stats_hook: what the planner asks before it looks for the statistics of a column.  It leaves
- * those alone, and says of our columns which of them name a row, as it says itself of columns with a unique
- * index.  Only estimates come of that, no proof.
+ * A get_relation_stats_hook: what the planner asks before it looks for the statistics of a column.
+ * It leaves those alone, and says of our columns which of them name a row, as it says itself of
+ * columns with a unique index.  Only estimates come of that, no proof.
  */
 static bool
 relation_stats(PlannerInfo *root, RangeTblEntry *rte, AttrNumber attnum, VariableStatData *vardata)

@@ -10,7 +10,7 @@
  *
  * So the space is bisected where most unread rows are likely to be.  Each probe reads a stretch of
  * neighbours, and a stretch tells how dense the Ids are there.  A gap between two stretches holds
- * about its length times their density; the next probe goes into the middle of the heaviest gap.  If
+ * about its length times their density; the next probe goes into the middle of the heaviest gap. If
  * it finds its first row far away, the space between is empty, and the gap before it ends in
  * nothing: the next probe into that one reads downward from its end, which finds the end of the
  * cluster at once.
@@ -152,7 +152,8 @@ add_stretch(AmpsfStrata *strata, const AmpsfStretch *s)
 }
 
 void
-ampsf_strata_begin(AmpsfStrata *strata, const AmpsfStretch *first, const AmpsfStretch *last, bool complete)
+ampsf_strata_begin(AmpsfStrata *strata, const AmpsfStretch *first, const AmpsfStretch *last,
+				   bool complete)
 {
 	int left = add_stretch(strata, first);
 	int right;
@@ -188,7 +189,8 @@ ampsf_strata_next(AmpsfStrata *strata, AmpsfProbe *probe)
 }
 
 void
-ampsf_strata_found(AmpsfStrata *strata, const AmpsfProbe *probe, const AmpsfStretch *found, bool complete)
+ampsf_strata_found(AmpsfStrata *strata, const AmpsfProbe *probe, const AmpsfStretch *found,
+				   bool complete)
 {
 	AmpsfGap gap = strata->gaps[probe->gap];
 	AmpsfIdPoint from;
@@ -219,8 +221,8 @@ ampsf_strata_found(AmpsfStrata *strata, const AmpsfProbe *probe, const AmpsfStre
 }
 
 /*
- * The unread rows of a gap.  Of one that ends in nothing it is not known where the nothing begins: it holds
- * no more than the heaviest of the others.
+ * The unread rows of a gap.  Of one that ends in nothing it is not known where the nothing begins:
+ * it holds no more than the heaviest of the others.
  */
 static double
 gap_mass(const AmpsfStrata *strata, const AmpsfGap *gap)

@@ -62,12 +62,13 @@ bool ampsf_strata_point(AmpsfStrata *strata, const char *id, size_t len, AmpsfId
 void ampsf_strata_id(const AmpsfStrata *strata, AmpsfIdPoint point, char out[AMPSF_ID_SHORT + 1]);
 /* The first rows of the table, and the last ones (or NULL); complete: nothing is between them. */
 void ampsf_strata_begin(AmpsfStrata *strata, const AmpsfStretch *first, const AmpsfStretch *last,
-							   bool complete);
-/* Where most of the unread rows are likely to be; false if all have been read, or enough of them. */
+						bool complete);
+/* Where most of the unread rows are likely to be; false if all have been read, or enough of them.
+ */
 bool ampsf_strata_next(AmpsfStrata *strata, AmpsfProbe *probe);
 /* What was there: nothing (NULL), or a stretch. complete: all that the probe named. */
 void ampsf_strata_found(AmpsfStrata *strata, const AmpsfProbe *probe, const AmpsfStretch *found,
-							   bool complete);
+						bool complete);
 /* How many rows the table has, if the Ids are elsewhere as dense as where they were looked at. */
 double ampsf_strata_guess(const AmpsfStrata *strata);
 /* Gives each stretch its mass. */
