@@ -26,16 +26,16 @@ my $sum  = 'SELECT count(*), sum(hashtext(id || name)::bigint) FROM record';
 my $want = $c->value("SET enable_async_append = off; $sum");
 like($c->value("EXPLAIN (COSTS OFF) SELECT * FROM record"), qr/(Async Foreign Scan.*){4}/s, 'all partitions are asynchronous');
 
-# A session that fetches n rows by a cursor and then rests; returns when it has them.  leave() ends it.
+# A session that fetches n rows by a cursor and then rests, or does what is told; returns when it has the rows.
+# leave() ends it.
 my $serial = 0;
 
 sub fetch
 {
-	my ($query, $n) = @_;
+	my ($query, $n, $then) = @_;
 	my $mark = 'rest' . ++$serial;
 	my $done = $c->dir . "/../$mark";
-	my $job  = $c->background("BEGIN;\nDECLARE c CURSOR FOR $query;\nFETCH $n FROM c;\n\\! touch $done\nSELECT pg_sleep(3600) /* $mark */;\n");
-	$job->{mark} = $mark;
+	my $job  = $c->background("BEGIN;\nDECLARE c CURSOR FOR $query;\nFETCH $n FROM c;\n\\! touch $done\n" . ($then || 'SELECT pg_sleep(3600)') . ";\n");
 	return $job if $c->poll(sub { -e $done });
 	leave($job);
 	return;
@@ -55,7 +55,7 @@ sub held { return join ',', map { "$_->{struck}" } @{ $c->admin('GET', 'faults')
 # The first, the second and the last are held; the third answers.
 $c->fault("match=$_;count=0;$hold") for 'FROM Account', 'FROM Contact', 'FROM Lead';
 {
-	my $job = fetch('SELECT tableoid::regclass, id IS NOT NULL FROM record', 116);
+	my $job = fetch('SELECT tableoid::regclass, id IS NOT NULL FROM record', 116, 'FETCH 1 FROM c');
 	ok($job, 'rows of one partition arrive while the others are held');
 	ok($c->poll(sub { held() eq '1,1,1' }), '... and these have been asked, once each') or diag(held());
 	my $r = leave($job);
