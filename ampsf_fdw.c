@@ -6,9 +6,11 @@
 #include "base/guc.h"
 #include "exec/analyze.h"
 #include "exec/async.h"
+#include "exec/key_join.h"
 #include "exec/modify.h"
 #include "exec/scan.h"
 #include "fmgr.h"
+#include "plan/key_join.h"
 #include "plan/plan_modify.h"
 #include "plan/scan_paths.h"
 #include "schema/import.h"
@@ -22,6 +24,8 @@ _PG_init(void)
 {
 	ampsf_guc_init();
 	ampsf_modify_init();
+	ampsf_key_join_init();
+	ampsf_key_join_plan_init();
 	ampsf_estimate_init();
 }
 

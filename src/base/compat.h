@@ -40,6 +40,12 @@
 #else
 #define AMPSF_DISABLED_NODES
 #endif
+/* A path that stands on another one has its disabled nodes. */
+#if PG_VERSION_NUM >= 180000
+#define AMPSF_COPY_DISABLED_NODES(path, from) ((path)->disabled_nodes = (from)->disabled_nodes)
+#else
+#define AMPSF_COPY_DISABLED_NODES(path, from) ((void) 0)
+#endif
 #if PG_VERSION_NUM >= 170000
 #define AMPSF_RESTRICTINFO(list) (list),
 #else

@@ -7,6 +7,7 @@
 
 bool ampsf_allow_http_loopback = false;
 char *ampsf_allowed_hosts = NULL;
+bool ampsf_enable_key_lookup = true;
 
 void
 ampsf_guc_init(void)
@@ -22,6 +23,11 @@ ampsf_guc_init(void)
 		"ampsf.allow_http_loopback, or need an entry here when they are reached by https.",
 		&ampsf_allowed_hosts, "*.salesforce.com, *.force.com, *.salesforce.mil, *.sfcrmproducts.cn",
 		PGC_SUSET, 0, NULL, NULL, NULL);
+
+	DefineCustomBoolVariable(
+		"ampsf.enable_key_lookup", "Enables the planner's use of batched key lookups.",
+		"Joins that ask a foreign table by the keys of the other side, some hundreds a call.",
+		&ampsf_enable_key_lookup, true, PGC_USERSET, GUC_EXPLAIN, NULL, NULL, NULL);
 
 	MarkGUCPrefixReserved("ampsf");
 }

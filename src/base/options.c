@@ -22,6 +22,9 @@
 #include "utils/varlena.h"
 #include "wire/text.h"
 
+/* So many Ids fit into the address of a query. */
+#define AMPSF_LOOKUP_BATCH 400
+
 static const char *const module_values[] = {"crm", "account_engagement", NULL};
 
 static const char *const type_values[] = {
@@ -64,6 +67,8 @@ const AmpsfOption ampsf_options[] = {
 	 "The planner's cost of one API call"},
 	{"use_remote_estimate", SERVER, AMPSF_OPT_BOOL, false, 0, 0, NULL, "false",
 	 "Whether planning asks Salesforce how many rows it expects, a call for each new statement"},
+	{"lookup_batch", SERVER, AMPSF_OPT_INT, false, 1, 2000, NULL, "400",
+	 "Keys of one call of a batched key lookup"},
 	{"updatable", SERVER, AMPSF_OPT_BOOL, false, 0, 0, NULL, "true",
 	 "Whether tables of this server may be written"},
 	{"async_capable", SERVER, AMPSF_OPT_BOOL, false, 0, 0, NULL, "true",
@@ -96,6 +101,8 @@ const AmpsfOption ampsf_options[] = {
 	 "Rows of one result page"},
 	{"batch_size", TABLE, AMPSF_OPT_INT, false, 1, AMPSF_MAX_COLLECTION, NULL, "200",
 	 "Rows of one write call"},
+	{"lookup_batch", TABLE, AMPSF_OPT_INT, false, 1, 2000, NULL, "the server's",
+	 "Keys of one call of a batched key lookup"},
 	{"rows", TABLE, AMPSF_OPT_INT, false, 0, INT_MAX, NULL, NULL,
 	 "Rows that the planner expects until ANALYZE or a read tells better; set by IMPORT"},
 
@@ -489,6 +496,8 @@ ampsf_table_options(Oid relid)
 									  get_bool(server->options, "use_remote_estimate", false));
 	o->page_size = get_int(table->options, "page_size", get_int(server->options, "page_size", 0));
 	o->batch_size = get_int(table->options, "batch_size", AMPSF_MAX_COLLECTION);
+	o->lookup_batch =
+		get_int(table->options, "lookup_batch", get_int(server->options, "lookup_batch", AMPSF_LOOKUP_BATCH));
 	o->rows = get_int(table->options, "rows", -1);
 	return o;
 }

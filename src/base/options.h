@@ -63,6 +63,7 @@ typedef struct AmpsfTableOptions
 	int page_size; /* 0: the server's */
 	bool use_remote_estimate; /* planning may ask Salesforce */
 	int batch_size; /* rows of a write call, 1..200 */
+	int lookup_batch; /* keys of a call of a key lookup */
 	int rows;		/* what IMPORT found, or -1 */
 } AmpsfTableOptions;
 

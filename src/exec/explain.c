@@ -130,7 +130,9 @@ ampsfExplainForeignScan(ForeignScanState *node, ExplainState *es)
 	ListCell *lc;
 
 	foreach (lc, plan->fdw_exprs)
-		bind.labels = lappend(bind.labels, deparse_expression(lfirst(lc), context, false, false));
+		bind.labels = lappend(bind.labels, IsA(lfirst(lc), CaseTestExpr)
+											   ? "keys" /* of a batched lookup */
+											   : deparse_expression(lfirst(lc), context, false, false));
 	soql = ampsf_deparse_select(&state->select, &bind, NULL);
 
 	explain_joins(plan, context, es);

@@ -128,6 +128,7 @@ ampsfGetForeignPaths(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 	add_path(rel, (Path *) create_foreignscan_path(
 					  root, rel, NULL, rel->rows, AMPSF_DISABLED_NODES startup, total, NIL,
 					  rel->lateral_relids, NULL, AMPSF_RESTRICTINFO(NIL) NIL));
+	ampsf_add_param_paths(root, rel);
 }
 
 bool
@@ -283,6 +284,7 @@ ampsfGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *
 	if (IS_JOIN_REL(rel))
 		return ampsf_join_plan(rel, tlist, outer_plan);
 
+	info = ampsf_path_info(rel, path, scan_clauses);
 	ampsf_split_clauses(info, scan_clauses, &split);
 	choose_fields(info, &out);
 	/*

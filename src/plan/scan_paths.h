@@ -75,6 +75,11 @@ extern bool ampsfIsForeignPathAsyncCapable(ForeignPath *path);
 /* Is there a comparison with a list in the condition tree? */
 extern bool ampsf_has_list(List *tree);
 
+/* param_paths.c: paths of a base relation whose conditions hold values of others. */
+extern void ampsf_add_param_paths(PlannerInfo *root, RelOptInfo *rel);
+/* What is to be planned for a path of a base relation: rel's info, with what the path adds to it. */
+extern AmpsfRelInfo *ampsf_path_info(RelOptInfo *rel, ForeignPath *path, List *scan_clauses);
+
 /* join.c: joins along lookups, in one statement; the plan of a path that it made. */
 extern void ampsfGetForeignJoinPaths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel,
 									 RelOptInfo *innerrel, JoinType jointype, JoinPathExtraData *extra);
