@@ -244,6 +244,15 @@ check_head_size(AmpsfCall *call, const char *url, const char *const *headers)
 						errhint("Use fewer columns or fewer values at a time.")));
 }
 
+static bool
+has_header(const AmpsfCall *call, const char *name)
+{
+	for (int i = 0; i < call->nheaders; i++)
+		if (pg_strncasecmp(call->headers[i], name, strlen(name)) == 0)
+			return true;
+	return false;
+}
+
 static void
 send_call(AmpsfCall *call)
 {
@@ -266,7 +275,8 @@ send_call(AmpsfCall *call)
 	authorization = psprintf("Authorization: Bearer %s", session->token);
 	headers = palloc(sizeof(char *) * (call->nheaders + 6));
 	headers[n++] = authorization;
-	headers[n++] = "Accept: application/json";
+	if (!has_header(call, "Accept:"))
+		headers[n++] = "Accept: application/json";
 	headers[n++] = "User-Agent: " AMPSF_FDW_NAME "/" AMPSF_VERSION;
 	headers[n++] = "Sforce-Call-Options: client=" AMPSF_FDW_NAME;
 	if (call->content_type)

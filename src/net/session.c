@@ -205,6 +205,18 @@ ampsf_session_login(AmpsfSession *session)
 	}
 }
 
+void
+ampsf_session_hold(AmpsfSession *session)
+{
+	session->users++;
+}
+
+void
+ampsf_session_release(AmpsfSession *session)
+{
+	session->users--;
+}
+
 const AmpsfServerOptions *
 ampsf_session_options(AmpsfSession *session)
 {

@@ -27,6 +27,10 @@ extern int ampsf_session_disconnect(Oid serverid);
 /* Logs in now if there is no token yet; for doctor. */
 extern void ampsf_session_login(AmpsfSession *session);
 
+/* Keeps the session from being forgotten while somebody remembers it between calls. */
+extern void ampsf_session_hold(AmpsfSession *session);
+extern void ampsf_session_release(AmpsfSession *session);
+
 extern const AmpsfServerOptions *ampsf_session_options(AmpsfSession *session);
 extern const char *ampsf_session_version(AmpsfSession *session);	/* "62.0" */
 extern const char *ampsf_session_login_kind(AmpsfSession *session); /* "client credentials" ... */

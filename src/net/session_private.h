@@ -35,7 +35,7 @@ struct AmpsfSession
 	Oid serverid, umid;
 	uint32 server_hash, mapping_hash; /* to recognize invalidations */
 	bool stale;
-	int users; /* calls that exist */
+	int users; /* calls that exist, and holds */
 
 	AmpsfServerOptions *options;
 	AmpsfUserOptions *user;

@@ -1,7 +1,7 @@
 /*
  * row_source.h - the one face of everything that yields rows.
  *
- * The executor and the SQL functions know only this.  REST query implements it today.
+ * The executor and the SQL functions know only this.
  */
 #ifndef AMPSF_ROW_SOURCE_H
 #define AMPSF_ROW_SOURCE_H
@@ -56,9 +56,19 @@ typedef struct AmpsfQuerySpec
 	int64 limit;   /* the reader needs no more than that; -1: unknown. Only a hint against prefetching */
 	int max_pages; /* 0: all; else it ends after so many, though there may be more: for samples */
 	AmpsfStats *stats; /* may be NULL */
+	/*
+	 * Of Bulk, whose values are all texts: what kind of value each field has, AMPSF_VALUE_STRING,
+	 * AMPSF_VALUE_NUMBER or AMPSF_VALUE_TRUE (a boolean).
+	 */
+	const uint8 *kinds;
 } AmpsfQuerySpec;
 
 /* A query over REST; it lives in a child of the current context, and ends with it. */
 extern AmpsfRowSource *ampsf_rest_query(const AmpsfQuerySpec *spec);
+/*
+ * The same as a job of Bulk API 2.0; page_size, limit and max_pages are not looked at.  The job is aborted and
+ * deleted when the source is closed, or when its context ends.
+ */
+extern AmpsfRowSource *ampsf_bulk_query(const AmpsfQuerySpec *spec);
 
 #endif

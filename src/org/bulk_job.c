@@ -1,0 +1,139 @@
+/*
+ * bulk_job.c - see bulk_job.h.
+ *
+ * A discarded job passes through up to two calls, abort and delete, that nobody waits for.  The
+ * list of such jobs is malloc'ed: a job may be discarded while a failed statement's memory is being
+ * freed, when nothing may be allocated or sent.  What was put off then begins at the end of the
+ * transaction.
+ */
+#include "postgres.h"
+
+#include "org/bulk_job.h"
+
+#include "access/xact.h"
+#include "lib/ilist.h"
+#include "utils/memutils.h"
+
+typedef struct Discarded
+{
+	dlist_node node;
+	AmpsfSession *session; /* held */
+	char id[AMPSF_JOB_ID_SIZE];
+	bool ended; /* has been aborted or was through: to be deleted */
+	bool deleting;
+	MemoryContext cxt; /* of its call; NULL before the first */
+	AmpsfCall *call;
+} Discarded;
+
+static dlist_head discarded = DLIST_STATIC_INIT(discarded);
+static bool sweeping;
+
+static void
+forget(Discarded *d)
+{
+	dlist_delete(&d->node);
+	if (d->cxt)
+		MemoryContextDelete(d->cxt);
+	ampsf_session_release(d->session);
+	free(d);
+}
+
+/* One job as far as it goes without waiting. */
+static void
+step(Discarded *d)
+{
+	static const char abort_body[] = "{\"state\":\"Aborted\"}";
+	AmpsfCallSpec spec = {.idempotent = true};
+	char path[64];
+
+	if (d->call)
+	{
+		if (!ampsf_call_look(d->call))
+			return;
+		/* A refusal to abort says that the job has ended, one to delete that it is gone. */
+		if (d->deleting)
+		{
+			forget(d);
+			return;
+		}
+		d->ended = true;
+		ampsf_call_free(d->call);
+		d->call = NULL;
+	}
+	if (!d->cxt)
+		d->cxt =
+			AllocSetContextCreate(TopMemoryContext, "ampsf discarded job", ALLOCSET_SMALL_SIZES);
+	snprintf(path, sizeof(path), "jobs/query/%s", d->id);
+	spec.path = path;
+	spec.method = d->ended ? "DELETE" : "PATCH";
+	if (!d->ended)
+	{
+		spec.body = abort_body;
+		spec.body_len = strlen(abort_body);
+	}
+	d->deleting = d->ended;
+	d->call = ampsf_call_start(d->session, &spec, d->cxt);
+}
+
+void
+ampsf_bulk_sweep(void)
+{
+	dlist_mutable_iter iter;
+
+	if (sweeping || dlist_is_empty(&discarded))
+		return;
+	sweeping = true;
+	dlist_foreach_modify(iter, &discarded)
+	{
+		Discarded *volatile d = dlist_container(Discarded, node, iter.cur);
+		MemoryContext old = CurrentMemoryContext;
+
+		/* Out of memory or descriptors, a login that fails: the job is left to
+		 * ampsf.jobs_cleanup(). */
+		PG_TRY();
+		{
+			step(d);
+		}
+		PG_CATCH();
+		{
+			MemoryContextSwitchTo(old);
+			FlushErrorState();
+			forget(d);
+		}
+		PG_END_TRY();
+	}
+	sweeping = false;
+}
+
+static void
+at_transaction_end(XactEvent event, void *arg)
+{
+	if (dlist_is_empty(&discarded))
+		return;
+	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_COMMIT)
+	{
+		ampsf_bulk_sweep();
+		/* So that it leaves this machine, though nobody will wait for the answer. */
+		ampsf_call_drive();
+	}
+}
+
+void
+ampsf_bulk_discard(AmpsfSession *session, const char *id, bool ended)
+{
+	static bool registered = false;
+	Discarded *d = calloc(1, sizeof(Discarded));
+
+	if (!d)
+		return;
+	if (!registered)
+	{
+		RegisterXactCallback(at_transaction_end, NULL);
+		registered = true;
+	}
+	d->session = session;
+	ampsf_session_hold(session);
+	strlcpy(d->id, id, sizeof(d->id));
+	d->ended = ended;
+	dlist_push_tail(&discarded, &d->node);
+}

@@ -1,0 +1,30 @@
+/*
+ * bulk_job.h - getting rid of query jobs of Bulk API 2.0.
+ */
+#ifndef AMPSF_BULK_JOB_H
+#define AMPSF_BULK_JOB_H
+
+#include "postgres.h"
+#include "net/session.h"
+
+/* Room for an Id and its NUL. */
+#define AMPSF_JOB_ID_SIZE 24
+
+/*
+ * The delimiter of our jobs' results, and its name.  Nobody else is likely to choose it, which is
+ * how jobs that a killed backend left behind are told from those of other programs: a job carries
+ * no name of its client.
+ */
+#define AMPSF_BULK_DELIMITER '^'
+#define AMPSF_BULK_DELIMITER_NAME "CARET"
+
+/*
+ * Nobody needs the job any more: it is aborted, unless it has ended, and deleted.  Returns at once,
+ * and neither fails nor throws: what follows is done by and by when the backend uses the network,
+ * and at the end of the transaction.  Fit for a context callback.
+ */
+extern void ampsf_bulk_discard(AmpsfSession *session, const char *id, bool ended);
+/* Goes on with that, without waiting. */
+extern void ampsf_bulk_sweep(void);
+
+#endif

@@ -1,0 +1,678 @@
+/*
+ * bulk_query.c - a SOQL query as a job of Bulk API 2.0; implements row_source.h.
+ *
+ * A job is created, asked for at growing intervals until it is complete, and its result is read
+ * page by page. A page is CSV of any length, cut while it arrives: a window of it is kept, and the
+ * socket waits when nobody reads.  The page after it is asked for as soon as this one's headers say
+ * where it is.  So there are two windows of memory, whatever the number and the width of the rows.
+ *
+ * A page that breaks off is asked for again and its first rows are passed over: a job's result does
+ * not change. An end that comes at another count of rows than was announced, for the page or for
+ * the job, is an error. Must not know: PostgreSQL's executor, what the fields mean.
+ */
+#include "postgres.h"
+
+#include "org/row_source.h"
+
+#include "base/error.h"
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "net/http.h"
+#include "org/bulk_job.h"
+#include "utils/memutils.h"
+#include "wire/csv_scan.h"
+#include "wire/json_doc.h"
+#include "wire/text.h"
+
+/* Bytes of a page that are kept for who reads slower than they come. */
+#define WINDOW ((size_t) 1024 * 1024)
+/* No row can be longer: palloc's limit, less than that of StringInfo. */
+#define MAX_WINDOW ((size_t) 512 * 1024 * 1024)
+/* Milliseconds before a job is asked for the first time and at most. */
+#define FIRST_INTERVAL 50
+#define LAST_INTERVAL 10000
+/* Times that one page is asked for again. */
+#define MAX_RESUMED 4
+
+typedef enum BulkPhase
+{
+	BULK_NEW,
+	BULK_CREATING,
+	BULK_WAITING, /* until the next question */
+	BULK_ASKING,
+	BULK_READING,
+	BULK_END
+} BulkPhase;
+
+/* A page that was asked for. */
+typedef struct BulkPage
+{
+	AmpsfCall *call; /* NULL: there is none */
+	char *locator;	 /* NULL: the first page */
+} BulkPage;
+
+typedef struct BulkQuery
+{
+	AmpsfRowSource src; /* first: the rest of the world sees this */
+	MemoryContext cxt;
+	MemoryContextCallback on_reset;
+	AmpsfSession *session;
+	AmpsfStats *stats;
+	char *soql;
+	bool all_rows;
+	int nfields;
+	const uint8 *kinds;
+	bool plain_kinds; /* all are strings */
+
+	BulkPhase phase;
+	char id[AMPSF_JOB_ID_SIZE]; /* "" before it exists */
+	bool complete;
+	AmpsfCall *call; /* create or info */
+	AmpsfHttpAlarm alarm;
+	int interval;
+
+	AmpsfCsvScan *scan;
+	BulkPage page, next;
+	bool next_known;  /* the page's headers have been read */
+	bool is_last;	  /* and there is none after it */
+	int64 announced;  /* rows of the page, -1: it does not say */
+	size_t pos;		  /* cut so far, of the part at hand */
+	size_t row_start; /* where the row began that was cut last */
+	size_t checked;	  /* of it, what is known to be UTF-8 */
+	bool page_over;	  /* no byte will be added to the part */
+	int page_no;	  /* from 1 */
+	int64 page_rows;  /* given, or passed over */
+	int64 pass_over;  /* rows that were given before the page broke off */
+	int resumed;
+	int64 earlier_rows; /* of the pages before it */
+	int64 counted;		/* rows that the statistics know of: a rewind reads them again */
+	AmpsfValue *peeked;
+} BulkQuery;
+
+static void
+forget_query(void *arg)
+{
+	BulkQuery *q = arg;
+
+	ampsf_http_alarm_unset(&q->alarm);
+	ampsf_csv_scan_free(q->scan);
+	q->scan = NULL;
+	if (q->id[0])
+		ampsf_bulk_discard(q->session, q->id, q->complete);
+	q->id[0] = '\0';
+	if (q->counted > 0)
+	{
+		const AmpsfStats read = {.rows = q->counted};
+
+		ampsf_session_count(q->session, &read);
+	}
+	ampsf_session_release(q->session);
+}
+
+static void
+throw_reply(BulkQuery *q, const char *detail)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_UNABLE_TO_CREATE_REPLY),
+			 errmsg("could not read the result of a Bulk query from Salesforce"),
+			 errdetail("Job %s, page %d: %s.", q->id, q->page_no, detail),
+			 errcontext("SOQL: %.*s", pg_mbcliplen(q->soql, strlen(q->soql), 4000), q->soql)));
+}
+
+/* -------- the job -------- */
+
+static AmpsfCall *
+start_call(BulkQuery *q, const char *method, const char *path, const char *body, bool csv)
+{
+	static const char *const accept_csv[] = {"Accept: text/csv", NULL};
+	AmpsfCallSpec spec = {0};
+
+	spec.method = method;
+	spec.path = path;
+	spec.body = body;
+	spec.body_len = body ? strlen(body) : 0;
+	/* A job that is created twice costs a job. */
+	spec.idempotent = true;
+	spec.stats = q->stats;
+	if (csv)
+	{
+		spec.headers = accept_csv;
+		spec.window = WINDOW;
+	}
+	return ampsf_call_start(q->session, &spec, q->cxt);
+}
+
+static void
+create_job(BulkQuery *q)
+{
+	StringInfoData body;
+	char *soql = pg_server_to_any(q->soql, strlen(q->soql), PG_UTF8);
+	size_t len = strlen(soql);
+
+	ampsf_bulk_sweep();
+	initStringInfo(&body);
+	appendStringInfo(&body, "{\"operation\":\"%s\",\"query\":", q->all_rows ? "queryAll" : "query");
+	enlargeStringInfo(&body, ampsf_quote_json(soql, len, NULL));
+	body.len += ampsf_quote_json(soql, len, body.data + body.len);
+	body.data[body.len] = '\0';
+	appendStringInfoString(
+		&body, ",\"contentType\":\"CSV\",\"columnDelimiter\":\"" AMPSF_BULK_DELIMITER_NAME
+			   "\",\"lineEnding\":\"LF\"}");
+	q->call = start_call(q, "POST", "jobs/query", body.data, false);
+	q->phase = BULK_CREATING;
+	pfree(body.data);
+	if (soql != q->soql)
+		pfree(soql);
+}
+
+static AmpsfJson *
+parse_answer(BulkQuery *q, const char *what, MemoryContext cxt)
+{
+	int status = ampsf_call_status(q->call);
+	const char *text;
+	size_t len;
+	AmpsfJson *doc;
+
+	if (status < 200 || status > 299)
+		ampsf_call_throw(q->call, what, q->soql);
+	text = ampsf_call_body(q->call, &len);
+	doc = ampsf_json_parse(text, len, cxt);
+	if (!doc)
+		ereport(ERROR, (errcode(ERRCODE_FDW_UNABLE_TO_CREATE_REPLY), errmsg("could not %s", what),
+						errdetail("The answer is not JSON (%zu bytes).", len)));
+	return doc;
+}
+
+static void
+schedule(BulkQuery *q)
+{
+	q->phase = BULK_WAITING;
+	ampsf_http_alarm_set(&q->alarm, ampsf_http_now() + q->interval);
+	q->interval = Min(q->interval + q->interval / 2, LAST_INTERVAL);
+}
+
+static void
+take_created(BulkQuery *q, MemoryContext tmp)
+{
+	AmpsfJson *doc = parse_answer(q, "create a Bulk query job", tmp);
+	const char *id = ampsf_json_string(doc, "id");
+
+	if (!id || strlen(id) >= AMPSF_JOB_ID_SIZE ||
+		strspn(id, "0123456789abcdefghijklmnopqrstuvwxyz"
+				   "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != strlen(id))
+		throw_reply(q, "the answer to its creation has no id");
+	strcpy(q->id, id);
+	schedule(q);
+}
+
+static void ask_page(BulkQuery *q, BulkPage *page);
+
+/* How far is it? */
+static void
+take_info(BulkQuery *q, MemoryContext tmp)
+{
+	AmpsfJson *doc = parse_answer(q, "ask for the state of a Bulk query job", tmp);
+	const char *state = ampsf_json_string(doc, "state");
+
+	if (state && strcmp(state, "JobComplete") == 0)
+	{
+		q->complete = true;
+		q->src.total = ampsf_json_int(doc, "numberRecordsProcessed", -1);
+		q->phase = BULK_READING;
+		q->page.locator = NULL;
+		ask_page(q, &q->page);
+	}
+	else if (state && (strcmp(state, "UploadComplete") == 0 || strcmp(state, "InProgress") == 0))
+		schedule(q);
+	else
+	{
+		const char *why = ampsf_json_string(doc, "errorMessage");
+
+		q->complete = state && (strcmp(state, "Failed") == 0 || strcmp(state, "Aborted") == 0);
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION),
+			 errmsg("Bulk query job %s ended without a result", q->id),
+			 errdetail("Its state is %s%s%s.", state ? state : "unknown", why ? ": " : "",
+					   why ? ampsf_clean_text(why, strlen(why)) : ""),
+			 errhint("The table's or server's option transport 'rest' reads without Bulk jobs."),
+			 errcontext("SOQL: %.*s", pg_mbcliplen(q->soql, strlen(q->soql), 4000), q->soql)));
+	}
+}
+
+/* -------- pages -------- */
+
+static void
+ask_page(BulkQuery *q, BulkPage *page)
+{
+	StringInfoData path;
+
+	initStringInfo(&path);
+	appendStringInfo(&path, "jobs/query/%s/results", q->id);
+	if (page->locator)
+	{
+		size_t len = strlen(page->locator);
+
+		appendStringInfoString(&path, "?locator=");
+		enlargeStringInfo(&path, ampsf_quote_url(page->locator, len, NULL));
+		path.len += ampsf_quote_url(page->locator, len, path.data + path.len);
+		path.data[path.len] = '\0';
+	}
+	page->call = start_call(q, "GET", path.data, NULL, true);
+	pfree(path.data);
+}
+
+static void
+begin_page(BulkQuery *q)
+{
+	q->page_no++;
+	q->next_known = q->page_over = false;
+	q->announced = -1;
+	q->pos = q->checked = 0;
+	q->page_rows = 0;
+	q->pass_over = 0;
+	q->resumed = 0;
+	ampsf_csv_scan_reset(q->scan);
+}
+
+/* The page has broken off: once more from its start, and past what has been given. */
+static void
+resume_page(BulkQuery *q, const char *why)
+{
+	if (q->resumed++ >= MAX_RESUMED)
+		throw_reply(q, why);
+	ereport(DEBUG1, (errmsg_internal("Bulk job %s, page %d is asked for again after " INT64_FORMAT
+									 " rows: %s",
+									 q->id, q->page_no, q->page_rows, why)));
+	ampsf_call_free(q->page.call);
+	q->next_known = q->page_over = false;
+	q->pass_over = Max(q->pass_over, q->page_rows);
+	q->page_rows = 0;
+	q->pos = q->checked = 0;
+	ampsf_csv_scan_reset(q->scan);
+	ask_page(q, &q->page);
+}
+
+/* The headers are there: how many rows, and where does it go on?  The next page may start at once.
+ */
+static void
+read_headers(BulkQuery *q)
+{
+	const char *type = ampsf_call_header(q->page.call, "Content-Type");
+	const char *rows = ampsf_call_header(q->page.call, "Sforce-NumberOfRecords");
+	const char *locator = ampsf_call_header(q->page.call, "Sforce-Locator");
+	const AmpsfStats arrived = {.pages = 1};
+
+	if (!type || pg_strncasecmp(type, "text/csv", 8) != 0)
+		throw_reply(q, psprintf("it is not CSV but %s",
+								type ? ampsf_clean_text(type, strlen(type)) : "of unknown type"));
+	q->next_known = true;
+	q->announced = rows ? strtoll(rows, NULL, 10) : -1;
+	q->is_last = !locator || *locator == '\0' || strcmp(locator, "null") == 0;
+	if (q->resumed == 0)
+	{
+		ampsf_session_count(q->session, &arrived);
+		if (q->stats)
+			q->stats->pages++;
+	}
+	if (!q->is_last && !q->next.call)
+	{
+		if (q->next.locator)
+			pfree(q->next.locator);
+		q->next.locator = MemoryContextStrdup(q->cxt, locator);
+		ask_page(q, &q->next);
+	}
+}
+
+/* What has come since is UTF-8?  A character may be cut by the end of the part. */
+static void
+check_encoding(BulkQuery *q, const char *part, size_t len)
+{
+	while (q->checked < len)
+	{
+		size_t n = Min(len - q->checked, (size_t) 1 << 30);
+		size_t good = (size_t) pg_encoding_verifymbstr(PG_UTF8, part + q->checked, (int) n);
+
+		q->checked += good;
+		if (good == n)
+			continue;
+		if (n - good >= 4 || q->page_over)
+			throw_reply(q, "it is not UTF-8");
+		break;
+	}
+}
+
+typedef enum CutResult
+{
+	CUT_ROW,
+	CUT_WAIT, /* for bytes */
+	CUT_OVER  /* the page is through */
+} CutResult;
+
+/* The kinds that JSON would have told. */
+static void
+set_kinds(const BulkQuery *q, AmpsfValue *values)
+{
+	for (int i = 0; i < q->nfields; i++)
+		if (q->kinds[i] != AMPSF_VALUE_STRING && values[i].kind == AMPSF_VALUE_STRING)
+		{
+			if (q->kinds[i] == AMPSF_VALUE_NUMBER)
+				values[i].kind = AMPSF_VALUE_NUMBER;
+			else if (values[i].len == 4 && memcmp(values[i].ptr, "true", 4) == 0)
+				values[i].kind = AMPSF_VALUE_TRUE;
+			else if (values[i].len == 5 && memcmp(values[i].ptr, "false", 5) == 0)
+				values[i].kind = AMPSF_VALUE_FALSE;
+		}
+}
+
+/* The next row of the page out of what has come. */
+static CutResult
+cut_row(BulkQuery *q, AmpsfValue *values)
+{
+	const char *part;
+	size_t len;
+
+	for (;;)
+	{
+		AmpsfCsvResult r;
+
+		part = ampsf_call_part(q->page.call, &len);
+		if (q->checked < len)
+			check_encoding(q, part, len);
+		q->row_start = q->pos;
+		r = ampsf_csv_scan_next(q->scan, part, q->checked, &q->pos, q->page_over, values);
+		if (likely(r == AMPSF_CSV_ROW))
+		{
+			q->page_rows++;
+			if (unlikely(q->page_rows <= q->pass_over))
+				continue;
+			if (!q->plain_kinds)
+				set_kinds(q, values);
+			return CUT_ROW;
+		}
+		if (r == AMPSF_CSV_MORE)
+		{
+			size_t rest = len - q->pos;
+
+			if (rest > MAX_WINDOW / 2)
+				throw_reply(q, "a row is too long");
+			ampsf_call_consume(q->page.call, q->pos, rest * 2);
+			q->checked -= q->pos;
+			q->pos = 0;
+			return CUT_WAIT;
+		}
+		if (r == AMPSF_CSV_BAD)
+		{
+			if (!q->page_over)
+				throw_reply(q, ampsf_csv_scan_error(q->scan));
+			resume_page(q, ampsf_csv_scan_error(q->scan));
+			return CUT_WAIT;
+		}
+		if (q->announced >= 0 && q->page_rows != q->announced)
+		{
+			char *why = psprintf(INT64_FORMAT " rows were announced, " INT64_FORMAT " came",
+								 q->announced, q->page_rows);
+
+			if (q->page_rows > q->announced)
+				throw_reply(q, why);
+			resume_page(q, why);
+			return CUT_WAIT;
+		}
+		return CUT_OVER;
+	}
+}
+
+static void
+end_page(BulkQuery *q)
+{
+	q->earlier_rows += q->page_rows;
+	ampsf_call_free(q->page.call);
+	q->page.call = NULL;
+	if (q->page.locator)
+		pfree(q->page.locator);
+	q->page.locator = NULL;
+	if (q->is_last)
+	{
+		q->phase = BULK_END;
+		if (q->src.total >= 0 && q->earlier_rows != q->src.total)
+			throw_reply(q, psprintf("the result ended after " INT64_FORMAT
+									" rows, the job processed " INT64_FORMAT,
+									q->earlier_rows, q->src.total));
+		return;
+	}
+	q->page = q->next;
+	q->next.call = NULL;
+	q->next.locator = NULL;
+	begin_page(q);
+}
+
+/* A step of the page that is being read.  CUT_OVER: the result has ended. */
+static CutResult
+read_page(BulkQuery *q, AmpsfValue *values)
+{
+	for (;;)
+	{
+		CutResult r;
+
+		if (!q->page_over && ampsf_call_look(q->page.call))
+		{
+			int status = ampsf_call_status(q->page.call);
+
+			if (ampsf_call_begun(q->page.call) && status == 0)
+			{
+				resume_page(q, "the connection was lost");
+				continue;
+			}
+			if (status != 200)
+			{
+				if (status >= 200 && status <= 299)
+					throw_reply(q, psprintf("its answer has the status %d", status));
+				ampsf_call_throw(q->page.call, "read the result of a Bulk query", q->soql);
+			}
+			q->page_over = true;
+		}
+		if (!q->next_known)
+		{
+			if (!ampsf_call_begun(q->page.call) && !q->page_over)
+				return CUT_WAIT;
+			read_headers(q);
+		}
+		r = cut_row(q, values);
+		if (r == CUT_WAIT && q->page_over)
+			continue; /* asked for again, or bytes are left in the part */
+		if (r != CUT_OVER)
+			return r;
+		end_page(q);
+		if (q->phase == BULK_END)
+			return CUT_OVER;
+	}
+}
+
+/* Moves the job as far as it goes without waiting; true: it is being read, or through. */
+static bool
+move_job(BulkQuery *q)
+{
+	for (;;)
+	{
+		switch (q->phase)
+		{
+			case BULK_NEW:
+				create_job(q);
+				break;
+			case BULK_CREATING:
+			case BULK_ASKING:
+			{
+				MemoryContext tmp;
+
+				if (!ampsf_call_look(q->call))
+					return false;
+				tmp = AllocSetContextCreate(q->cxt, "ampsf job", ALLOCSET_SMALL_SIZES);
+				if (q->phase == BULK_CREATING)
+					take_created(q, tmp);
+				else
+					take_info(q, tmp);
+				MemoryContextDelete(tmp);
+				ampsf_call_free(q->call);
+				q->call = NULL;
+				break;
+			}
+			case BULK_WAITING:
+				if (q->alarm.due > ampsf_http_now())
+					return false;
+				ampsf_http_alarm_unset(&q->alarm);
+				q->call = start_call(q, "GET", psprintf("jobs/query/%s", q->id), NULL, false);
+				q->phase = BULK_ASKING;
+				break;
+			case BULK_READING:
+				if (q->page_no == 0)
+					begin_page(q);
+				return true;
+			case BULK_END:
+				return true;
+		}
+	}
+}
+
+/* -------- the row source -------- */
+
+static void
+query_start(AmpsfRowSource *src)
+{
+	BulkQuery *q = (BulkQuery *) src;
+
+	if (q->phase == BULK_NEW)
+		create_job(q);
+}
+
+/*
+ * The next row without waiting: CUT_ROW fills values, CUT_OVER is the end, CUT_WAIT says that the
+ * network must move first.
+ */
+static CutResult
+advance(BulkQuery *q, AmpsfValue *values)
+{
+	MemoryContext old = MemoryContextSwitchTo(q->cxt);
+	CutResult r = CUT_WAIT;
+
+	if (move_job(q))
+		r = q->phase == BULK_END ? CUT_OVER : read_page(q, values);
+	MemoryContextSwitchTo(old);
+	return r;
+}
+
+static AmpsfSourceState
+query_poll(AmpsfRowSource *src)
+{
+	BulkQuery *q = (BulkQuery *) src;
+
+	switch (advance(q, q->peeked))
+	{
+		case CUT_ROW:
+			/* Put back: what is cut does not survive a move of the network, which may come before
+			 * next(). */
+			q->pos = q->row_start;
+			q->page_rows--;
+			return AMPSF_SOURCE_READY;
+		case CUT_OVER:
+			return AMPSF_SOURCE_END;
+		case CUT_WAIT:
+			break;
+	}
+	return AMPSF_SOURCE_PENDING;
+}
+
+static bool
+query_next(AmpsfRowSource *src, AmpsfValue *values)
+{
+	BulkQuery *q = (BulkQuery *) src;
+	CutResult r;
+
+	while ((r = advance(q, values)) == CUT_WAIT)
+	{
+		uint64 moves = ampsf_call_moves();
+
+		CHECK_FOR_INTERRUPTS();
+		ampsf_call_drive();
+		if (ampsf_call_moves() == moves)
+			ampsf_call_sleep();
+	}
+	if (r == CUT_OVER)
+		return false;
+	if (unlikely(q->earlier_rows + q->page_rows > q->counted))
+	{
+		q->counted++;
+		if (q->stats)
+			q->stats->rows++;
+	}
+	return true;
+}
+
+/* The job's result stays as it is, and is read once more. */
+static bool
+query_rewind(AmpsfRowSource *src)
+{
+	BulkQuery *q = (BulkQuery *) src;
+
+	if (q->phase != BULK_READING && q->phase != BULK_END)
+		return true;
+	if (q->page_no <= 1 && q->earlier_rows + q->page_rows == 0 && q->phase == BULK_READING)
+		return true;
+	ampsf_call_free(q->page.call);
+	ampsf_call_free(q->next.call);
+	q->page = q->next = (BulkPage){NULL, NULL};
+	q->page_no = 0;
+	q->earlier_rows = 0;
+	q->phase = BULK_READING;
+	ask_page(q, &q->page);
+	return true;
+}
+
+static void
+query_close(AmpsfRowSource *src)
+{
+	MemoryContextDelete(((BulkQuery *) src)->cxt);
+	ampsf_bulk_sweep();
+	ampsf_call_drive();
+}
+
+static const AmpsfRowSourceOps bulk_ops = {
+	.start = query_start,
+	.poll = query_poll,
+	.next = query_next,
+	.rewind = query_rewind,
+	.close = query_close,
+};
+
+AmpsfRowSource *
+ampsf_bulk_query(const AmpsfQuerySpec *spec)
+{
+	MemoryContext cxt =
+		AllocSetContextCreate(CurrentMemoryContext, "ampsf Bulk query", ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(cxt);
+	BulkQuery *q = palloc0(sizeof(BulkQuery));
+
+	q->src.ops = &bulk_ops;
+	q->src.total = -1;
+	q->cxt = cxt;
+	q->session = spec->session;
+	q->stats = spec->stats;
+	q->soql = pstrdup(spec->soql);
+	q->all_rows = spec->all_rows;
+	q->nfields = spec->nfields;
+	q->kinds = spec->kinds;
+	q->plain_kinds = true;
+	for (int i = 0; i < spec->nfields; i++)
+		q->plain_kinds &= spec->kinds[i] == AMPSF_VALUE_STRING;
+	q->interval = FIRST_INTERVAL;
+	q->peeked = palloc0(sizeof(AmpsfValue) * Max(spec->nfields, 1));
+	ampsf_session_hold(q->session);
+	q->on_reset.func = forget_query;
+	q->on_reset.arg = q;
+	MemoryContextRegisterResetCallback(cxt, &q->on_reset);
+	q->scan = ampsf_csv_scan_create(spec->fields, spec->nfields, AMPSF_BULK_DELIMITER);
+	if (!q->scan)
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	MemoryContextSwitchTo(old);
+	return &q->src;
+}
