@@ -27,7 +27,7 @@ EXPLAIN (COSTS OFF) SELECT count(*) FROM ex_account;
 \! $SANDBOXCTL calls
 
 -- the three classes
-EXPLAIN (VERBOSE, COSTS OFF) SELECT id FROM ex_account WHERE systemmodstamp >= '2025-01-01Z' AND name = 'O''Brien \ "Co"' AND upper(name) = 'X';
+EXPLAIN (VERBOSE, COSTS OFF) SELECT id FROM ex_account WHERE systemmodstamp >= '2025-01-01Z' AND name = 'O''Brien \ "Co"' AND reverse(name) = 'X';
 EXPLAIN (VERBOSE, COSTS OFF) SELECT id FROM ex_account WHERE description = 'x' AND name <> 'x' AND name < 'm' AND ownerid > '005';
 
 -- text: a superset, rechecked; never <>, ranges, NOT LIKE
@@ -71,8 +71,8 @@ EXPLAIN (COSTS OFF) SELECT id FROM ex_account WHERE isdeleted IS NULL;
 
 -- AND inside OR has its parentheses; an OR with a local arm is local; an AND leaves its local part out
 EXPLAIN (COSTS OFF) SELECT id FROM ex_account WHERE (numberofemployees = 1 AND NOT isdeleted) OR numberofemployees > 5;
-EXPLAIN (COSTS OFF) SELECT id FROM ex_account WHERE numberofemployees = 1 OR upper(name) = 'X';
-EXPLAIN (VERBOSE, COSTS OFF) SELECT id FROM ex_account WHERE (numberofemployees = 1 AND upper(name) = 'X') OR numberofemployees = 2;
+EXPLAIN (COSTS OFF) SELECT id FROM ex_account WHERE numberofemployees = 1 OR reverse(name) = 'X';
+EXPLAIN (VERBOSE, COSTS OFF) SELECT id FROM ex_account WHERE (numberofemployees = 1 AND reverse(name) = 'X') OR numberofemployees = 2;
 
 -- volatile and foreign to SOQL
 EXPLAIN (VERBOSE, COSTS OFF) SELECT id FROM ex_account WHERE annualrevenue > random() AND numberofemployees > length(name);

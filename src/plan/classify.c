@@ -17,7 +17,10 @@
 #include "optimizer/clauses.h"
 #include "optimizer/optimizer.h"
 #include "parser/parse_coerce.h"
+#include "pgtime.h"
 #include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
@@ -66,6 +69,10 @@ ampsf_classify_column(AmpsfClassify *cxt, Node *node, AmpsfMember **member)
 
 	while (node && IsA(node, RelabelType))
 		node = (Node *) ((RelabelType *) node)->arg;
+	if (node && IsA(node, Aggref))
+		foreach (lc, cxt->aggregates)
+			if (equal(linitial(lfirst(lc)), node))
+				return lsecond(lfirst(lc));
 	if (!node || !IsA(node, Var))
 		return NULL;
 	var = (Var *) node;
@@ -183,6 +190,7 @@ classify_comparison(AmpsfClassify *cxt, AmpsfColumn *col, Oid coltype, const cha
 	AmpsfFieldClass fclass = ampsf_field_class(col);
 	const AmpsfOperator *op;
 	AmpsfPushClass push;
+	bool is_pattern;
 	int i;
 
 	if (!col->filterable)
@@ -193,10 +201,13 @@ classify_comparison(AmpsfClassify *cxt, AmpsfColumn *col, Oid coltype, const cha
 	i = ampsf_find_operator(opname, form, fclass);
 	if (i < 0)
 	{
-		*reason = ampsf_no_operator_reason(fclass);
+		*reason = form == AMPSF_FORM_ILIKE || form == AMPSF_FORM_LOWER || form == AMPSF_FORM_UPPER
+					  ? "SOQL has nothing like it for this type"
+					  : ampsf_no_operator_reason(fclass);
 		return AMPSF_LOCAL;
 	}
 	op = &ampsf_operators[i];
+	is_pattern = strcmp(op->soql, "LIKE") == 0;
 	if (!ampsf_literal_type_ok(fclass, typid))
 	{
 		*reason = "the value's type differs from the field's";
@@ -211,7 +222,7 @@ classify_comparison(AmpsfClassify *cxt, AmpsfColumn *col, Oid coltype, const cha
 	 * Salesforce compares what it holds, with all decimals, whatever scale the field is declared with; and
 	 * LIKE sees the blanks that char(n) adds.
 	 */
-	if (col->rounds || (coltype == BPCHAROID && form == AMPSF_FORM_LIKE))
+	if (col->rounds || (coltype == BPCHAROID && is_pattern))
 	{
 		*reason = "the column's type changes the field's value";
 		return AMPSF_LOCAL;
@@ -222,7 +233,7 @@ classify_comparison(AmpsfClassify *cxt, AmpsfColumn *col, Oid coltype, const cha
 		return AMPSF_LOCAL;
 	}
 	/* A pick list's API name, which is what we show, is not what LIKE looks at. */
-	if (form == AMPSF_FORM_LIKE && strcmp(col->type, "picklist") == 0)
+	if (is_pattern && strcmp(col->type, "picklist") == 0)
 	{
 		*reason = "SOQL's LIKE looks at the label of a picklist value";
 		return AMPSF_LOCAL;
@@ -239,7 +250,7 @@ classify_comparison(AmpsfClassify *cxt, AmpsfColumn *col, Oid coltype, const cha
 	if (fclass == AMPSF_CLASS_NUMBER && !is_exact_operand(other, typid))
 	{
 		*reason = op->note;
-		if (op->not_null) /* it could leave rows out */
+		if (ampsf_is_negated(op)) /* it could leave rows out */
 			return AMPSF_LOCAL;
 		push = AMPSF_SUPERSET;
 	}
@@ -250,31 +261,200 @@ classify_comparison(AmpsfClassify *cxt, AmpsfColumn *col, Oid coltype, const cha
 	return push;
 }
 
-static AmpsfPushClass
-classify_op(AmpsfClassify *cxt, OpExpr *op, List **tree, const char **reason)
+/*
+ * A function of a date or datetime column as a mapping, in which a CaseTestExpr stands for the column; NULL if
+ * it is none, or none that rises with the column (timerange.c).  *days: has it whole days only?  *whole: whole
+ * numbers?
+ */
+static Node *
+match_time_function(AmpsfClassify *cxt, Node *node, AmpsfColumn **col, bool *days, bool *whole)
 {
-	Node *left, *right;
+	FuncExpr *func = (FuncExpr *) node;
+	const AmpsfTimeFunction *fn;
+	const char *unit = NULL;
+	Node *arg;
+
+	*col = ampsf_classify_column(cxt, node, NULL);
+	if (*col)
+	{
+		CaseTestExpr *field = makeNode(CaseTestExpr);
+		AmpsfFieldClass fclass = ampsf_field_class(*col);
+
+		field->typeId = exprType(node);
+		field->typeMod = -1;
+		*days = *whole = field->typeId == DATEOID;
+		if (fclass == AMPSF_CLASS_DATE ? field->typeId == DATEOID
+									   : fclass == AMPSF_CLASS_DATETIME &&
+											 (field->typeId == TIMESTAMPTZOID || field->typeId == TIMESTAMPOID))
+			return (Node *) field;
+		return NULL;
+	}
+	if (!IsA(node, FuncExpr) || (fn = ampsf_find_time_function(func->funcid)) == NULL)
+		return NULL;
+	for (int i = 0; i < list_length(func->args); i++)
+	{
+		Const *c = list_nth(func->args, i);
+		char *word;
+
+		if (i == fn->arg)
+			continue;
+		/* A parameter might name no unit, and no time zone: an error, but only if there is a row. */
+		if (!IsA(c, Const) || c->constisnull || (i != fn->unit && i != fn->zone))
+			return NULL;
+		word = TextDatumGetCString(c->constvalue);
+		if (i == fn->zone && pg_tzset(word) == NULL)
+			return NULL;
+		if (i == fn->unit && !ampsf_time_unit_ok(fn, word))
+			return NULL;
+		if (i == fn->unit)
+			unit = word;
+	}
+	arg = match_time_function(cxt, list_nth(func->args, fn->arg), col, days, whole);
+	if (!arg || (fn->wants_days && !*days) || (fn->whole && !*whole))
+		return NULL;
+	*whole = unit && pg_strcasecmp(unit, "epoch") != 0 && pg_strcasecmp(unit, "julian") != 0;
+	*days = func->funcresulttype == DATEOID || (*days && func->funcid != F_TIMEZONE_TEXT_TIMESTAMPTZ) ||
+			(unit && ampsf_unit_is_days(unit));
+	func = copyObject(func);
+	lfirst(list_nth_cell(func->args, fn->arg)) = arg;
+	return (Node *) func;
+}
+
+/* How many values of a list are compared with what is computed of a field, at most, in one condition. */
+#define MAX_RANGES 40
+
+/* f(field) op value, or an element of the value, which is an array with ANY and ALL. */
+static AmpsfPushClass
+classify_time(AmpsfClassify *cxt, Node *left, Oid opno, AmpsfOperatorForm form, Node *other, List **tree,
+			  const char **reason)
+{
 	AmpsfColumn *col;
+	bool days, whole;
+	Node *mapping = match_time_function(cxt, left, &col, &days, &whole);
+	Oid typid = exprType(other);
+	const char *opname = builtin_operator(opno);
+	static const char *const known[] = {"=", "<>", "<", "<=", ">", ">="};
+	bool ok = false;
+
+	if (!mapping)
+		return AMPSF_LOCAL;
+	for (int i = 0; opname && i < (int) lengthof(known); i++)
+		ok |= strcmp(opname, known[i]) == 0;
+	if (!ok)
+		return AMPSF_LOCAL;
+	if (!col->filterable)
+	{
+		*reason = "Salesforce cannot filter by this field";
+		return AMPSF_LOCAL;
+	}
+	/* A local time is compared with an instant by what the clocks make of it: this may fall. */
+	if (!days && exprType(left) == TIMESTAMPOID &&
+		(form == AMPSF_FORM_BINARY ? typid : get_element_type(typid)) == TIMESTAMPTZOID)
+		return AMPSF_LOCAL;
+	if (form != AMPSF_FORM_BINARY)
+	{
+		Const *list = (Const *) other;
+		int n = 0;
+
+		if (IsA(list, Const) && !list->constisnull)
+		{
+			ArrayType *array = DatumGetArrayTypeP(list->constvalue);
+
+			n = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+		}
+		if (!IsA(list, Const) || n > MAX_RANGES)
+		{
+			*reason = "it would take too many ranges";
+			return AMPSF_LOCAL;
+		}
+	}
+	*tree = make_qual(AMPSF_QUAL_RANGE);
+	*tree = lappend(*tree, makeInteger(form));
+	*tree = lappend(*tree, makeInteger((int) opno));
+	*tree = lappend(*tree, makeString(col->field));
+	*tree = lappend(*tree, ampsf_classify_operand(cxt, other));
+	*tree = lappend(*tree, mapping);
+	*reason = NULL;
+	return AMPSF_EXACT;
+}
+
+/* lower(field), upper(field): the field, and which of them. */
+static Node *
+match_folded(AmpsfClassify *cxt, Node *node, AmpsfOperatorForm *form, bool *deterministic)
+{
+	FuncExpr *func = (FuncExpr *) node;
+
+	if (!IsA(node, FuncExpr) || (func->funcid != F_LOWER_TEXT && func->funcid != F_UPPER_TEXT) ||
+		!ampsf_classify_column(cxt, linitial(func->args), NULL))
+		return NULL;
+	*form = func->funcid == F_LOWER_TEXT ? AMPSF_FORM_LOWER : AMPSF_FORM_UPPER;
+	*deterministic = is_deterministic(func->inputcollid);
+	return linitial(func->args);
+}
+
+/* The form of an operator between a field, which is left, and a value. */
+static AmpsfOperatorForm
+form_of(const char *opname)
+{
+	static const struct
+	{
+		const char *opname;
+		AmpsfOperatorForm form;
+	} forms[] = {{"~~", AMPSF_FORM_LIKE},	  {"~~*", AMPSF_FORM_ILIKE},  {"^@", AMPSF_FORM_PREFIX},
+				 {"@>", AMPSF_FORM_CONTAINS}, {"<@", AMPSF_FORM_OVERLAPS}, {"&&", AMPSF_FORM_OVERLAPS}};
+
+	for (int i = 0; i < (int) lengthof(forms); i++)
+		if (strcmp(forms[i].opname, opname) == 0)
+			return forms[i].form;
+	return AMPSF_FORM_BINARY;
+}
+
+/*
+ * The value as it is compared: a timestamptz against a date or a timestamp compares by the session's time
+ * zone: exactly what the cast does, so the value can be cast before it is sent.  A date is cast when the
+ * statement is printed, since not all of them can be.  NULL if the types differ otherwise.
+ */
+static Node *
+cast_time_value(Oid left, Node *right)
+{
+	Oid typid = exprType(right);
+
+	if (left == TIMESTAMPTZOID && typid == TIMESTAMPOID)
+		return coerce_to_target_type(NULL, right, typid, TIMESTAMPTZOID, -1, COERCION_EXPLICIT,
+									 COERCE_IMPLICIT_CAST, -1);
+	if ((left == TIMESTAMPTZOID || left == TIMESTAMPOID || left == DATEOID) && left != typid &&
+		!(left == TIMESTAMPTZOID && typid == DATEOID))
+		return NULL;
+	return right;
+}
+
+/*
+ * left op right, one of them a field or something computed of one, the other a value.  distinct: BINARY for the
+ * operator itself, or one of the two forms of IS DISTINCT FROM, whose operator is =.
+ */
+static AmpsfPushClass
+classify_op(AmpsfClassify *cxt, OpExpr *op, AmpsfOperatorForm distinct, List **tree, const char **reason)
+{
+	Node *left, *right, *field;
+	AmpsfColumn *col = NULL;
 	Oid opno = op->opno;
 	const char *opname;
-	AmpsfOperatorForm form = AMPSF_FORM_BINARY;
-	Oid typid;
+	AmpsfOperatorForm form = distinct;
+	bool deterministic = true;
 
 	*reason = "not a comparison of a field with a value";
 	if (list_length(op->args) != 2)
 		return AMPSF_LOCAL;
 	left = linitial(op->args);
 	right = lsecond(op->args);
-	col = ampsf_classify_column(cxt, left, NULL);
-	if (!col)
+	if (is_fixed(cxt, left))
 	{
 		Node *swap = left;
 
 		left = right;
 		right = swap;
 		opno = get_commutator(opno);
-		col = ampsf_classify_column(cxt, left, NULL);
-		if (!col || !OidIsValid(opno))
+		if (!OidIsValid(opno))
 			return AMPSF_LOCAL;
 	}
 	opname = builtin_operator(opno);
@@ -283,37 +463,57 @@ classify_op(AmpsfClassify *cxt, OpExpr *op, List **tree, const char **reason)
 		*reason = "the operator is not PostgreSQL's own";
 		return AMPSF_LOCAL;
 	}
+	field = left;
+	col = ampsf_classify_column(cxt, left, NULL);
+	if (!col && distinct == AMPSF_FORM_BINARY && (field = match_folded(cxt, left, &form, &deterministic)) != NULL)
+		col = ampsf_classify_column(cxt, field, NULL);
 	if (!is_fixed(cxt, right))
 	{
 		*reason = contain_volatile_functions(right) ? "the value is volatile"
 													: "SOQL compares a field with a value only";
 		return AMPSF_LOCAL;
 	}
-	if (strcmp(opname, "~~") == 0)
-		form = AMPSF_FORM_LIKE;
-	typid = exprType(right);
-	/*
-	 * A timestamptz against a date or a timestamp compares by the session's time zone: exactly what the
-	 * cast does, so the value can be cast before it is sent.  A date is cast when the statement is
-	 * printed, since not all of them can be.
-	 */
-	if (exprType(left) == TIMESTAMPTZOID && typid == TIMESTAMPOID)
+	if (!col)
+		return distinct == AMPSF_FORM_BINARY
+				   ? classify_time(cxt, left, opno, AMPSF_FORM_BINARY, right, tree, reason)
+				   : AMPSF_LOCAL;
+	if (!deterministic)
 	{
-		right = coerce_to_target_type(NULL, right, typid, TIMESTAMPTZOID, -1, COERCION_EXPLICIT,
-									  COERCE_IMPLICIT_CAST, -1);
-		if (!right)
-			return AMPSF_LOCAL;
-		typid = TIMESTAMPTZOID;
+		*reason = "the collation is not deterministic";
+		return AMPSF_LOCAL;
 	}
-	else if ((exprType(left) == TIMESTAMPTZOID || exprType(left) == TIMESTAMPOID ||
-			  exprType(left) == DATEOID) &&
-			 exprType(left) != typid && !(exprType(left) == TIMESTAMPTZOID && typid == DATEOID))
+	if (form == AMPSF_FORM_BINARY)
+		form = form_of(opname);
+	if (form == AMPSF_FORM_BINARY && strcmp(opname, "=") == 0 && ampsf_field_class(col) == AMPSF_CLASS_MULTI)
+		form = AMPSF_FORM_CONTAINS;
+	if (form == AMPSF_FORM_DISTINCT)
+		opname = "<>";
+	right = cast_time_value(exprType(field), right);
+	if (!right)
 	{
 		*reason = "the value's type differs from the field's";
 		return AMPSF_LOCAL;
 	}
-	return classify_comparison(cxt, col, exprType(left), opname, form, typid, op->inputcollid, right, tree,
-							   reason);
+	return classify_comparison(cxt, col, exprType(field), opname, form, exprType(right), op->inputcollid, right,
+							   tree, reason);
+}
+
+/* starts_with(field, value) is field ^@ value. */
+static AmpsfPushClass
+classify_function(AmpsfClassify *cxt, FuncExpr *func, List **tree, const char **reason)
+{
+	AmpsfColumn *col;
+	Node *value;
+
+	if (func->funcid != F_STARTS_WITH)
+		return AMPSF_LOCAL;
+	col = ampsf_classify_column(cxt, linitial(func->args), NULL);
+	value = lsecond(func->args);
+	*reason = "not a comparison of a field with a value";
+	if (!col || !is_fixed(cxt, value))
+		return AMPSF_LOCAL;
+	return classify_comparison(cxt, col, exprType(linitial(func->args)), "^@", AMPSF_FORM_PREFIX,
+							   exprType(value), func->inputcollid, value, tree, reason);
 }
 
 static AmpsfPushClass
@@ -324,13 +524,30 @@ classify_array_op(AmpsfClassify *cxt, ScalarArrayOpExpr *op, List **tree, const 
 	AmpsfColumn *col = ampsf_classify_column(cxt, left, NULL);
 	const char *opname = builtin_operator(op->opno);
 	Oid elemtype = get_base_element_type(exprType(right));
+	AmpsfOperatorForm form = op->useOr ? AMPSF_FORM_ANY : AMPSF_FORM_ALL;
 
 	*reason = "not a comparison of a field with a list of values";
-	if (!col || !opname || !OidIsValid(elemtype))
+	if (!opname || !OidIsValid(elemtype))
 		return AMPSF_LOCAL;
+	if (is_fixed(cxt, left) && ampsf_classify_column(cxt, right, NULL))
+	{
+		Node *swap = left;
+
+		col = ampsf_classify_column(cxt, right, NULL);
+		form = AMPSF_FORM_MEMBER;
+		left = right;
+		right = swap;
+		elemtype = exprType(right);
+		if (!op->useOr || ampsf_field_class(col) != AMPSF_CLASS_MULTI)
+		{
+			*reason = "SOQL has nothing like it";
+			return AMPSF_LOCAL;
+		}
+	}
 	if (!is_fixed(cxt, right))
 	{
-		*reason = "SOQL compares a field with values only";
+		*reason = contain_volatile_functions(right) ? "the value is volatile"
+													: "SOQL compares a field with values only";
 		return AMPSF_LOCAL;
 	}
 	if (strcmp(opname, op->useOr ? "=" : "<>") != 0)
@@ -338,6 +555,8 @@ classify_array_op(AmpsfClassify *cxt, ScalarArrayOpExpr *op, List **tree, const 
 		*reason = "SOQL has IN and NOT IN only";
 		return AMPSF_LOCAL;
 	}
+	if (!col)
+		return classify_time(cxt, left, op->opno, form, right, tree, reason);
 	if ((exprType(left) == TIMESTAMPTZOID || exprType(left) == TIMESTAMPOID ||
 		 exprType(left) == DATEOID) &&
 		exprType(left) != elemtype)
@@ -345,9 +564,8 @@ classify_array_op(AmpsfClassify *cxt, ScalarArrayOpExpr *op, List **tree, const 
 		*reason = "the value's type differs from the field's";
 		return AMPSF_LOCAL;
 	}
-	return classify_comparison(cxt, col, exprType(left), opname,
-							   op->useOr ? AMPSF_FORM_ANY : AMPSF_FORM_ALL, elemtype, op->inputcollid, right,
-							   tree, reason);
+	return classify_comparison(cxt, col, exprType(left), opname, form, elemtype, op->inputcollid, right, tree,
+							   reason);
 }
 
 static List *
@@ -428,6 +646,8 @@ classify_bool_expr(AmpsfClassify *cxt, BoolExpr *expr, List **tree, const char *
 	List *out = make_qual(is_and ? AMPSF_QUAL_AND : AMPSF_QUAL_OR);
 	ListCell *lc;
 
+	if (expr->boolop == NOT_EXPR && IsA(linitial(expr->args), DistinctExpr))
+		return classify_op(cxt, linitial(expr->args), AMPSF_FORM_NOT_DISTINCT, tree, reason);
 	if (expr->boolop == NOT_EXPR)
 		return classify_boolean(cxt, linitial(expr->args), false, tree, reason);
 
@@ -456,6 +676,53 @@ classify_bool_expr(AmpsfClassify *cxt, BoolExpr *expr, List **tree, const char *
 	return result;
 }
 
+/*
+ * b IS TRUE and the like.  For a condition that is not a field, only where it must be true: what is null
+ * counts as false here.
+ */
+static AmpsfPushClass
+classify_boolean_test(AmpsfClassify *cxt, BooleanTest *test, List **tree, const char **reason)
+{
+	AmpsfPushClass push;
+
+	if (!ampsf_classify_column(cxt, (Node *) test->arg, NULL))
+	{
+		if (test->booltesttype == IS_TRUE)
+			return ampsf_classify(cxt, test->arg, tree, reason);
+		*reason = "SOQL knows true and false only";
+		return AMPSF_LOCAL;
+	}
+	switch (test->booltesttype)
+	{
+		case IS_TRUE:
+		case IS_NOT_FALSE:
+			return classify_boolean(cxt, (Node *) test->arg, true, tree, reason);
+		case IS_FALSE:
+		case IS_NOT_TRUE:
+			return classify_boolean(cxt, (Node *) test->arg, false, tree, reason);
+		case IS_UNKNOWN:
+		case IS_NOT_UNKNOWN:
+			break;
+	}
+	push = classify_boolean(cxt, (Node *) test->arg, true, tree, reason);
+	if (push == AMPSF_EXACT)
+		*tree = make_qual(test->booltesttype == IS_UNKNOWN ? AMPSF_QUAL_NEVER : AMPSF_QUAL_AND);
+	return push;
+}
+
+/* coalesce(condition, false) is the condition; coalesce(field, true) the field, which is never null. */
+static AmpsfPushClass
+classify_coalesce(AmpsfClassify *cxt, CoalesceExpr *expr, List **tree, const char **reason)
+{
+	Const *other = list_length(expr->args) == 2 ? lsecond(expr->args) : NULL;
+
+	if (expr->coalescetype != BOOLOID || !other || !IsA(other, Const) || other->constisnull)
+		return AMPSF_LOCAL;
+	if (DatumGetBool(other->constvalue))
+		return classify_boolean(cxt, linitial(expr->args), true, tree, reason);
+	return ampsf_classify(cxt, linitial(expr->args), tree, reason);
+}
+
 AmpsfPushClass
 ampsf_classify(AmpsfClassify *cxt, Expr *expr, List **tree, const char **reason)
 {
@@ -465,32 +732,24 @@ ampsf_classify(AmpsfClassify *cxt, Expr *expr, List **tree, const char **reason)
 	switch (nodeTag(expr))
 	{
 		case T_OpExpr:
-			return classify_op(cxt, (OpExpr *) expr, tree, reason);
+			return classify_op(cxt, (OpExpr *) expr, AMPSF_FORM_BINARY, tree, reason);
+		case T_DistinctExpr:
+			return classify_op(cxt, (OpExpr *) expr, AMPSF_FORM_DISTINCT, tree, reason);
+		case T_FuncExpr:
+			return classify_function(cxt, (FuncExpr *) expr, tree, reason);
 		case T_ScalarArrayOpExpr:
 			return classify_array_op(cxt, (ScalarArrayOpExpr *) expr, tree, reason);
 		case T_NullTest:
 			return classify_null_test(cxt, (NullTest *) expr, tree, reason);
 		case T_BoolExpr:
 			return classify_bool_expr(cxt, (BoolExpr *) expr, tree, reason);
+		case T_BooleanTest:
+			return classify_boolean_test(cxt, (BooleanTest *) expr, tree, reason);
+		case T_CoalesceExpr:
+			return classify_coalesce(cxt, (CoalesceExpr *) expr, tree, reason);
 		case T_Var:
 		case T_RelabelType:
 			return classify_boolean(cxt, (Node *) expr, true, tree, reason);
-		case T_BooleanTest:
-		{
-			BooleanTest *test = (BooleanTest *) expr;
-
-			switch (test->booltesttype)
-			{
-				case IS_TRUE:
-				case IS_NOT_FALSE:
-					return classify_boolean(cxt, (Node *) test->arg, true, tree, reason);
-				case IS_FALSE:
-				case IS_NOT_TRUE:
-					return classify_boolean(cxt, (Node *) test->arg, false, tree, reason);
-				default:
-					return AMPSF_LOCAL;
-			}
-		}
 		default:
 			return AMPSF_LOCAL;
 	}

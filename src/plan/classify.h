@@ -23,6 +23,7 @@ typedef struct AmpsfMember
 typedef struct AmpsfClassify
 {
 	List *members; /* of AmpsfMember, the object itself first */
+	List *aggregates; /* of pairs: an Aggref, and the AmpsfColumn that stands for it in HAVING */
 	List *aliases; /* of pairs of Vars: the first, of no member, always equals the second, of a member */
 	Relids outer;  /* relations whose columns have values before the scan begins: of a parameterized path */
 	List *params;  /* out: the expressions that become fdw_exprs, in order of their index */

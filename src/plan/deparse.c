@@ -10,6 +10,7 @@
  */
 #include "plan/plan_private.h"
 #include "plan/operators.h"
+#include "plan/timerange.h"
 
 #include "nodes/makefuncs.h"
 #include "utils/array.h"
@@ -63,13 +64,18 @@ print_comparison(StringInfo out, const AmpsfOperator *op, const char *field, Oid
 	switch (ampsf_print_literal(&literal, op, typid, value, &soql_op))
 	{
 		case AMPSF_LITERAL_OK:
-			appendStringInfo(out, op->not_null ? "(%s %s %s AND %s != null)" : "%s %s %s", field, soql_op,
-							 literal.data, field);
+			if (op->form == AMPSF_FORM_DISTINCT && op->fclass != AMPSF_CLASS_BOOLEAN)
+				appendStringInfo(out, "(%s %s %s OR %s = null)", field, soql_op, literal.data, field);
+			else if (ampsf_is_includes(op))
+				appendStringInfo(out, "%s %s (%s)", field, soql_op, literal.data);
+			else
+				appendStringInfo(out, op->not_null ? "(%s %s %s AND %s != null)" : "%s %s %s", field, soql_op,
+								 literal.data, field);
 			return TEXT;
 		case AMPSF_LITERAL_NONE:
 			return NEVER;
 		case AMPSF_LITERAL_ALL:
-			return not_null(out, field);
+			return op->form == AMPSF_FORM_DISTINCT ? ALWAYS : not_null(out, field);
 		case AMPSF_LITERAL_CANNOT:
 			return ALWAYS; /* only for clauses that are checked again */
 	}
@@ -148,6 +154,20 @@ print_list(StringInfo out, const AmpsfOperator *op, const char *field, Oid array
 	return TEXT;
 }
 
+/* The comparison with null. */
+static Truth
+print_with_null(StringInfo out, const AmpsfOperator *op, const char *field)
+{
+	bool boolean = op->fclass == AMPSF_CLASS_BOOLEAN; /* never null, and = null is not what it says */
+
+	if (op->form == AMPSF_FORM_DISTINCT)
+		return boolean ? ALWAYS : not_null(out, field);
+	if (op->form != AMPSF_FORM_NOT_DISTINCT || boolean) /* all others are strict */
+		return NEVER;
+	appendStringInfo(out, "%s = null", field);
+	return TEXT;
+}
+
 static Truth
 print_compare(StringInfo out, List *qual, AmpsfBind *bind)
 {
@@ -166,10 +186,90 @@ print_compare(StringInfo out, List *qual, AmpsfBind *bind)
 						 list ? ")" : "", field);
 		return TEXT;
 	}
-	if (isnull) /* all these operators are strict */
-		return NEVER;
+	if (isnull)
+		return print_with_null(out, op, field);
 	return list ? print_list(out, op, field, typid, value, bind)
 				: print_comparison(out, op, field, typid, value);
+}
+
+/* What is computed of a field, compared: ranges of the field. */
+static Truth
+print_range(StringInfo out, List *qual, AmpsfBind *bind)
+{
+	AmpsfTimeTest test = {.form = intVal(lsecond(qual)), .opno = (Oid) intVal(lthird(qual))};
+	const char *field = strVal(lfourth(qual));
+	Node *operand = list_nth(qual, 4);
+	bool isnull;
+
+	test.mapping = list_nth(qual, 5);
+	if (!operand_value(operand, bind, &test.typid, &test.value, &isnull))
+	{
+		appendStringInfo(out, "%s in the range that %s gives", field,
+						 (char *) list_nth(bind->labels, intVal(operand)));
+		return TEXT;
+	}
+	if (isnull)
+		return NEVER;
+	if (test.form == AMPSF_FORM_ALL)
+	{
+		ArrayType *array = DatumGetArrayTypeP(test.value);
+
+		if (ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)) == 0)
+			return ALWAYS; /* for null too */
+	}
+	switch (ampsf_print_time_ranges(out, field, &test))
+	{
+		case AMPSF_LITERAL_OK:
+			return TEXT;
+		case AMPSF_LITERAL_NONE:
+			return NEVER;
+		default:
+			return not_null(out, field);
+	}
+}
+
+/* The field that must not be null for the condition to hold; NULL if there is none that is cheap to see. */
+static const char *
+strict_field(List *qual)
+{
+	switch ((AmpsfQualKind) intVal(linitial(qual)))
+	{
+		case AMPSF_QUAL_COMPARE:
+		{
+			AmpsfOperatorForm form = ampsf_operators[intVal(lsecond(qual))].form;
+
+			return form == AMPSF_FORM_ALL || form == AMPSF_FORM_DISTINCT || form == AMPSF_FORM_NOT_DISTINCT
+					   ? NULL
+					   : strVal(lthird(qual));
+		}
+		case AMPSF_QUAL_NULL_TEST:
+			return intVal(lsecond(qual)) ? NULL : strVal(lthird(qual));
+		case AMPSF_QUAL_RANGE:
+			return intVal(lsecond(qual)) == AMPSF_FORM_ALL ? NULL : strVal(lfourth(qual));
+		default:
+			return NULL;
+	}
+}
+
+/* Must a field be null and something else at once, by two of the ANDed conditions from the one at first? */
+static bool
+contradict(List *children, int first)
+{
+	for (int i = first; i < list_length(children); i++)
+	{
+		List *test = list_nth(children, i);
+
+		if (intVal(linitial(test)) != AMPSF_QUAL_NULL_TEST || !intVal(lsecond(test)))
+			continue;
+		for (int k = first; k < list_length(children); k++)
+		{
+			const char *field = strict_field(list_nth(children, k));
+
+			if (field && strcmp(field, strVal(lthird(test))) == 0)
+				return true;
+		}
+	}
+	return false;
 }
 
 /* AND or OR of qual's members from the one at first; parentheses where SOQL wants them. */
@@ -180,6 +280,8 @@ print_junction(StringInfo out, List *children, int first, bool is_and, bool nest
 	StringInfoData buf;
 	int n = 0;
 
+	if (is_and && contradict(children, first))
+		return NEVER;
 	initStringInfo(&buf);
 	for (int i = first; i < list_length(children); i++)
 	{
@@ -232,6 +334,8 @@ print_qual(StringInfo out, List *qual, bool nested, AmpsfBind *bind)
 		case AMPSF_QUAL_BOOLEAN:
 			appendStringInfo(out, "%s = %s", strVal(lthird(qual)), intVal(lsecond(qual)) ? "TRUE" : "FALSE");
 			return TEXT;
+		case AMPSF_QUAL_RANGE:
+			return print_range(out, qual, bind);
 		case AMPSF_QUAL_SEMI:
 			return print_semi(out, qual, bind);
 		case AMPSF_QUAL_NEVER:

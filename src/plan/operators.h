@@ -10,10 +10,19 @@
 
 typedef enum AmpsfOperatorForm
 {
-	AMPSF_FORM_BINARY,	 /* field op value */
-	AMPSF_FORM_ANY,		 /* field = ANY (array), field IN (...) */
-	AMPSF_FORM_ALL,		 /* field <> ALL (array), field NOT IN (...) */
-	AMPSF_FORM_LIKE
+	AMPSF_FORM_BINARY,		 /* field op value */
+	AMPSF_FORM_ANY,			 /* field = ANY (array), field IN (...) */
+	AMPSF_FORM_ALL,			 /* field <> ALL (array), field NOT IN (...) */
+	AMPSF_FORM_DISTINCT,	 /* field IS DISTINCT FROM value; under the name <> */
+	AMPSF_FORM_NOT_DISTINCT, /* field IS NOT DISTINCT FROM value; under the name = */
+	AMPSF_FORM_LIKE,
+	AMPSF_FORM_ILIKE,
+	AMPSF_FORM_PREFIX,	  /* field ^@ value, starts_with(field, value) */
+	AMPSF_FORM_LOWER,	  /* lower(field) = value, or LIKE value */
+	AMPSF_FORM_UPPER,	  /* upper(field) = value, or LIKE value */
+	AMPSF_FORM_CONTAINS,  /* field, an array, has all elements of the value, which is one too */
+	AMPSF_FORM_OVERLAPS,  /* the two have an element in common */
+	AMPSF_FORM_MEMBER	  /* value = ANY (field) */
 } AmpsfOperatorForm;
 
 typedef struct AmpsfOperator
@@ -32,6 +41,30 @@ extern const int ampsf_n_operators;
 
 /* Index into ampsf_operators, or -1. */
 extern int ampsf_find_operator(const char *sql, AmpsfOperatorForm form, AmpsfFieldClass fclass);
+
+/*
+ * A function of a date or a time that never falls while its argument rises, but for changes of a time
+ * zone's clocks: where its value is compared, so is the field with bounds that are found at execution.
+ */
+typedef struct AmpsfTimeFunction
+{
+	Oid funcid;
+	AmpsfFieldClass fclass; /* AMPSF_CLASS_NONE: of the result of another of them only */
+	const char *sql;		/* as documented, or NULL */
+	int arg;				/* which argument comes of the field; the others are constants: */
+	int unit, zone;			/* what date_trunc or extract takes; a time zone's name; -1: there is none */
+	bool wants_days;		/* rises with whole days only: a local time may be left out, or come twice */
+	bool whole;				/* takes whole numbers only: not extract's epoch */
+} AmpsfTimeFunction;
+
+/* NULL if it is none. */
+extern const AmpsfTimeFunction *ampsf_find_time_function(Oid funcid);
+extern const AmpsfTimeFunction ampsf_time_functions[];
+extern const int ampsf_n_time_functions;
+/* Does the function rise with its argument for that unit? */
+extern bool ampsf_time_unit_ok(const AmpsfTimeFunction *fn, const char *unit);
+/* Is a unit of date_trunc a day, or made of days? */
+extern bool ampsf_unit_is_days(const char *unit);
 
 extern AmpsfFieldClass ampsf_field_class(const AmpsfColumn *col);
 /* Why nothing, or not this, is pushed for such a field. */
@@ -54,6 +87,10 @@ typedef enum AmpsfLiteral
  */
 extern AmpsfLiteral ampsf_print_literal(StringInfo out, const AmpsfOperator *op, Oid typid, Datum value,
 										const char **soql_op);
+/* Does the operator hold for what differs? */
+extern bool ampsf_is_negated(const AmpsfOperator *op);
+/* The elements of a multi-select list's value as a statement takes them: ('a', 'b'), any of them. */
+extern bool ampsf_is_includes(const AmpsfOperator *op);
 /* Has the number so few digits that Salesforce, which computes in doubles, compares it exactly? */
 extern bool ampsf_is_exact_number(Oid typid, Datum value);
 

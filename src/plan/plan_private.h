@@ -58,6 +58,8 @@ typedef enum AmpsfFieldClass
 	AMPSF_CLASS_NUMBER,
 	AMPSF_CLASS_DATE,
 	AMPSF_CLASS_DATETIME,
+	AMPSF_CLASS_MULTI,		/* a multi-select list as an array */
+	AMPSF_CLASS_MULTI_TEXT, /* as one text */
 	AMPSF_N_CLASSES
 } AmpsfFieldClass;
 
@@ -70,6 +72,8 @@ extern const char *ampsf_field_class_name(AmpsfFieldClass c);
  *   NULL_TEST   Integer (1: is null, 0: is not null), String (field)
  *   BOOLEAN     Integer (1: true, 0: false), String (field)
  *   SEMI        Integer (1: not in), String (field), String (object), String (its field), List of trees
+ *   RANGE       Integer (AmpsfOperatorForm), Integer (Oid of the operator), String (field), operand,
+ *               Expr: what is computed of the field, which a CaseTestExpr stands for
  *   NEVER       no row passes
  * An operand is a Const, or an Integer: the index of a parameter in fdw_exprs.
  */
@@ -81,6 +85,7 @@ typedef enum AmpsfQualKind
 	AMPSF_QUAL_NULL_TEST,
 	AMPSF_QUAL_BOOLEAN,
 	AMPSF_QUAL_SEMI,
+	AMPSF_QUAL_RANGE,
 	AMPSF_QUAL_NEVER
 } AmpsfQualKind;
 

@@ -1,5 +1,6 @@
 /*
- * pushdown.c - ampsf.pushdown(): the table of operators as rows, from which docs/pushdown.md is made.
+ * pushdown.c - ampsf.pushdown(): the table of operators as rows, from which docs/pushdown.md is
+ * made.
  */
 #include "base/ampsf.h"
 #include "plan/operators.h"
@@ -13,8 +14,27 @@ PG_FUNCTION_INFO_V1(ampsf_sql_pushdown);
 static const char *
 sql_form(const AmpsfOperator *op)
 {
+	const char *shown = strcmp(op->sql, "~~") == 0 ? "LIKE" : op->sql;
+
 	switch (op->form)
 	{
+		case AMPSF_FORM_DISTINCT:
+			return "IS DISTINCT FROM";
+		case AMPSF_FORM_NOT_DISTINCT:
+			return "IS NOT DISTINCT FROM";
+		case AMPSF_FORM_ILIKE:
+			return "ILIKE";
+		case AMPSF_FORM_PREFIX:
+			return "starts_with, ^@";
+		case AMPSF_FORM_LOWER:
+			return psprintf("lower(f) %s", shown);
+		case AMPSF_FORM_UPPER:
+			return psprintf("upper(f) %s", shown);
+		case AMPSF_FORM_MEMBER:
+			return "x = ANY (f)";
+		case AMPSF_FORM_CONTAINS:
+		case AMPSF_FORM_OVERLAPS:
+			break;
 		case AMPSF_FORM_ANY:
 			return "IN, = ANY";
 		case AMPSF_FORM_ALL:
@@ -25,6 +45,27 @@ sql_form(const AmpsfOperator *op)
 			break;
 	}
 	return op->sql;
+}
+
+static char *
+soql_form(const AmpsfOperator *op)
+{
+	const char *text = "f %s %s";
+	const char *value = "x";
+
+	if (op->form == AMPSF_FORM_DISTINCT && op->fclass != AMPSF_CLASS_BOOLEAN)
+		text = "(f %s %s OR f = null)";
+	else if (op->not_null)
+		text = "f %s %s AND f != null";
+	if (op->form == AMPSF_FORM_ANY || op->form == AMPSF_FORM_ALL)
+		value = "(...)";
+	else if (op->form == AMPSF_FORM_OVERLAPS)
+		value = "('a', 'b')";
+	else if (op->form == AMPSF_FORM_MEMBER)
+		value = "('a')";
+	else if (ampsf_is_includes(op))
+		value = "('a;b')";
+	return psprintf(text, op->soql, value);
 }
 
 static void
@@ -52,19 +93,29 @@ ampsf_sql_pushdown(PG_FUNCTION_ARGS)
 	for (int i = 0; i < ampsf_n_operators; i++)
 	{
 		const AmpsfOperator *op = &ampsf_operators[i];
-		bool list = op->form == AMPSF_FORM_ANY || op->form == AMPSF_FORM_ALL;
 
-		put(rsinfo, ampsf_field_class_name(op->fclass), sql_form(op), ampsf_push_class_name(op->push),
-			psprintf(op->not_null ? "f %s %s AND f != null" : "f %s %s", op->soql, list ? "(...)" : "x"),
-			op->note);
+		put(rsinfo, ampsf_field_class_name(op->fclass), sql_form(op),
+			ampsf_push_class_name(op->push), soql_form(op), op->note);
 	}
-	put(rsinfo, "boolean", "f, NOT f, IS [NOT] TRUE, IS [NOT] FALSE", ampsf_push_class_name(AMPSF_EXACT),
-		"f = TRUE, f = FALSE", "Salesforce's booleans are never null");
-	put(rsinfo, "any filterable field but boolean", "IS [NOT] NULL", ampsf_push_class_name(AMPSF_EXACT),
-		"f = null, f != null", NULL);
-	put(rsinfo, "boolean", "IS [NOT] NULL", ampsf_push_class_name(AMPSF_EXACT), "no statement, no condition",
+	for (int i = 0; i < ampsf_n_time_functions; i++)
+	{
+		const AmpsfTimeFunction *fn = &ampsf_time_functions[i];
+
+		if (fn->sql)
+			put(rsinfo, ampsf_field_class_name(fn->fclass),
+				psprintf("%s = <> < <= > >= IN, NOT IN", fn->sql),
+				ampsf_push_class_name(AMPSF_EXACT), "f >= x AND f < y",
+				"the bounds are PostgreSQL's, in its time zone");
+	}
+	put(rsinfo, "boolean", "f, NOT f, IS [NOT] TRUE, IS [NOT] FALSE",
+		ampsf_push_class_name(AMPSF_EXACT), "f = TRUE, f = FALSE",
 		"Salesforce's booleans are never null");
-	put(rsinfo, "conditions", "AND", "as its weakest part", "a AND b", "a local part is left out, and checked");
+	put(rsinfo, "any filterable field but boolean", "IS [NOT] NULL",
+		ampsf_push_class_name(AMPSF_EXACT), "f = null, f != null", NULL);
+	put(rsinfo, "boolean", "IS [NOT] NULL", ampsf_push_class_name(AMPSF_EXACT),
+		"no statement, no condition", "Salesforce's booleans are never null");
+	put(rsinfo, "conditions", "AND", "as its weakest part", "a AND b",
+		"a local part is left out, and checked");
 	put(rsinfo, "conditions", "OR", "as its weakest part", "(a OR b)", "local if one part is");
 	return (Datum) 0;
 }
