@@ -51,7 +51,7 @@ extern AmpsfHttp *ampsf_http_start(const AmpsfHttpSpec *spec, MemoryContext cxt)
 extern void ampsf_http_free(AmpsfHttp *req);
 /* Moves every request of the backend as far as it goes without waiting. */
 extern void ampsf_http_drive(void);
-/* Changes whenever a request may have moved, was started, or a timer was set. */
+/* Another number whenever a request may have moved, was started, or an alarm was set or fell due. */
 extern uint64 ampsf_http_moves(void);
 extern bool ampsf_http_done(const AmpsfHttp *req);
 /*

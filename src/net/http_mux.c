@@ -44,6 +44,7 @@ static int sockets_held = 0; /* of those, how many fd.c knows about */
 static dlist_head active = DLIST_STATIC_INIT(active);
 static int nactive = 0;
 static uint64 moves = 0;
+static int64 rung = 0; /* alarms that were due by then have been heard */
 static dlist_head alarms = DLIST_STATIC_INIT(alarms);
 /* An error within a callback that is nobody's request; raised as soon as libcurl has returned. */
 static int mux_errno = 0;
@@ -262,7 +263,7 @@ ampsf_mux_init(void)
 
 /* The earliest moment at which anything falls due; 0 if nothing will. */
 static int64
-next_due(int64 now)
+next_due(void)
 {
 	int64 due = curl_due;
 	dlist_iter iter;
@@ -282,8 +283,8 @@ next_due(int64 now)
 	{
 		AmpsfHttpAlarm *alarm = dlist_container(AmpsfHttpAlarm, node, iter.cur);
 
-		/* One that is past has rung; its owner sees that when it looks. */
-		if (alarm->due > now && (due == 0 || alarm->due < due))
+		/* One that has rung is seen by its owner when it looks. */
+		if (alarm->due > rung && (due == 0 || alarm->due < due))
 			due = alarm->due;
 	}
 	return due;
@@ -305,10 +306,9 @@ static void
 arm_timer(void)
 {
 	int64 now = ampsf_http_now();
-	int64 due = next_due(now);
+	int64 due = next_due();
 	struct itimerspec spec;
 
-	moves++;
 	if (due == 0 || (timer_armed != 0 && timer_armed <= due && timer_armed > now))
 		return;
 	memset(&spec, 0, sizeof(spec));
@@ -357,6 +357,7 @@ ampsf_mux_start(AmpsfHttp *req)
 	bool ok;
 
 	enter_curl(&saved);
+	moves++;
 	ok = curl_multi_add_handle(multi, req->easy) == CURLM_OK;
 	leave_curl(&saved);
 	arm_timer();
@@ -369,7 +370,8 @@ ampsf_http_alarm_set(AmpsfHttpAlarm *alarm, int64 due)
 	ampsf_mux_init();
 	if (alarm->due == 0)
 		dlist_push_tail(&alarms, &alarm->node);
-	alarm->due = due;
+	alarm->due = Max(due, rung + 1); /* whatever else, it rings */
+	moves++;
 	arm_timer();
 }
 
@@ -399,6 +401,7 @@ fail_stalled(void)
 			continue;
 		req->failure = req->attempts ? AMPSF_HTTP_STALLED : AMPSF_HTTP_UNREACHABLE;
 		snprintf(req->text, sizeof(req->text), "no data moved for %d seconds", patience / 1000);
+		moves++;
 		ampsf_http_complete(req, CURLE_OPERATION_TIMEDOUT);
 	}
 }
@@ -409,6 +412,7 @@ act(curl_socket_t fd, int mask)
 	sigset_t saved;
 	int running;
 
+	moves++;
 	enter_curl(&saved);
 	curl_multi_socket_action(multi, fd, mask, &running);
 	leave_curl(&saved);
@@ -428,6 +432,23 @@ ampsf_mux_resume(AmpsfHttp *req)
 	ampsf_http_ring();
 }
 
+/* What has fallen due since the last time is a move: who looked before has not seen it. */
+static void
+hear_alarms(void)
+{
+	int64 now = ampsf_http_now();
+	dlist_iter iter;
+
+	dlist_foreach(iter, &alarms)
+	{
+		AmpsfHttpAlarm *alarm = dlist_container(AmpsfHttpAlarm, node, iter.cur);
+
+		if (alarm->due > rung && alarm->due <= now)
+			moves++;
+	}
+	rung = now;
+}
+
 void
 ampsf_http_drive(void)
 {
@@ -439,6 +460,7 @@ ampsf_http_drive(void)
 
 	if (!multi || multi_pid != MyProcPid)
 		return;
+	hear_alarms();
 	n = epoll_wait(mux, ev, lengthof(ev), 0);
 	for (int i = 0; i < n; i++)
 	{
