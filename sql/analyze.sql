@@ -164,6 +164,8 @@ SELECT q, e.* FROM (VALUES
 	('SELECT * FROM c WHERE birthdate < ''1945-01-01'' AND length(lastname) > 7'),
 	('SELECT * FROM c WHERE birthdate < date ''1945-01-01'' + 0 * (now() - now() < interval ''1'')::int'),
 	('SELECT * FROM c WHERE birthdate < (SELECT date ''1945-01-01'') AND email = ''x'''),
+	('SELECT * FROM c WHERE createddate::date = ''2024-01-05'''),
+	('SELECT * FROM c WHERE lastname IN (''Codd 9'', ''Codd 10'')'),
 	('SELECT * FROM c WHERE id = ''not an id''')) q(q), estimate(q) e;
 \! $SANDBOXCTL calls
 \! $SANDBOXCTL soql

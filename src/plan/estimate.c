@@ -40,6 +40,7 @@ estimate_tuples(RelOptInfo *rel, const AmpsfRelInfo *info)
 static bool
 is_bound(List *tree, const bool *known)
 {
+	Node *operand;
 	ListCell *lc;
 
 	switch ((AmpsfQualKind) intVal(linitial(tree)))
@@ -49,7 +50,11 @@ is_bound(List *tree, const bool *known)
 		case AMPSF_QUAL_NEVER:
 			return true;
 		case AMPSF_QUAL_COMPARE:
-			return IsA(lfourth(tree), Const) || known[intVal(lfourth(tree))];
+			operand = lfourth(tree);
+			return IsA(operand, Const) || known[intVal(operand)];
+		case AMPSF_QUAL_RANGE:
+			operand = list_nth(tree, 4);
+			return IsA(operand, Const) || known[intVal(operand)];
 		case AMPSF_QUAL_AND:
 		case AMPSF_QUAL_OR:
 			for_each_from(lc, tree, 1)
