@@ -147,3 +147,4 @@ COMMIT;
 CREATE FOREIGN TABLE parent (id text OPTIONS (field 'Id'), name int OPTIONS (field 'Name', type 'string')) SERVER sf OPTIONS (object 'Account');
 \set VERBOSITY default
 SELECT c.id, p.name FROM crm.contact c JOIN parent p ON p.id = c.accountid ORDER BY c.id LIMIT 1;
+SELECT * FROM compare('SELECT t.subject FROM crm.task t WHERE NOT EXISTS (SELECT FROM crm.account a WHERE a.id = t.whatid)');

@@ -147,30 +147,24 @@ is_shared_field(const char *field)
 	return pg_strcasecmp(field, "Id") == 0 || pg_strcasecmp(field, "Name") == 0;
 }
 
-/* Does the query look at no column of the tables but the shared ones? */
+/* Does the query look at no column of the table but the shared ones? */
 static bool
-uses_shared_fields_only(Merge *join, List *members)
+uses_shared_fields_only(Merge *join, AmpsfMember *member)
 {
 	List *exprs = list_copy(join->joinrel->reltarget->exprs);
-	ListCell *lc, *lm;
+	ListCell *lc;
 
 	exprs = list_concat(exprs, extract_actual_clauses(join->parent->clauses, false));
 	exprs = list_concat(exprs, extract_actual_clauses(join->restrictlist, false));
-	foreach (lm, members)
-	{
-		AmpsfMember *member = lfirst(lm);
-
-		foreach (lc,
-				 pull_var_clause((Node *) exprs, PVC_RECURSE_AGGREGATES | PVC_RECURSE_WINDOWFUNCS |
+	foreach (lc, pull_var_clause((Node *) exprs, PVC_RECURSE_AGGREGATES | PVC_RECURSE_WINDOWFUNCS |
 													 PVC_RECURSE_PLACEHOLDERS))
-		{
-			Var *var = lfirst(lc);
+	{
+		Var *var = lfirst(lc);
 
-			if ((Index) var->varno == member->rti &&
-				(var->varattno <= 0 ||
-				 !is_shared_field(ampsf_member_column(member, var->varattno)->field)))
-				return false;
-		}
+		if ((Index) var->varno == member->rti &&
+			(var->varattno <= 0 ||
+			 !is_shared_field(ampsf_member_column(member, var->varattno)->field)))
+			return false;
 	}
 	return true;
 }
@@ -261,6 +255,29 @@ finish(Merge *join, AmpsfRelInfo *info, bool parents_clauses)
 
 /* -------- joins along a lookup -------- */
 
+/* Relationships on a path. */
+static int
+count_levels(const char *prefix)
+{
+	int n = 0;
+
+	for (; *prefix; prefix++)
+		n += *prefix == '.';
+	return n;
+}
+
+/* Relationships on the longest path of a statement. */
+static int
+longest_path(const AmpsfRelInfo *info)
+{
+	int n = 0;
+	ListCell *lc;
+
+	foreach (lc, info->classify.members)
+		n = Max(n, count_levels(((AmpsfMember *) lfirst(lc))->prefix));
+	return n;
+}
+
 /*
  * The clause child.lookup = parent.Id, and the path from the child's object to the parent; NULL if
  * there is none.  *typed: the condition that a reference to any of several objects needs, or NIL.
@@ -278,7 +295,6 @@ find_lookup(Merge *join, AmpsfColumn **lookup_column, List **typed)
 		AmpsfMember *from, *to;
 		char *prefix;
 		bool only;
-		int levels = 0;
 
 		if (!key_columns(ri, join->child, join->parent, &lookup, &from, &id, &to) ||
 			strcmp(lookup->type, "reference") != 0 || !lookup->relationship ||
@@ -297,8 +313,8 @@ find_lookup(Merge *join, AmpsfColumn **lookup_column, List **typed)
 			int equal = ampsf_find_operator("=", AMPSF_FORM_BINARY, AMPSF_CLASS_TEXT);
 
 			/* A left or anti-join would have to keep the rows with a parent of another object. */
-			if (join->type == JOIN_LEFT ||
-				!uses_shared_fields_only(join, join->parent->classify.members) ||
+			if (join->type == JOIN_LEFT || join->type == JOIN_ANTI ||
+				!uses_shared_fields_only(join, linitial(join->parent->classify.members)) ||
 				list_length(join->parent->classify.members) > 1)
 				continue;
 			*typed =
@@ -306,22 +322,13 @@ find_lookup(Merge *join, AmpsfColumn **lookup_column, List **typed)
 						   makeConst(TEXTOID, -1, DEFAULT_COLLATION_OID, -1,
 									 PointerGetDatum(cstring_to_text(object)), false, false));
 		}
-		foreach (lc, join->parent->classify.members)
-		{
-			int n = 0;
-
-			for (const char *p = ((AmpsfMember *) lfirst(lc))->prefix; *p; p++)
-				n += *p == '.';
-			levels = Max(levels, n);
-		}
-		for (const char *p = prefix; *p; p++)
-			levels += *p == '.';
-		if (levels > MAX_LEVELS)
+		if (count_levels(prefix) + longest_path(join->parent) > MAX_LEVELS)
 			continue;
 		join->key = ri;
 		*lookup_column = lookup;
 		return prefix;
 	}
+	*typed = NIL;
 	return NULL;
 }
 
@@ -532,9 +539,8 @@ compare_security(const ListCell *a, const ListCell *b)
 }
 
 ForeignScan *
-ampsf_join_plan(RelOptInfo *rel, List *tlist, Plan *outer_plan)
+ampsf_join_plan(RelOptInfo *rel, AmpsfRelInfo *info, List *tlist, Plan *outer_plan)
 {
-	AmpsfRelInfo *info = rel->fdw_private;
 	AmpsfScanClauses split;
 	AmpsfOutput out = {NIL};
 	List *exprs = list_copy(rel->reltarget->exprs);
