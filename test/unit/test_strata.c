@@ -168,6 +168,11 @@ test_strata(void)
 	CHECK(!ampsf_strata_point(&strata, "0015g00zzzzzzz", 14, &p));
 	CHECK(!ampsf_strata_point(&strata, "0015g00zzz-zzzz", 15, &p));
 
+	/* Salesforce's own example of a chunk of 250,000 */
+	memset(&strata, 0, sizeof(strata));
+	CHECK(ampsf_strata_point(&strata, "00130000000132G", 15, &p));
+	CHECK_INT(p.lo, 250000);
+
 	start(even, 1, 17, 1000);
 	CHECK_INT(probes, 17);
 	CHECK_INT(strata.nstretches, 17);
