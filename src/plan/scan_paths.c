@@ -129,6 +129,7 @@ ampsfGetForeignPaths(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 					  root, rel, NULL, rel->rows, AMPSF_DISABLED_NODES startup, total, NIL,
 					  rel->lateral_relids, NULL, AMPSF_RESTRICTINFO(NIL) NIL));
 	ampsf_add_param_paths(root, rel);
+	ampsf_add_append_limit_path(root, rel);
 }
 
 bool
@@ -276,17 +277,29 @@ ampsfGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *
 	AmpsfRelInfo *info = rel->fdw_private;
 	AmpsfScanClauses split;
 	AmpsfOutput out = {NIL};
+	List *bounds;
+	const char *order;
 	bool limited = root->limit_tuples >= 0 && root->limit_tuples < INT_MAX &&
 				   root->query_pathkeys == NIL && bms_equal(rel->relids, root->all_baserels);
 
 	if (IS_UPPER_REL(rel))
 		return ampsf_upper_plan(path, tlist, outer_plan);
+	info = ampsf_path_info(rel, path, IS_JOIN_REL(rel) ? NIL : scan_clauses);
 	if (IS_JOIN_REL(rel))
-		return ampsf_join_plan(rel, tlist, outer_plan);
+		return ampsf_join_plan(rel, info, tlist, outer_plan);
 
-	info = ampsf_path_info(rel, path, scan_clauses);
 	ampsf_split_clauses(info, scan_clauses, &split);
 	choose_fields(info, &out);
+	bounds = ampsf_append_limit(path, &order);
+	if (bounds != NIL)
+	{
+		AmpsfRelInfo *copy = palloc(sizeof(AmpsfRelInfo));
+
+		*copy = *info;
+		copy->remote_rows = path->path.rows;
+		info = copy;
+		limited = root->limit_tuples >= 0 && root->limit_tuples < INT_MAX;
+	}
 	/*
 	 * exact goes where EvalPlanQual finds it; the executor also uses it when a list had to be left
 	 * out of the statement.
@@ -294,7 +307,7 @@ ampsfGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *
 	return make_foreignscan(
 		tlist, split.checked, rel->relid, info->classify.params,
 		ampsf_scan_private(info, &out, split.quals, split.classes, split.reasons,
-						   limited && split.checked == NIL ? (int) root->limit_tuples : -1, "",
-						   NIL),
+						   limited && split.checked == NIL ? (int) root->limit_tuples : -1, order,
+						   bounds),
 		NIL, split.exact, outer_plan);
 }

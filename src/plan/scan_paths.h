@@ -77,18 +77,28 @@ extern bool ampsf_has_list(List *tree);
 
 /* param_paths.c: paths of a base relation whose conditions hold values of others. */
 extern void ampsf_add_param_paths(PlannerInfo *root, RelOptInfo *rel);
-/* What is to be planned for a path of a base relation: rel's info, with what the path adds to it. */
+/* What is to be planned for a path of a table or a join: rel's info, with what the path adds to it. */
 extern AmpsfRelInfo *ampsf_path_info(RelOptInfo *rel, ForeignPath *path, List *scan_clauses);
 
 /* join.c: joins along lookups, in one statement; the plan of a path that it made. */
 extern void ampsfGetForeignJoinPaths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel,
 									 RelOptInfo *innerrel, JoinType jointype, JoinPathExtraData *extra);
-extern ForeignScan *ampsf_join_plan(RelOptInfo *rel, List *tlist, Plan *outer_plan);
+extern ForeignScan *ampsf_join_plan(RelOptInfo *rel, AmpsfRelInfo *info, List *tlist, Plan *outer_plan);
 
 /* upper.c: what is computed above a scan, and the plan of a path that it made. */
 extern void ampsfGetForeignUpperPaths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input_rel,
 									  RelOptInfo *output_rel, void *extra);
 extern ForeignScan *ampsf_upper_plan(ForeignPath *path, List *tlist, Plan *outer_plan);
+/*
+ * Appends a sort key that is the column (which may be NULL) to ORDER BY's list; false if Salesforce sorts it
+ * otherwise than SQL.
+ */
+extern bool ampsf_append_sort_key(StringInfo order, PathKey *key, EquivalenceMember *em,
+								  const AmpsfColumn *col);
+
+/* append_limit.c: LIMIT below an Append; and the bounds and order of a path that it made, else NIL. */
+extern void ampsf_add_append_limit_path(PlannerInfo *root, RelOptInfo *rel);
+extern List *ampsf_append_limit(ForeignPath *path, const char **order);
 
 /* estimate.c: fills rel->tuples, rel->rows and info->remote_rows of a base relation. */
 extern void ampsf_estimate_size(PlannerInfo *root, RelOptInfo *rel, AmpsfRelInfo *info);

@@ -187,40 +187,46 @@ add_aggregate_path(PlannerInfo *root, RelOptInfo *input_rel, RelOptInfo *output_
 
 /* -------- ORDER BY and LIMIT -------- */
 
+bool
+ampsf_append_sort_key(StringInfo order, PathKey *key, EquivalenceMember *em, const AmpsfColumn *col)
+{
+	AmpsfFieldClass fclass;
+
+	if (key->pk_eclass->ec_has_volatile || key->pk_opfamily >= FirstGenbkiObjectId)
+		return false;
+	/*
+	 * Amounts sort by what they are worth in the org's own currency; a parent's fields may have their
+	 * nulls where they like.
+	 */
+	if (!col || !col->sortable || strcmp(col->type, "currency") == 0 || strchr(col->field, '.'))
+		return false;
+	fclass = ampsf_field_class(col);
+	if (fclass != AMPSF_CLASS_NUMBER && fclass != AMPSF_CLASS_DATE && fclass != AMPSF_CLASS_DATETIME)
+		return false;
+	/*
+	 * A column of another SQL type than the field's is sorted as that type, e.g. as text; and what
+	 * it rounds ties where the field does not.
+	 */
+	if (!ampsf_literal_type_ok(fclass, em->em_datatype) || col->rounds)
+		return false;
+	appendStringInfo(order, "%s%s %s NULLS %s", order->len ? ", " : "", col->field,
+					 ampsf_pathkey_descends(key) ? "DESC" : "ASC",
+					 key->pk_nulls_first ? "FIRST" : "LAST");
+	return true;
+}
+
 /* Appends a sort key to ORDER BY's list; false if Salesforce sorts otherwise. */
 static bool
 append_sort_key(Upper *up, StringInfo order, PathKey *key)
 {
-	EquivalenceClass *ec = key->pk_eclass;
 	ListCell *lc;
 
-	if (ec->ec_has_volatile || key->pk_opfamily >= FirstGenbkiObjectId)
-		return false;
-	foreach (lc, ec->ec_members)
+	foreach (lc, key->pk_eclass->ec_members)
 	{
 		EquivalenceMember *em = lfirst(lc);
-		AmpsfColumn *col = column_of(up, (Node *) em->em_expr, NULL);
-		AmpsfFieldClass fclass;
 
-		/*
-		 * Amounts sort by what they are worth in the org's own currency; a parent's fields may have their
-		 * nulls where they like.
-		 */
-		if (!col || !col->sortable || strcmp(col->type, "currency") == 0 || strchr(col->field, '.'))
-			continue;
-		fclass = ampsf_field_class(col);
-		if (fclass != AMPSF_CLASS_NUMBER && fclass != AMPSF_CLASS_DATE && fclass != AMPSF_CLASS_DATETIME)
-			continue;
-		/*
-		 * A column of another SQL type than the field's is sorted as that type, e.g. as text; and what
-		 * it rounds ties where the field does not.
-		 */
-		if (!ampsf_literal_type_ok(fclass, em->em_datatype) || col->rounds)
-			continue;
-		appendStringInfo(order, "%s%s %s NULLS %s", order->len ? ", " : "", col->field,
-						 ampsf_pathkey_descends(key) ? "DESC" : "ASC",
-						 key->pk_nulls_first ? "FIRST" : "LAST");
-		return true;
+		if (ampsf_append_sort_key(order, key, em, column_of(up, (Node *) em->em_expr, NULL)))
+			return true;
 	}
 	return false;
 }
