@@ -104,7 +104,7 @@ typedef struct KeyJoinState
 	int nkeys, keys_size;
 	Key **buckets;
 	int nbuckets;
-	int asked; /* so many of the keys have been asked for */
+	int part, asked; /* the current part is keys[part .. asked) */
 
 	/* where it is */
 	Row *row;		 /* outer */
@@ -279,7 +279,7 @@ forget_batch(KeyJoinState *state)
 	state->rows = state->last_row = state->row = state->match = NULL;
 	state->row_begun = false;
 	state->keys = state->buckets = NULL;
-	state->nkeys = state->keys_size = state->nbuckets = state->asked = 0;
+	state->nkeys = state->keys_size = state->nbuckets = state->part = state->asked = 0;
 }
 
 /* Reads the next batch; false if there is none. */
@@ -330,6 +330,7 @@ ask_part(KeyJoinState *state)
 	MemoryContextReset(state->part_cxt);
 	old = MemoryContextSwitchTo(state->part_cxt);
 	values = palloc(sizeof(Datum) * limit);
+	state->part = state->asked;
 	while (state->asked < state->nkeys && n < limit)
 	{
 		Datum value = state->keys[state->asked]->value;
@@ -352,7 +353,10 @@ ask_part(KeyJoinState *state)
 	ExecReScan((PlanState *) state->inner);
 }
 
-/* The next row of the part, in the scan slot, and its key; NULL at the end.  Rows of no key are passed over. */
+/*
+ * The next row of the part, in the scan slot, and its key; NULL at the end.  Rows of no key are passed over, and
+ * those of another part's key: asked for 'A', Salesforce sends 'a' as well, and will send it again for 'a'.
+ */
 static Key *
 next_inner(KeyJoinState *state, TupleTableSlot **slot)
 {
@@ -376,7 +380,7 @@ next_inner(KeyJoinState *state, TupleTableSlot **slot)
 		key = find_key(state, value,
 					   DatumGetUInt32(FunctionCall1Coll(&state->hash_inner, state->collation, value)),
 					   &state->same_both);
-		if (key)
+		if (key && key->place >= state->part && key->place < state->asked)
 			return key;
 		CHECK_FOR_INTERRUPTS();
 	}

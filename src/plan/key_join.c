@@ -58,6 +58,7 @@ typedef struct Lookup
 	Node *outer_key, *inner_key;
 	Expr *keys_clause;
 	bool unique;	  /* at most one row has a key */
+	double tuples;	  /* rows of the object */
 	double key_rows;  /* rows that one key is expected to find */
 	int batch;		  /* keys of a call */
 } Lookup;
@@ -66,18 +67,22 @@ static set_join_pathlist_hook_type previous_hook = NULL;
 
 /* -------- which equality -------- */
 
-/* Is the clause checked before any other that could tell of rows which it has to hide? */
+/*
+ * Nothing of a row that has to be hidden may be told: the operator sees rows of the inner side that other conditions
+ * come after, and the outer side's expression rows of its own.
+ */
 static bool
 is_secure(const Lookup *join, RestrictInfo *ri)
 {
 	ListCell *lc;
 
-	if (!restriction_is_securely_promotable(ri, join->innerrel))
-		return false;
+	if (ri->leakproof)
+		return true;
 	foreach (lc, join->restrictlist)
-		if (!ri->leakproof && lfirst_node(RestrictInfo, lc)->security_level < ri->security_level)
+		if (lfirst_node(RestrictInfo, lc)->security_level < ri->security_level)
 			return false;
-	return true;
+	return get_func_leakproof(((OpExpr *) ri->clause)->opfuncid) ||
+		   restriction_is_securely_promotable(ri, join->innerrel);
 }
 
 /*
@@ -92,6 +97,7 @@ set_key(Lookup *join, RestrictInfo *ri)
 	CaseTestExpr *keys;
 	AmpsfClassify classify = join->inner->classify;
 	AmpsfColumn *col;
+	AmpsfMember *member;
 	Oid opno, array;
 	List *tree;
 	const char *reason;
@@ -112,7 +118,7 @@ set_key(Lookup *join, RestrictInfo *ri)
 	join->inner_key = join->outer_left ? lsecond(op->args) : linitial(op->args);
 	opno = join->outer_left ? get_commutator(op->opno) : op->opno;
 	array = get_array_type(exprType(join->outer_key));
-	col = ampsf_classify_column(&classify, join->inner_key, NULL);
+	col = ampsf_classify_column(&classify, join->inner_key, &member);
 	if (!col || !OidIsValid(opno) || !OidIsValid(array) || contain_subplans((Node *) op) ||
 		!is_secure(join, ri))
 		return false;
@@ -133,7 +139,8 @@ set_key(Lookup *join, RestrictInfo *ri)
 	classify.params = NIL;
 	if (ampsf_classify(&classify, join->keys_clause, &tree, &reason) == AMPSF_LOCAL)
 		return false;
-	join->unique = col->unique && !col->of_parent && !join->inner->table->include_deleted;
+	join->unique = col->unique && member == linitial(classify.members) &&
+				   !join->inner->table->include_deleted;
 	return true;
 }
 
@@ -141,14 +148,14 @@ set_key(Lookup *join, RestrictInfo *ri)
 static double
 rows_of_key(const Lookup *join)
 {
-	AmpsfColumn *col =
-		ampsf_classify_column(&join->inner->classify, join->inner_key, NULL);
-	double tuples = Max(join->innerrel->tuples, 1);
+	AmpsfMember *member;
+	AmpsfColumn *col = ampsf_classify_column(&join->inner->classify, join->inner_key, &member);
 	VariableStatData vardata;
 	double distinct;
 	bool unknown, dflt;
 
-	if (join->unique || col->external_id)
+	if (join->unique ||
+		(col->external_id && member == linitial(join->inner->classify.members)))
 		return 1;
 	examine_variable(join->root, join->inner_key, 0, &vardata);
 	unknown = !HeapTupleIsValid(vardata.statsTuple);
@@ -161,11 +168,11 @@ rows_of_key(const Lookup *join)
 		if (col->reference_to && !strchr(col->reference_to, ','))
 			parents = ampsf_record_count_cached(join->innerrel->serverid, join->inner->userid,
 												col->reference_to);
-		distinct = parents > 0 ? parents : tuples / ROWS_OF_PARENT;
+		distinct = parents > 0 ? parents : join->tuples / ROWS_OF_PARENT;
 	}
 	else if (unknown && (strcmp(col->type, "email") == 0 || strcmp(col->type, "phone") == 0))
-		distinct = tuples / ROWS_OF_EMAIL;
-	return tuples / Max(Min(distinct, tuples), 1);
+		distinct = join->tuples / ROWS_OF_EMAIL;
+	return join->tuples / Max(Min(distinct, join->tuples), 1);
 }
 
 /* -------- paths -------- */
@@ -198,6 +205,10 @@ inner_path(const Lookup *join, double rows)
 
 	ampsf_cost_scan(join->inner->server, join->inner->table->page_size, rows, &startup, &total);
 	rows = clamp_row_est(rows * join->innerrel->rows / Max(join->inner->remote_rows, 1));
+	if (IS_JOIN_REL(join->innerrel))
+		return (Path *) create_foreign_join_path(
+			join->root, join->innerrel, NULL, rows, AMPSF_DISABLED_NODES startup, total, NIL, NULL,
+			NULL, AMPSF_RESTRICTINFO(NIL) list_make1(join->keys_clause));
 	return (Path *) create_foreignscan_path(join->root, join->innerrel, NULL, rows,
 											AMPSF_DISABLED_NODES startup, total, NIL, NULL, NULL,
 											AMPSF_RESTRICTINFO(NIL) list_make1(join->keys_clause));
@@ -323,7 +334,8 @@ key_join_paths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel, Rel
 	if (previous_hook)
 		previous_hook(root, joinrel, outerrel, innerrel, jointype, extra);
 	if (!ampsf_enable_key_lookup || joinrel->reloptkind != RELOPT_JOINREL ||
-		innerrel->reloptkind != RELOPT_BASEREL || !innerrel->fdwroutine ||
+		(innerrel->reloptkind != RELOPT_BASEREL && innerrel->reloptkind != RELOPT_JOINREL) ||
+		!innerrel->fdwroutine ||
 		innerrel->fdwroutine->GetForeignPaths != ampsfGetForeignPaths || !innerrel->fdw_private ||
 		!bms_is_empty(joinrel->lateral_relids) || !outer || outer->param_info ||
 		IS_DUMMY_REL(outerrel) || IS_DUMMY_REL(innerrel))
@@ -339,20 +351,32 @@ key_join_paths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel, Rel
 
 	join.inner = innerrel->fdw_private;
 	join.batch = join.inner->table->lookup_batch;
-	foreach (lc, extra->restrictlist)
+	join.tuples = Max(
+		find_base_rel(root, ((AmpsfMember *) linitial(join.inner->classify.members))->rti)->tuples, 1);
+	if (jointype == JOIN_UNIQUE_OUTER)
 	{
-		if (!set_key(&join, lfirst_node(RestrictInfo, lc)))
-			continue;
-		join.key_rows = rows_of_key(&join) * join.inner->remote_rows / Max(innerrel->tuples, 1);
-		if (jointype == JOIN_UNIQUE_OUTER)
-		{
-			Path *unique = (Path *) create_unique_path(root, outerrel, outer, extra->sjinfo);
+		outer = (Path *) create_unique_path(root, outerrel, outer, extra->sjinfo);
+		if (!outer)
+			return;
+	}
+	/* Where an equality is with a unique field there is nothing better. */
+	for (int unique = 1; unique >= 0; unique--)
+	{
+		bool found = false;
 
-			if (unique)
-				add_lookup(&join, unique);
+		foreach (lc, extra->restrictlist)
+		{
+			if (!set_key(&join, lfirst_node(RestrictInfo, lc)) || join.unique != unique)
+				continue;
+			found = true;
+			join.key_rows = rows_of_key(&join) * Min(join.inner->remote_rows / join.tuples, 1);
+			if (jointype == JOIN_UNIQUE_OUTER)
+				add_lookup(&join, outer);
+			else
+				add_lookups(&join);
 		}
-		else
-			add_lookups(&join);
+		if (found)
+			return;
 	}
 }
 

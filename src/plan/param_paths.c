@@ -14,6 +14,12 @@
 #include "optimizer/paths.h"
 #include "optimizer/restrictinfo.h"
 
+/*
+ * How few the outer rows are is a guess, and each more of them is a call: so many calls are added, which leaves the
+ * nested loop to joins that nothing else can do for less, such as those by ranges.
+ */
+#define RISK 0.5
+
 AmpsfRelInfo *
 ampsf_path_info(RelOptInfo *rel, ForeignPath *path, List *scan_clauses)
 {
@@ -105,8 +111,8 @@ add_param_path(PlannerInfo *root, RelOptInfo *rel, ParamPathInfo *param_info)
 		rows = 1;
 	ampsf_cost_scan(info->server, info->table->page_size, rows, &startup, &total);
 	cost_qual_eval(&local, list_concat_copy(rel->baserestrictinfo, param_info->ppi_clauses), root);
-	startup += local.startup;
-	total += local.startup + local.per_tuple * rows;
+	startup += local.startup + RISK * info->server->call_cost;
+	total += RISK * info->server->call_cost + local.startup + local.per_tuple * rows;
 	add_path(rel, (Path *) create_foreignscan_path(
 					  root, rel, NULL, param_info->ppi_rows, AMPSF_DISABLED_NODES startup, total,
 					  NIL, param_info->ppi_req_outer, NULL, AMPSF_RESTRICTINFO(NIL) NIL));
