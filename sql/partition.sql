@@ -38,7 +38,7 @@ SELECT explain_analyze($$ SELECT * FROM record WHERE name LIKE 'A%' AND length(n
 SELECT tableoid::regclass, count(*) FROM record WHERE ownerid = '0055g000000001AAAA' OR name = 'Acme' GROUP BY 1 ORDER BY 1;
 \! $SANDBOXCTL mark
 SELECT count(*) FROM record WHERE createddate < '-infinity';
-\! $SANDBOXCTL soql
+\! $SANDBOXCTL soql | sort
 
 -- pruned when planned, when begun, and with each outer row
 EXPLAIN (COSTS OFF) SELECT name FROM record WHERE id BETWEEN '003' AND '005';
@@ -76,6 +76,25 @@ SELECT name FROM record ORDER BY createddate, id LIMIT 4;
 SELECT name FROM copy ORDER BY createddate, id LIMIT 4;
 SELECT name FROM record ORDER BY createddate DESC NULLS LAST, id OFFSET 5 LIMIT 2;
 SELECT name FROM copy ORDER BY createddate DESC NULLS LAST, id OFFSET 5 LIMIT 2;
+-- each is asked for the first rows only
+\! $SANDBOXCTL mark
+SELECT count(*) FROM (SELECT name FROM record ORDER BY createddate DESC, id LIMIT 4) t;
+\! $SANDBOXCTL soql | sort
+EXPLAIN (COSTS OFF) SELECT id, createddate FROM record WHERE createddate < '2025-01-01' ORDER BY createddate DESC NULLS LAST LIMIT 3;
+SELECT tableoid::regclass, createddate FROM record WHERE createddate < '2025-01-01' ORDER BY createddate DESC NULLS LAST LIMIT 3;
+SELECT part, createddate FROM copy WHERE createddate < '2025-01-01' ORDER BY createddate DESC NULLS LAST LIMIT 3;
+EXPLAIN (COSTS OFF) SELECT id FROM record WHERE createddate < '2025-01-01' OFFSET 10 LIMIT 5;
+SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM record WHERE createddate < '2025-01-01' OFFSET 10 LIMIT 5) t;
+SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM record ORDER BY createddate OFFSET 375 LIMIT 50) t;
+SELECT (SELECT array_agg(createddate) FROM (SELECT createddate FROM record ORDER BY createddate NULLS FIRST OFFSET 1 LIMIT 200) t) = (SELECT array_agg(createddate) FROM (SELECT createddate FROM copy ORDER BY createddate NULLS FIRST OFFSET 1 LIMIT 200) t) AS same;
+-- not where a row may still be dropped, or is one of a group, or the order is not Salesforce's
+EXPLAIN (COSTS OFF) SELECT id FROM record WHERE length(name) > 3 LIMIT 5;
+EXPLAIN (COSTS OFF) SELECT id FROM record ORDER BY name LIMIT 5;
+EXPLAIN (COSTS OFF) SELECT DISTINCT ownerid FROM record LIMIT 5;
+EXPLAIN (COSTS OFF) SELECT id, generate_series(1, 2) FROM record LIMIT 5;
+EXPLAIN (COSTS OFF) SELECT id FROM record ORDER BY createddate FETCH FIRST 5 ROWS WITH TIES;
+PREPARE bounded(int) AS SELECT count(*) FROM (SELECT id FROM record LIMIT $1) t;
+EXECUTE bounded(3); EXECUTE bounded(300); EXECUTE bounded(NULL);
 SELECT count(*) FROM (SELECT * FROM record LIMIT 100) t;
 SELECT count(*) FROM (SELECT * FROM record OFFSET 300 LIMIT 100) t;
 SELECT name FROM record WHERE id >= '006' AND id < '007' ORDER BY id LIMIT 1;
@@ -152,7 +171,7 @@ SELECT tableoid::regclass, count(p.*), min(p::text) LIKE '(%)' AS whole_row FROM
 UPDATE person SET email = 'b@example.com' WHERE email = 'a@example.com' AND tableoid = 'person'::regclass;
 \! $SANDBOXCTL mark
 UPDATE person SET lastname = 'Moved' WHERE lastname = (SELECT lastname FROM crm.lead WHERE id = (SELECT min(id) FROM crm.lead));
-\! $SANDBOXCTL calls
+\! $SANDBOXCTL calls | sort
 SELECT tableoid::regclass, count(*) FROM person WHERE lastname = 'Moved' GROUP BY 1 ORDER BY 1;
 DELETE FROM person WHERE lastname IN ('Moved', 'Local') AND tableoid <> 'p_contact'::regclass RETURNING tableoid::regclass, lastname;
 -- the parent may be a foreign table itself
