@@ -97,6 +97,8 @@ const AmpsfOption ampsf_options[] = {
 	 "Whether the table may be written"},
 	{"async_capable", TABLE, AMPSF_OPT_BOOL, false, 0, 0, NULL, "the server's",
 	 "Whether the table is asked at the same time as the other partitions"},
+	{"remote_sum", TABLE, AMPSF_OPT_BOOL, false, 0, 0, NULL, "false",
+	 "Whether sum and avg are Salesforce's: added in doubles, and amounts converted in orgs of several currencies"},
 	{"page_size", TABLE, AMPSF_OPT_INT, false, 200, 2000, NULL, "the server's",
 	 "Rows of one result page"},
 	{"batch_size", TABLE, AMPSF_OPT_INT, false, 1, AMPSF_MAX_COLLECTION, NULL, "200",
@@ -494,6 +496,7 @@ ampsf_table_options(Oid relid)
 		get_bool(table->options, "async_capable", get_bool(server->options, "async_capable", true));
 	o->use_remote_estimate = get_bool(table->options, "use_remote_estimate",
 									  get_bool(server->options, "use_remote_estimate", false));
+	o->remote_sum = get_bool(table->options, "remote_sum", false);
 	o->page_size = get_int(table->options, "page_size", get_int(server->options, "page_size", 0));
 	o->batch_size = get_int(table->options, "batch_size", AMPSF_MAX_COLLECTION);
 	o->lookup_batch =

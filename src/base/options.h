@@ -62,6 +62,7 @@ typedef struct AmpsfTableOptions
 	bool async_capable;
 	int page_size; /* 0: the server's */
 	bool use_remote_estimate; /* planning may ask Salesforce */
+	bool remote_sum; /* sum and avg may be Salesforce's */
 	int batch_size; /* rows of a write call, 1..200 */
 	int lookup_batch; /* keys of a call of a key lookup */
 	int rows;		/* what IMPORT found, or -1 */

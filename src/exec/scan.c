@@ -15,12 +15,22 @@
 #include "nodes/nodeFuncs.h"
 #include "org/limits.h"
 #include "plan/plan_private.h"
+#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
 /* What a count is converted as. */
 static FormData_pg_attribute count_attribute = {.atttypid = INT8OID, .atttypmod = -1};
+
+/* What a sum or an average of a type is; that of integers comes as any number may be written. */
+static FormData_pg_attribute
+sum_attribute(Oid typid)
+{
+	FormData_pg_attribute att = {.atttypid = typid == INT8OID ? NUMERICOID : typid, .atttypmod = -1};
+
+	return att;
+}
 
 /* The keys to cut from each record, and a converter for each column to fill. */
 static void
@@ -44,17 +54,21 @@ prepare_fields(AmpsfScanState *state, List *fdw_private)
 	state->relnames = palloc0(sizeof(char *) * state->ncolumns);
 	state->names = palloc0(sizeof(char *) * state->ncolumns);
 	state->conv = palloc0(sizeof(AmpsfColumnConv) * state->ncolumns);
+	state->whole = palloc0(sizeof(bool) * state->ncolumns);
 	for (int i = 0; i < state->ncolumns; i++)
 	{
 		int attnum = list_nth_int(attnums, i);
 		Relation relation = table_open(list_nth_oid(tables, i), NoLock); /* the executor holds the lock */
-		Form_pg_attribute att =
-			attnum > 0 ? TupleDescAttr(RelationGetDescr(relation), attnum - 1) : &count_attribute;
+		FormData_pg_attribute sum = sum_attribute((Oid) -attnum);
+		Form_pg_attribute att = attnum > 0	 ? TupleDescAttr(RelationGetDescr(relation), attnum - 1)
+								: attnum < 0 ? &sum
+											 : &count_attribute;
 
 		state->slots[i] = list_nth_int(slots, i) - 1;
 		state->sources[i] = list_nth_int(sources, i);
 		state->relnames[i] = pstrdup(RelationGetRelationName(relation));
 		state->names[i] = pstrdup(NameStr(att->attname));
+		state->whole[i] = attnum < 0 && -attnum == INT8OID;
 		ampsf_convert_init(&state->conv[i], att,
 						   attnum > 0 ? ampsf_column(RelationGetRelid(relation), attnum) : NULL,
 						   CurrentMemoryContext);
@@ -103,6 +117,8 @@ ampsfBeginForeignScan(ForeignScanState *node, int eflags)
 	state->source_cxt =
 		AllocSetContextCreate(estate->es_query_cxt, "ampsf_fdw row source", ALLOCSET_DEFAULT_SIZES);
 	state->row_cxt = AllocSetContextCreate(estate->es_query_cxt, "ampsf_fdw row", ALLOCSET_DEFAULT_SIZES);
+	if (*state->select.group_by)
+		ampsf_groups_begin(node);
 }
 
 /* Evaluates the parameters and prints the statement, into param_cxt. */
@@ -131,6 +147,38 @@ bind_statement(ForeignScanState *node)
 	state->soql = ampsf_deparse_select(&state->select, &bind, &state->skip);
 	state->must_recheck = bind.must_recheck;
 	MemoryContextSwitchTo(old);
+}
+
+void
+ampsf_scan_bind(ForeignScanState *node)
+{
+	bind_statement(node);
+}
+
+char *
+ampsf_scan_print(AmpsfScanState *state, const AmpsfSelect *select)
+{
+	AmpsfBind bind = {.nparams = state->nparams,
+					  .types = state->param_types,
+					  .values = state->param_values,
+					  .nulls = state->param_nulls};
+	char *soql = ampsf_deparse_select(select, &bind, NULL);
+
+	/* Only lists that fit were planned into a statement whose rows cannot be checked. */
+	if (bind.must_recheck)
+		elog(ERROR, "a list is too long for a statement with groups");
+	return soql;
+}
+
+void
+ampsf_scan_spec(AmpsfScanState *state, AmpsfQuerySpec *spec)
+{
+	state->session = ampsf_session_get(state->serverid, state->userid);
+	memset(spec, 0, sizeof(*spec));
+	spec->session = state->session;
+	spec->all_rows = state->table->include_deleted;
+	spec->limit = -1;
+	spec->stats = &state->stats;
 }
 
 static void
@@ -196,10 +244,21 @@ fill_slot(AmpsfScanState *state, TupleTableSlot *slot)
 		state->column = i;
 		slot->tts_values[att] =
 			ampsf_convert(&state->conv[i], &state->values[state->sources[i]], &slot->tts_isnull[att]);
+		if (state->whole[i] && !slot->tts_isnull[att])
+			slot->tts_values[att] = DirectFunctionCall1(numeric_int8, slot->tts_values[att]);
 	}
 	state->column = -1;
 	MemoryContextSwitchTo(old);
 	error_context_stack = context.previous;
+}
+
+void
+ampsf_scan_fill_slot(AmpsfScanState *state, TupleTableSlot *slot)
+{
+	ExecClearTuple(slot);
+	MemoryContextReset(state->row_cxt);
+	fill_slot(state, slot);
+	ExecStoreVirtualTuple(slot);
 }
 
 /* An unfiltered read tells the object's size for nothing: remember it for the planner. */
@@ -264,6 +323,8 @@ ampsfIterateForeignScan(ForeignScanState *node)
 	AmpsfScanState *state = node->fdw_state;
 	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
 
+	if (state->groups)
+		return ampsf_groups_next(node);
 	if (!state->started)
 	{
 		bind_statement(node);
@@ -316,6 +377,11 @@ ampsfReScanForeignScan(ForeignScanState *node)
 
 	if (!state->started)
 		return;
+	if (state->groups)
+	{
+		ampsf_groups_rescan(node);
+		return;
+	}
 	if (node->ss.ps.chgParam != NULL && state->nparams > 0)
 	{
 		char *before = state->soql ? MemoryContextStrdup(state->row_cxt, state->soql) : NULL;
@@ -344,6 +410,8 @@ ampsfEndForeignScan(ForeignScanState *node)
 
 	if (state && state->source)
 		close_source(state);
+	if (state && state->groups)
+		ampsf_groups_end(node);
 }
 
 bool

@@ -25,6 +25,7 @@ typedef struct AmpsfScanState
 	char **relnames;   /* [ncolumns] the table, for error messages */
 	char **names;	   /* [ncolumns] and its column */
 	AmpsfColumnConv *conv; /* [ncolumns] */
+	bool *whole;		   /* [ncolumns] a sum of integers: converted as numeric, then made a bigint */
 	Oid relid;
 	bool plain;		   /* a scan of the table, nothing computed above it */
 	bool aggregates;   /* one row of aggregates over all rows, even if there are none */
@@ -33,6 +34,7 @@ typedef struct AmpsfScanState
 	int64 limit;
 
 	/* parameters */
+	struct AmpsfGroups *groups; /* of a statement that groups, see groups.c */
 	List *param_exprs; /* of ExprState */
 	int nparams;
 	Oid *param_types;
@@ -70,6 +72,21 @@ extern void ampsfEndForeignScan(ForeignScanState *node);
 extern bool ampsf_scan_has_begun(ForeignScanState *node);
 extern bool ampsf_scan_is_reading(ForeignScanState *node);
 extern bool ampsf_scan_is_pending(ForeignScanState *node);
+
+/* For groups.c.  Evaluates the parameters and prints the statement. */
+extern void ampsf_scan_bind(ForeignScanState *node);
+/* A statement with the parameters' values of the last bind, in the current context; NULL: no row can pass. */
+extern char *ampsf_scan_print(AmpsfScanState *state, const AmpsfSelect *select);
+/* What the source of a statement needs to know, but for the statement and its fields. */
+extern void ampsf_scan_spec(AmpsfScanState *state, AmpsfQuerySpec *spec);
+/* A record in state->values into a slot; what it allocates lives until the next. */
+extern void ampsf_scan_fill_slot(AmpsfScanState *state, TupleTableSlot *slot);
+
+/* groups.c */
+extern void ampsf_groups_begin(ForeignScanState *node);
+extern TupleTableSlot *ampsf_groups_next(ForeignScanState *node);
+extern void ampsf_groups_rescan(ForeignScanState *node);
+extern void ampsf_groups_end(ForeignScanState *node);
 
 /* explain.c */
 extern void ampsfExplainForeignScan(ForeignScanState *node, struct ExplainState *es);

@@ -348,12 +348,26 @@ print_qual(StringInfo out, List *qual, bool nested, AmpsfBind *bind)
 void
 ampsf_read_select(List *fdw_private, AmpsfSelect *select)
 {
+	List *groups;
+
 	Assert(list_length(fdw_private) == AMPSF_SCAN_LENGTH);
 	select->object = strVal(list_nth(fdw_private, AMPSF_SCAN_OBJECT));
 	select->fields = list_nth(fdw_private, AMPSF_SCAN_FIELDS);
 	select->quals = list_nth(fdw_private, AMPSF_SCAN_QUALS);
 	select->order = strVal(list_nth(fdw_private, AMPSF_SCAN_ORDER));
 	select->bounds = list_nth(fdw_private, AMPSF_SCAN_BOUNDS);
+	select->group_by = "";
+	select->having = NIL;
+	select->max_groups = 0;
+	select->from_key = NULL;
+	groups = list_nth(fdw_private, AMPSF_SCAN_GROUPS);
+	if (groups)
+	{
+		select->group_by = strVal(list_nth(groups, AMPSF_GROUPS_BY));
+		select->having = list_nth(groups, AMPSF_GROUPS_HAVING);
+		if (!intVal(list_nth(groups, AMPSF_GROUPS_FEW)))
+			select->max_groups = AMPSF_MAX_GROUPS;
+	}
 }
 
 /* The value of LIMIT or OFFSET; -1 if it is absent or NULL, which means the same. */
@@ -397,7 +411,11 @@ print_bounds(StringInfo out, const AmpsfSelect *select, const AmpsfBind *bind, i
 	if (skip)
 		*skip = 0;
 	if (select->bounds == NIL)
+	{
+		if (select->max_groups > 0)
+			appendStringInfo(out, " LIMIT %d", select->max_groups);
 		return true;
+	}
 	limit = linitial(select->bounds);
 	offset = lsecond(select->bounds);
 	if (!bind->values && ((limit && !IsA(limit, Const)) || (offset && !IsA(offset, Const))))
@@ -441,8 +459,17 @@ ampsf_deparse_select(const AmpsfSelect *select, AmpsfBind *bind, int64 *skip)
 		appendStringInfo(&buf, "%s%s", lc == list_head(select->fields) ? "SELECT " : ", ",
 						 strVal(lfirst(lc)));
 	appendStringInfo(&buf, " FROM %s", select->object);
+	if (select->from_key)
+		appendStringInfo(&where, "%s%s", where.len > 0 ? " AND " : "", select->from_key);
 	if (where.len > 0)
 		appendStringInfo(&buf, " WHERE %s", where.data);
+	if (*select->group_by)
+		appendStringInfo(&buf, " GROUP BY %s", select->group_by);
+	resetStringInfo(&where);
+	if (print_junction(&where, select->having, 0, true, false, bind) == NEVER)
+		return NULL;
+	if (where.len > 0)
+		appendStringInfo(&buf, " HAVING %s", where.data);
 	if (*select->order)
 		appendStringInfo(&buf, " ORDER BY %s", select->order);
 	if (!print_bounds(&buf, select, bind, skip))

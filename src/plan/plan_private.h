@@ -23,7 +23,7 @@ typedef enum AmpsfScanPrivate
 	AMPSF_SCAN_SLOTS,	/* IntList: the columns of the slot that are filled, from 1 */
 	AMPSF_SCAN_SOURCES, /* IntList: for each of them the index of its field */
 	AMPSF_SCAN_TABLES,	/* OidList: for each of them the table it is from: the object's, or a parent's */
-	AMPSF_SCAN_ATTNUMS, /* IntList: and the table's column that it is converted as; 0: a count */
+	AMPSF_SCAN_ATTNUMS, /* IntList: and the table's column that it is converted as; 0: a count; below: a sum */
 	AMPSF_SCAN_QUALS,	/* List of condition trees, to be ANDed */
 	AMPSF_SCAN_CLASSES, /* IntList: AmpsfPushClass of each of plan.qual, in order */
 	AMPSF_SCAN_REASONS, /* List of String: why it is not pushed exactly; "" if there is nothing to say */
@@ -34,8 +34,31 @@ typedef enum AmpsfScanPrivate
 	AMPSF_SCAN_EXACT,	/* List of the clauses that are only sent, for EXPLAIN: with the planner's numbers ... */
 	AMPSF_SCAN_RTI,		/* Integer: ... of which this is the smallest of the relations scanned */
 	AMPSF_SCAN_ROWS,	/* Float: rows that are expected of Salesforce, before clauses are checked here */
+	AMPSF_SCAN_GROUPS,	/* List, see AmpsfGroupsPrivate; NIL if the statement does not group */
 	AMPSF_SCAN_LENGTH
 } AmpsfScanPrivate;
+
+/*
+ * Positions in AMPSF_SCAN_GROUPS.  Salesforce gives 2,000 groups and no more, and a statement that asks for as
+ * many tells by a full answer that there may be others.  Then, if one of the keys can be paged by, groups are
+ * asked for from the last key on; if that fails too, the plan below the scan groups the rows.
+ */
+typedef enum AmpsfGroupsPrivate
+{
+	AMPSF_GROUPS_BY,	 /* String: GROUP BY's list */
+	AMPSF_GROUPS_HAVING, /* List of condition trees, to be ANDed; all are checked again here */
+	AMPSF_GROUPS_FEW,	 /* Integer: can there be no more than AMPSF_MAX_GROUPS, or does LIMIT say so? */
+	AMPSF_GROUPS_KEY,	 /* Integer: the index of the field by which to page, and to sort; -1: none can */
+	AMPSF_GROUPS_NAME,	 /* String: its name in conditions */
+	AMPSF_GROUPS_CLASS,	 /* Integer: its AmpsfFieldClass */
+	AMPSF_GROUPS_COUNT,	 /* Integer: the index of a COUNT(Id) that proves pages complete; -1: needs no proof */
+	AMPSF_GROUPS_LENGTH
+} AmpsfGroupsPrivate;
+
+#define AMPSF_MAX_GROUPS 2000
+
+/* The entry in AMPSF_SCAN_ATTNUMS for a sum or an average of that type. */
+#define AMPSF_ATTNUM_OF_SUM(typid) (-(int) (typid))
 
 /* May Salesforce evaluate a clause, and can its answer be trusted? */
 typedef enum AmpsfPushClass
@@ -113,6 +136,10 @@ typedef struct AmpsfSelect
 	List *quals;	   /* of trees */
 	const char *order; /* "" if none */
 	List *bounds;	   /* as AMPSF_SCAN_BOUNDS */
+	const char *group_by; /* "" if none */
+	List *having;		  /* of trees */
+	int max_groups;		  /* LIMIT where bounds has none; 0: none */
+	const char *from_key; /* one more condition of WHERE, as text; NULL: none */
 } AmpsfSelect;
 
 /* From fdw_private. */

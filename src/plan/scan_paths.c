@@ -137,7 +137,8 @@ ampsfIsForeignPathAsyncCapable(ForeignPath *path)
 {
 	AmpsfRelInfo *info = path->path.parent->fdw_private;
 
-	return info && info->table->async_capable;
+	/* Groups are collected before the first is given. */
+	return info && info->table->async_capable && !path->fdw_outerpath;
 }
 
 /* The place of a field in the list; appended if it is new. */
@@ -201,6 +202,7 @@ ampsf_scan_private(const AmpsfRelInfo *info, AmpsfOutput *out, List *quals, List
 	l = lappend(l, exact_clauses(info));
 	l = lappend(l, makeInteger((int) info->rti));
 	l = lappend(l, makeFloat(psprintf("%.0f", info->remote_rows)));
+	l = lappend(l, NIL); /* of groups aggregate.c knows */
 	Assert(list_length(l) == AMPSF_SCAN_LENGTH);
 	return l;
 }

@@ -1,290 +1,191 @@
 /*
- * upper.c - what Salesforce can compute above a scan for less than sending the rows: aggregates over all
- * rows of a condition, and ORDER BY with LIMIT.
+ * upper.c - what Salesforce can compute above a scan for less than sending the rows: what all such statements
+ * have in common, and the plan of each.  aggregate.c has aggregates and groups, order.c ORDER BY and LIMIT.
  *
- * Both only where every clause is exact: what is checked again here must arrive here.  Whatever is not
- * recognized stays PostgreSQL's.  Must not know: the executor.
- *
- * Not pushed, and why: SUM and AVG (Salesforce adds in floating point), MIN and MAX of currencies (converted
- * in orgs with several) and of texts (another order), GROUP BY (more than 2,000 groups are an error).
+ * Only where every clause is exact: what is checked again here must arrive here.  Whatever is not recognized
+ * stays PostgreSQL's.  Must not know: the executor.
  */
 #include "base/ampsf.h"
-#include "plan/scan_paths.h"
+#include "plan/upper.h"
 #include "plan/operators.h"
 
-#include "access/transam.h"
-#include "catalog/pg_aggregate.h"
-#include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
-#include "optimizer/clauses.h"
+#include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/planmain.h"
-#include "optimizer/tlist.h"
+#include "utils/array.h"
 #include "utils/lsyscache.h"
 
-/* What is collected for the plan. */
-typedef struct Upper
-{
-	PlannerInfo *root;
-	AmpsfRelInfo *info;
-	AmpsfOutput out;
-	List *exprs; /* what the slot's columns are: Vars, or Aggrefs */
-} Upper;
-
 /*
- * The statement that gives the rows of the query's FROM and WHERE, if it is one statement of ours and
- * Salesforce's answer to its clauses is final.
+ * Lists in conditions may be this long together, as text of a statement: a longer one may have to be left out of
+ * it, or be asked for in several.
  */
+#define MAX_LIST_BYTES 20000
+
+/* Adds what a constant list takes of a statement at most; false if it is no constant, or far too long. */
 static bool
-find_base(PlannerInfo *root, RelOptInfo *input_rel, Upper *up)
+add_list_bytes(Node *operand, Size *bytes)
 {
-	RelOptInfo *rel = ampsf_query_rel(root);
+	Const *list = (Const *) operand;
+	Oid elemtype, output;
+	bool isvarlena, isnull;
+	ArrayIterator it;
+	Datum value;
+
+	if (!IsA(operand, Const))
+		return false;
+	if (list->constisnull)
+		return true;
+	elemtype = get_element_type(list->consttype);
+	if (!OidIsValid(elemtype)) /* one value, of a list that is a field */
+		return true;
+	getTypeOutputInfo(elemtype, &output, &isvarlena);
+	it = array_create_iterator(DatumGetArrayTypeP(list->constvalue), 0, NULL);
+	while (*bytes <= MAX_LIST_BYTES && array_iterate(it, &value, &isnull))
+		if (!isnull)
+			/* Quotes and a comma; a character may become an escape of six. */
+			*bytes += 6 * strlen(OidOutputFunctionCall(output, value)) + 30;
+	array_free_iterator(it);
+	return *bytes <= MAX_LIST_BYTES;
+}
+
+/* Do the lists of a condition tree fit into a statement, whatever happens? */
+static bool
+lists_fit(List *tree, Size *bytes)
+{
+	AmpsfQualKind kind = tree ? intVal(linitial(tree)) : AMPSF_QUAL_NEVER;
+
+	if (kind == AMPSF_QUAL_AND || kind == AMPSF_QUAL_OR)
+	{
+		for (int i = 1; i < list_length(tree); i++)
+			if (!lists_fit(list_nth(tree, i), bytes))
+				return false;
+		return true;
+	}
+	if (!ampsf_has_list(tree))
+		return true;
+	return kind == AMPSF_QUAL_COMPARE && add_list_bytes(lfourth(tree), bytes);
+}
+
+static bool
+is_final(const AmpsfRelInfo *info)
+{
+	Size bytes = 0;
+	ListCell *lc;
+
+	foreach (lc, info->classes)
+		if (lfirst_int(lc) != AMPSF_EXACT)
+			return false;
+	foreach (lc, info->trees)
+		if (!lists_fit(lfirst(lc), &bytes))
+			return false;
+	foreach (lc, info->clauses)
+		if (lfirst_node(RestrictInfo, lc)->pseudoconstant)
+			return false;
+	return true;
+}
+
+bool
+ampsf_upper_fits(AmpsfUpper *up, List *tree)
+{
+	Size bytes = 0;
+	ListCell *lc;
+
+	foreach (lc, up->trees)
+		if (!lists_fit(lfirst(lc), &bytes))
+			return false;
+	return lists_fit(tree, &bytes);
+}
+
+bool
+ampsf_upper_start(PlannerInfo *root, RelOptInfo *rel, AmpsfUpper *up)
+{
+	AmpsfRelInfo *info;
 
 	memset(up, 0, sizeof(*up));
 	if (root->parse->commandType != CMD_SELECT || root->parse->rowMarks != NIL || !rel ||
-		(!IS_UPPER_REL(input_rel) && input_rel != rel) || !rel->fdwroutine || !rel->fdw_private ||
-		rel->fdwroutine->GetForeignPaths != ampsfGetForeignPaths)
+		!rel->fdwroutine || !rel->fdw_private || rel->fdwroutine->GetForeignPaths != ampsfGetForeignPaths)
+		return false;
+	info = rel->fdw_private;
+	if (!is_final(info))
 		return false;
 	up->root = root;
-	up->info = rel->fdw_private;
-	return ampsf_all_exact(up->info);
+	up->info = palloc(sizeof(AmpsfRelInfo));
+	*up->info = *info;
+	up->info->classify.params = list_copy(info->classify.params);
+	up->trees = list_copy(info->trees);
+	up->page_key = up->page_count = -1;
+	up->page_name = "";
+	initStringInfo(&up->order);
+	initStringInfo(&up->group_by);
+	return true;
 }
 
-static AmpsfColumn *
-column_of(Upper *up, Node *node, AmpsfMember **member)
+AmpsfColumn *
+ampsf_upper_column(AmpsfUpper *up, Node *node, AmpsfMember **member)
 {
 	return IsA(node, Var) ? ampsf_classify_column(&up->info->classify, node, member) : NULL;
 }
 
-/* Adds a column to the slot, as the value of a field. */
-static void
-add_column(Upper *up, Node *expr, char *field, char *key, Oid table, AttrNumber attnum)
+void
+ampsf_upper_output(AmpsfUpper *up, Node *expr, char *field, char *key, Oid table, int attnum)
 {
 	up->exprs = lappend(up->exprs, expr);
 	ampsf_output_add(&up->out, list_length(up->exprs), field, key, table, attnum);
 }
 
-/* A path for output_rel that makes the plan from what has been collected. */
-static void
-add_upper_path(Upper *up, RelOptInfo *output_rel, PathTarget *target, double rows, List *pathkeys,
-			   const char *order, List *bounds)
+void
+ampsf_upper_path(AmpsfUpper *up, RelOptInfo *output_rel, PathTarget *target, double fetched, double rows,
+				 List *pathkeys, Path *outer)
 {
 	Cost startup, total;
 	List *scan_tlist = NIL;
 	List *fdw_private;
 	QualCost per_row = target->cost;
+	QualCost checks;
+	bool grouped = up->group_by.len > 0;
 	ListCell *lc;
 
 	foreach (lc, up->exprs)
 		scan_tlist = lappend(scan_tlist,
 							 makeTargetEntry(lfirst(lc), foreach_current_index(lc) + 1, NULL, false));
-	fdw_private = ampsf_scan_private(up->info, &up->out, up->info->trees, NIL, NIL, -1, order, bounds);
+	fdw_private = ampsf_scan_private(up->info, &up->out, up->trees, up->classes, up->reasons, -1,
+									 up->order.data, up->bounds);
+	if (grouped)
+	{
+		List *groups =
+			list_make5(makeString(up->group_by.data), up->having, makeInteger(up->few),
+					   makeInteger(up->page_key), makeString(pstrdup(up->page_name)));
 
-	ampsf_cost_scan(up->info->server, up->info->table->page_size, rows, &startup, &total);
+		groups = lappend(groups, makeInteger(up->page_class));
+		groups = lappend(groups, makeInteger(up->page_count));
+		Assert(list_length(groups) == AMPSF_GROUPS_LENGTH);
+		lfirst(list_nth_cell(fdw_private, AMPSF_SCAN_GROUPS)) = groups;
+	}
+
+	ampsf_cost_scan(up->info->server, grouped ? 0 : up->info->table->page_size, fetched, &startup, &total);
+	/* The count that proves the pages complete. */
+	if (grouped && fetched > AMPSF_MAX_GROUPS && up->page_count >= 0)
+		total += up->info->server->call_cost;
 	/* The same number of calls, and never more rows: let it win where estimates see no difference. */
 	startup *= 0.98;
 	total *= 0.98;
-	startup += per_row.startup;
-	total += per_row.startup + per_row.per_tuple * rows;
+	cost_qual_eval(&checks, up->checked, up->root);
+	startup += per_row.startup + checks.startup;
+	total += per_row.startup + checks.startup + checks.per_tuple * fetched + per_row.per_tuple * rows;
 	output_rel->fdw_private = up->info; /* once is enough */
 	add_path(output_rel,
 			 (Path *) create_foreign_upper_path(
-				 up->root, output_rel, target, rows, AMPSF_DISABLED_NODES startup, total, pathkeys, NULL,
-				 AMPSF_RESTRICTINFO(NIL) list_make3(fdw_private, scan_tlist, up->info->classify.params)));
+				 up->root, output_rel, target, rows, AMPSF_DISABLED_NODES startup, total, pathkeys, outer,
+				 AMPSF_RESTRICTINFO(NIL)
+					 list_make4(fdw_private, scan_tlist, up->info->classify.params, up->checked)));
 }
 
 ForeignScan *
 ampsf_upper_plan(ForeignPath *path, List *tlist, Plan *outer_plan)
 {
-	return make_foreignscan(tlist, NIL, 0, lthird(path->fdw_private), linitial(path->fdw_private),
-							lsecond(path->fdw_private), NIL, outer_plan);
-}
-
-/* -------- aggregates -------- */
-
-/* SOQL's function for an aggregate, printed over its field; NULL if it is not pushed. */
-static char *
-aggregate_call(Upper *up, Aggref *agg, Oid *table, AttrNumber *attnum)
-{
-	char *name = agg->aggfnoid < FirstGenbkiObjectId ? get_func_name(agg->aggfnoid) : NULL;
-	AmpsfColumn *col;
-	AmpsfMember *member;
-	AmpsfFieldClass fclass;
-	Var *var;
-
-	*table = up->info->relid;
-	*attnum = 0;
-	if (!name || agg->agglevelsup != 0 || agg->aggsplit != AGGSPLIT_SIMPLE || agg->aggfilter ||
-		agg->aggorder != NIL || agg->aggdirectargs != NIL || agg->aggvariadic ||
-		agg->aggkind != AGGKIND_NORMAL)
-		return NULL;
-	if (agg->aggstar)
-		return strcmp(name, "count") == 0 ? pstrdup("COUNT(Id)") : NULL;
-	if (list_length(agg->args) != 1)
-		return NULL;
-	var = (Var *) linitial_node(TargetEntry, agg->args)->expr;
-	col = column_of(up, (Node *) var, &member);
-	if (!col || !col->filterable || strchr(col->field, '.'))
-		return NULL;
-	fclass = ampsf_field_class(col);
-	if (strcmp(name, "count") == 0)
-	{
-		bool distinct = agg->aggdistinct != NIL;
-
-		if (fclass == AMPSF_CLASS_ID || fclass == AMPSF_CLASS_DATE || fclass == AMPSF_CLASS_DATETIME)
-			return psprintf(distinct ? "COUNT_DISTINCT(%s)" : "COUNT(%s)", col->field);
-		if ((fclass == AMPSF_CLASS_NUMBER || fclass == AMPSF_CLASS_TEXT || fclass == AMPSF_CLASS_TEXT_CS) &&
-			!distinct)
-			return psprintf("COUNT(%s)", col->field);
-		return NULL;
-	}
-	if (strcmp(name, "min") != 0 && strcmp(name, "max") != 0)
-		return NULL;
-	if (strcmp(col->type, "currency") == 0 ||
-		(fclass != AMPSF_CLASS_NUMBER && fclass != AMPSF_CLASS_DATE && fclass != AMPSF_CLASS_DATETIME))
-		return NULL;
-	/* A column of another SQL type than the field's has another order, e.g. that of text. */
-	if (!ampsf_literal_type_ok(fclass, agg->aggtype))
-		return NULL;
-	*table = member->relid;
-	*attnum = var->varattno;
-	return psprintf(name[1] == 'i' ? "MIN(%s)" : "MAX(%s)", col->field);
-}
-
-static void
-add_aggregate_path(PlannerInfo *root, RelOptInfo *input_rel, RelOptInfo *output_rel)
-{
-	Query *parse = root->parse;
-	PathTarget *target = root->upper_targets[UPPERREL_GROUP_AGG];
-	Upper up;
-	List *parts;
-	ListCell *lc;
-
-	if (!parse->hasAggs || parse->groupClause != NIL || parse->groupingSets != NIL ||
-		root->hasHavingQual || !find_base(root, input_rel, &up))
-		return;
-	parts = pull_var_clause((Node *) target->exprs,
-							PVC_INCLUDE_AGGREGATES | PVC_INCLUDE_WINDOWFUNCS | PVC_INCLUDE_PLACEHOLDERS);
-	foreach (lc, parts)
-	{
-		Oid table;
-		AttrNumber attnum;
-		char *call, *alias;
-
-		if (!IsA(lfirst(lc), Aggref))
-			return;
-		if (list_member(up.exprs, lfirst(lc)))
-			continue;
-		call = aggregate_call(&up, lfirst(lc), &table, &attnum);
-		if (!call)
-			return;
-		alias = psprintf("a%d", list_length(up.exprs));
-		add_column(&up, lfirst(lc), psprintf("%s %s", call, alias), alias, table, attnum);
-	}
-	if (up.exprs != NIL)
-		add_upper_path(&up, output_rel, target, 1, NIL, "", NIL);
-}
-
-/* -------- ORDER BY and LIMIT -------- */
-
-bool
-ampsf_append_sort_key(StringInfo order, PathKey *key, EquivalenceMember *em, const AmpsfColumn *col)
-{
-	AmpsfFieldClass fclass;
-
-	if (key->pk_eclass->ec_has_volatile || key->pk_opfamily >= FirstGenbkiObjectId)
-		return false;
-	/*
-	 * Amounts sort by what they are worth in the org's own currency; a parent's fields may have their
-	 * nulls where they like.
-	 */
-	if (!col || !col->sortable || strcmp(col->type, "currency") == 0 || strchr(col->field, '.'))
-		return false;
-	fclass = ampsf_field_class(col);
-	if (fclass != AMPSF_CLASS_NUMBER && fclass != AMPSF_CLASS_DATE && fclass != AMPSF_CLASS_DATETIME)
-		return false;
-	/*
-	 * A column of another SQL type than the field's is sorted as that type, e.g. as text; and what
-	 * it rounds ties where the field does not.
-	 */
-	if (!ampsf_literal_type_ok(fclass, em->em_datatype) || col->rounds)
-		return false;
-	appendStringInfo(order, "%s%s %s NULLS %s", order->len ? ", " : "", col->field,
-					 ampsf_pathkey_descends(key) ? "DESC" : "ASC",
-					 key->pk_nulls_first ? "FIRST" : "LAST");
-	return true;
-}
-
-/* Appends a sort key to ORDER BY's list; false if Salesforce sorts otherwise. */
-static bool
-append_sort_key(Upper *up, StringInfo order, PathKey *key)
-{
-	ListCell *lc;
-
-	foreach (lc, key->pk_eclass->ec_members)
-	{
-		EquivalenceMember *em = lfirst(lc);
-
-		if (ampsf_append_sort_key(order, key, em, column_of(up, (Node *) em->em_expr, NULL)))
-			return true;
-	}
-	return false;
-}
-
-/* LIMIT or OFFSET as an operand of the plan; false if it cannot be known before the scan. */
-static bool
-bound_operand(Upper *up, Node *expr, Node **operand)
-{
-	*operand = NULL;
-	if (!expr || (IsA(expr, Const) && ((Const *) expr)->constisnull))
-		return true;
-	if (contain_var_clause(expr) || contain_volatile_functions(expr) || contain_subplans(expr))
-		return false;
-	*operand = ampsf_classify_operand(&up->info->classify, expr);
-	return true;
-}
-
-static void
-add_limit_path(PlannerInfo *root, RelOptInfo *input_rel, RelOptInfo *output_rel)
-{
-	Query *parse = root->parse;
-	PathTarget *target = root->upper_targets[UPPERREL_FINAL];
-	Upper up;
-	StringInfoData order;
-	Node *limit, *offset;
-	double rows;
-	ListCell *lc;
-
-	if (!parse->limitCount || parse->limitOption != LIMIT_OPTION_COUNT || parse->hasAggs ||
-		parse->groupClause != NIL || parse->groupingSets != NIL || parse->distinctClause != NIL ||
-		parse->hasWindowFuncs || parse->hasTargetSRFs || parse->setOperations || root->hasHavingQual ||
-		!find_base(root, input_rel, &up))
-		return;
-	initStringInfo(&order);
-	foreach (lc, root->sort_pathkeys)
-		if (!append_sort_key(&up, &order, lfirst(lc)))
-			return;
-	/* Rows that tie must not change places from one page to the next. */
-	if (order.len)
-		appendStringInfoString(&order, ", Id");
-	if (!bound_operand(&up, parse->limitCount, &limit) || !limit ||
-		!bound_operand(&up, parse->limitOffset, &offset))
-		return;
-	foreach (lc, pull_var_clause((Node *) target->exprs, PVC_INCLUDE_PLACEHOLDERS))
-	{
-		AmpsfMember *member;
-		AmpsfColumn *col = column_of(&up, lfirst(lc), &member);
-
-		if (!col) /* a whole row, a system column */
-			return;
-		if (!list_member(up.exprs, lfirst(lc)))
-			add_column(&up, lfirst(lc), col->field, col->field, member->relid,
-					   ((Var *) lfirst(lc))->varattno);
-	}
-	rows = root->limit_tuples >= 0 ? Min(root->limit_tuples, up.info->remote_rows)
-								   : clamp_row_est(up.info->remote_rows / 10);
-	add_upper_path(&up, output_rel, target, clamp_row_est(rows), root->sort_pathkeys, order.data,
-				   list_make2(limit, offset));
+	return make_foreignscan(tlist, lfourth(path->fdw_private), 0, lthird(path->fdw_private),
+							linitial(path->fdw_private), lsecond(path->fdw_private), NIL, outer_plan);
 }
 
 void
@@ -293,8 +194,18 @@ ampsfGetForeignUpperPaths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo
 {
 	if (output_rel->fdw_private)
 		return;
-	if (stage == UPPERREL_GROUP_AGG)
-		add_aggregate_path(root, input_rel, output_rel);
-	else if (stage == UPPERREL_FINAL)
-		add_limit_path(root, input_rel, output_rel);
+	switch (stage)
+	{
+		case UPPERREL_GROUP_AGG:
+			ampsf_aggregate_paths(root, input_rel, output_rel, extra);
+			break;
+		case UPPERREL_DISTINCT:
+			ampsf_distinct_paths(root, input_rel, output_rel);
+			break;
+		case UPPERREL_FINAL:
+			ampsf_limit_paths(root, input_rel, output_rel);
+			break;
+		default:
+			break;
+	}
 }
