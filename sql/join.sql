@@ -148,3 +148,7 @@ CREATE FOREIGN TABLE parent (id text OPTIONS (field 'Id'), name int OPTIONS (fie
 \set VERBOSITY default
 SELECT c.id, p.name FROM crm.contact c JOIN parent p ON p.id = c.accountid ORDER BY c.id LIMIT 1;
 SELECT * FROM compare('SELECT t.subject FROM crm.task t WHERE NOT EXISTS (SELECT FROM crm.account a WHERE a.id = t.whatid)');
+-- Many tables at once are joined by trial, in memory that does not stay.
+SET geqo_threshold = 2;
+SELECT * FROM compare('SELECT c.lastname, a.name, u.email, p.name FROM crm.contact c JOIN crm.account a ON a.id = c.accountid LEFT JOIN crm."user" u ON u.id = a.ownerid LEFT JOIN crm.account p ON p.id = a.parentid WHERE lower(a.name) <> u.name');
+RESET geqo_threshold;
