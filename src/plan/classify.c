@@ -6,6 +6,7 @@
  */
 #include "plan/classify.h"
 #include "plan/operators.h"
+#include "plan/timerange.h"
 
 #include "access/transam.h"
 #include "catalog/pg_collation.h"
@@ -22,6 +23,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/syscache.h"
 
 AmpsfMember *
@@ -39,8 +41,13 @@ ampsf_make_member(Index rti, Oid relid, const char *prefix, bool outer)
 AmpsfColumn *
 ampsf_member_column(AmpsfMember *member, int attnum)
 {
-	AmpsfColumn *col;
+	AmpsfColumn *col = attnum <= member->natts ? member->columns[attnum - 1] : NULL;
+	MemoryContext old;
 
+	if (col)
+		return col;
+	/* GEQO joins in a context of its own, which the columns of a base relation outlive. */
+	old = MemoryContextSwitchTo(GetMemoryChunkContext(member));
 	if (attnum > member->natts)
 	{
 		int n = attnum + 32;
@@ -50,14 +57,11 @@ ampsf_member_column(AmpsfMember *member, int attnum)
 		memset(member->columns + member->natts, 0, sizeof(AmpsfColumn *) * (n - member->natts));
 		member->natts = n;
 	}
-	col = member->columns[attnum - 1];
-	if (!col)
-	{
-		col = member->columns[attnum - 1] = ampsf_column(member->relid, attnum);
-		if (*member->prefix)
-			col->field = psprintf("%s%s", member->prefix, col->field);
-		col->of_parent |= member->outer;
-	}
+	col = member->columns[attnum - 1] = ampsf_column(member->relid, attnum);
+	if (*member->prefix)
+		col->field = psprintf("%s%s", member->prefix, col->field);
+	col->of_parent |= member->outer;
+	MemoryContextSwitchTo(old);
 	return col;
 }
 
@@ -320,8 +324,18 @@ match_time_function(AmpsfClassify *cxt, Node *node, AmpsfColumn **col, bool *day
 	return (Node *) func;
 }
 
-/* How many values of a list are compared with what is computed of a field, at most, in one condition. */
-#define MAX_RANGES 40
+/* Is it a constant of so few values that the ranges of all of them can be sent? */
+static bool
+is_short_list(Node *node)
+{
+	Const *list = (Const *) node;
+	ArrayType *array;
+
+	if (!IsA(node, Const) || list->constisnull)
+		return IsA(node, Const);
+	array = DatumGetArrayTypeP(list->constvalue);
+	return ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)) <= AMPSF_MAX_EXACT_LIST;
+}
 
 /* f(field) op value, or an element of the value, which is an array with ANY and ALL. */
 static AmpsfPushClass
@@ -351,31 +365,16 @@ classify_time(AmpsfClassify *cxt, Node *left, Oid opno, AmpsfOperatorForm form, 
 	if (!days && exprType(left) == TIMESTAMPOID &&
 		(form == AMPSF_FORM_BINARY ? typid : get_element_type(typid)) == TIMESTAMPTZOID)
 		return AMPSF_LOCAL;
-	if (form != AMPSF_FORM_BINARY)
-	{
-		Const *list = (Const *) other;
-		int n = 0;
-
-		if (IsA(list, Const) && !list->constisnull)
-		{
-			ArrayType *array = DatumGetArrayTypeP(list->constvalue);
-
-			n = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
-		}
-		if (!IsA(list, Const) || n > MAX_RANGES)
-		{
-			*reason = "it would take too many ranges";
-			return AMPSF_LOCAL;
-		}
-	}
+	*reason = NULL;
+	if (form != AMPSF_FORM_BINARY && !is_short_list(other))
+		*reason = "where it takes too many ranges, one around all of them is sent";
 	*tree = make_qual(AMPSF_QUAL_RANGE);
 	*tree = lappend(*tree, makeInteger(form));
 	*tree = lappend(*tree, makeInteger((int) opno));
 	*tree = lappend(*tree, makeString(col->field));
 	*tree = lappend(*tree, ampsf_classify_operand(cxt, other));
 	*tree = lappend(*tree, mapping);
-	*reason = NULL;
-	return AMPSF_EXACT;
+	return *reason ? AMPSF_SUPERSET : AMPSF_EXACT;
 }
 
 /* lower(field), upper(field): the field, and which of them. */
@@ -649,7 +648,13 @@ classify_bool_expr(AmpsfClassify *cxt, BoolExpr *expr, List **tree, const char *
 	if (expr->boolop == NOT_EXPR && IsA(linitial(expr->args), DistinctExpr))
 		return classify_op(cxt, linitial(expr->args), AMPSF_FORM_NOT_DISTINCT, tree, reason);
 	if (expr->boolop == NOT_EXPR)
-		return classify_boolean(cxt, linitial(expr->args), false, tree, reason);
+	{
+		AmpsfPushClass push = classify_boolean(cxt, linitial(expr->args), false, tree, reason);
+
+		if (push == AMPSF_LOCAL && !ampsf_classify_column(cxt, linitial(expr->args), NULL))
+			*reason = "SOQL's NOT takes null for false";
+		return push;
+	}
 
 	*reason = NULL;
 	foreach (lc, expr->args)
@@ -663,7 +668,10 @@ classify_bool_expr(AmpsfClassify *cxt, BoolExpr *expr, List **tree, const char *
 		if (c == AMPSF_LOCAL)
 		{
 			if (!is_and)
+			{
+				*reason = why;
 				return AMPSF_LOCAL;
+			}
 			result = AMPSF_SUPERSET;
 			continue;
 		}

@@ -223,9 +223,12 @@ print_range(StringInfo out, List *qual, AmpsfBind *bind)
 			return TEXT;
 		case AMPSF_LITERAL_NONE:
 			return NEVER;
-		default:
+		case AMPSF_LITERAL_ALL:
 			return not_null(out, field);
+		case AMPSF_LITERAL_CANNOT:
+			break;
 	}
+	return ALWAYS;
 }
 
 /* The field that must not be null for the condition to hold; NULL if there is none that is cheap to see. */

@@ -264,7 +264,7 @@ ampsf_literal_type_ok(AmpsfFieldClass fclass, Oid typid)
 		case AMPSF_CLASS_MULTI_TEXT:
 			return typid == TEXTOID;
 		case AMPSF_CLASS_MULTI: /* one of them, or the whole */
-			return typid == TEXTOID || typid == TEXTARRAYOID || typid == VARCHARARRAYOID;
+			return typid == TEXTOID || typid == TEXTARRAYOID;
 		case AMPSF_CLASS_ID:
 			return typid == TEXTOID || typid == BPCHAROID;
 		case AMPSF_CLASS_BOOLEAN:

@@ -49,6 +49,11 @@ typedef struct Finder
 	List *zones;			/* of pg_tz *: whose clocks matter */
 } Finder;
 
+/* More ranges than that are sent as one that holds them all; a value may take three of them. */
+#define MAX_SPANS (4 * AMPSF_MAX_EXACT_LIST)
+/* More values than that are not looked at. */
+#define MAX_VALUES 1000
+
 /* No clock was ever changed by more than a day. */
 #define SECONDS_AROUND (INT64CONST(3) * SECS_PER_DAY)
 #define DAYS_AROUND 3
@@ -341,6 +346,13 @@ ampsf_print_time_ranges(StringInfo out, const char *field, const AmpsfTimeTest *
 	Finder f;
 	Spans found;
 
+	if (test->form != AMPSF_FORM_BINARY)
+	{
+		ArrayType *array = DatumGetArrayTypeP(test->value);
+
+		if (ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)) > MAX_VALUES)
+			return AMPSF_LITERAL_CANNOT;
+	}
 	start_finder(&f, test);
 	if (test->form == AMPSF_FORM_BINARY)
 		found = find_binary(&f, get_opname(test->opno));
@@ -350,6 +362,11 @@ ampsf_print_time_ranges(StringInfo out, const char *field, const AmpsfTimeTest *
 
 	if (found.n == 0)
 		return AMPSF_LITERAL_NONE;
+	if (found.n > MAX_SPANS)
+	{
+		found.v[0].to = found.v[found.n - 1].to;
+		found.n = 1;
+	}
 	if (found.n == 1 && found.v[0].from == f.min && found.v[0].to == f.end)
 		return AMPSF_LITERAL_ALL;
 	if (found.n > 1)

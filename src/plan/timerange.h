@@ -17,9 +17,12 @@ typedef struct AmpsfTimeTest
 	Datum value;			/* not null */
 } AmpsfTimeTest;
 
+/* How many values a list may have for its ranges to be exact. */
+#define AMPSF_MAX_EXACT_LIST 40
+
 /*
- * Appends the condition on the field.  Exact, whatever the clocks of the time zones do; evaluated
- * in the session's TimeZone.  OK, NONE or ALL.
+ * Appends the condition on the field.  Exact, whatever the clocks of the time zones do, but for longer lists;
+ * evaluated in the session's TimeZone.
  */
 extern AmpsfLiteral ampsf_print_time_ranges(StringInfo out, const char *field,
 											const AmpsfTimeTest *test);
