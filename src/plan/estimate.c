@@ -76,8 +76,10 @@ static char *
 known_statement(PlannerInfo *root, const AmpsfRelInfo *info, List **asked)
 {
 	int n = list_length(info->classify.params);
-	AmpsfSelect select = {
-		.object = info->table->object, .fields = list_make1(makeString("Id")), .order = ""};
+	AmpsfSelect select = {.object = info->table->object,
+						  .fields = list_make1(makeString("Id")),
+						  .order = "",
+						  .group_by = ""};
 	Oid *types = palloc0(sizeof(Oid) * Max(n, 1));
 	Datum *values = palloc0(sizeof(Datum) * Max(n, 1));
 	bool *nulls = palloc0(sizeof(bool) * Max(n, 1));
