@@ -265,8 +265,8 @@ ampsf_scan_fill_slot(AmpsfScanState *state, TupleTableSlot *slot)
 static void
 note_total(AmpsfScanState *state)
 {
-	if (state->plain && state->select.quals == NIL && state->select.bounds == NIL && !state->table->include_deleted &&
-		state->source->total >= 0)
+	if (state->plain && state->select.quals == NIL && state->select.bounds == NIL &&
+		!state->table->include_deleted && state->source->total >= 0)
 		ampsf_record_count_note(state->serverid, state->userid, state->select.object,
 								state->source->total);
 }

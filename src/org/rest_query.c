@@ -165,9 +165,7 @@ ask(RestQuery *q, const char *next_url)
 static int64
 guess_page(RestQuery *q)
 {
-	return q->last_page > 0	  ? q->last_page
-		   : q->page_size > 0 ? q->page_size
-							  : DEFAULT_PAGE_SIZE;
+	return q->last_page > 0 ? q->last_page : q->page_size > 0 ? q->page_size : DEFAULT_PAGE_SIZE;
 }
 
 /* Is the page that is being read the last that the reader wants? */
@@ -432,7 +430,8 @@ read_record(RestQuery *q, AmpsfValue *values)
 		case AMPSF_JSON_RECORD:
 			if (q->page_rows++ == 0 && q->src.total < 0)
 				q->src.total = ampsf_json_scan_total(q->scan);
-			/* Many a reader wants the first rows only: not before it has read an eighth of the page. */
+			/* Many a reader wants the first rows only: not before it has read an eighth of the
+			 * page. */
 			if (q->page_rows == 1 + guess_page(q) / 8)
 				ask_ahead(q, false);
 			if (q->earlier_rows + q->page_rows > q->counted)

@@ -1,9 +1,10 @@
 /*
- * append_limit.c - LIMIT below an Append: of a partitioned table, of inheritance children or of the branches of
- * UNION ALL, each can be asked for the first rows only.
+ * append_limit.c - LIMIT below an Append: of a partitioned table, of inheritance children or of the
+ * branches of UNION ALL, each can be asked for the first rows only.
  *
- * Under ORDER BY each gives its own first rows, in an order that nobody relies on: PostgreSQL sorts what came.
- * So the scans stay under an Append, where they run at the same time, and not under a MergeAppend.
+ * Under ORDER BY each gives its own first rows, in an order that nobody relies on: PostgreSQL sorts
+ * what came. So the scans stay under an Append, where they run at the same time, and not under a
+ * MergeAppend.
  */
 #include "base/ampsf.h"
 #include "plan/scan_paths.h"
@@ -15,7 +16,8 @@
 #include "optimizer/pathnode.h"
 #include "optimizer/paths.h"
 
-/* How many rows of all that the Append gives can be needed at most; 0 if that is not known for sure. */
+/* How many rows of all that the Append gives can be needed at most; 0 if that is not known for
+ * sure. */
 static int64
 rows_needed(PlannerInfo *root, RelOptInfo *rel)
 {
@@ -25,10 +27,11 @@ rows_needed(PlannerInfo *root, RelOptInfo *rel)
 	int64 n, skip = 0;
 
 	if (rel->reloptkind != RELOPT_OTHER_MEMBER_REL ||
-		!bms_equal(rel->top_parent_relids, root->all_baserels) || parse->commandType != CMD_SELECT ||
-		parse->rowMarks != NIL || parse->limitOption != LIMIT_OPTION_COUNT || parse->hasAggs ||
-		parse->groupClause != NIL || parse->groupingSets != NIL || parse->distinctClause != NIL ||
-		parse->hasWindowFuncs || parse->hasTargetSRFs || parse->setOperations || root->hasHavingQual ||
+		!bms_equal(rel->top_parent_relids, root->all_baserels) ||
+		parse->commandType != CMD_SELECT || parse->rowMarks != NIL ||
+		parse->limitOption != LIMIT_OPTION_COUNT || parse->hasAggs || parse->groupClause != NIL ||
+		parse->groupingSets != NIL || parse->distinctClause != NIL || parse->hasWindowFuncs ||
+		parse->hasTargetSRFs || parse->setOperations || root->hasHavingQual ||
 		!bms_is_empty(rel->lateral_relids))
 		return 0;
 	/* An estimate, such as root->limit_tuples may be, will not do. */
@@ -44,7 +47,8 @@ rows_needed(PlannerInfo *root, RelOptInfo *rel)
 	return n + skip;
 }
 
-/* The columns of rel for all sort keys, as the statement's ORDER BY; NULL if Salesforce sorts otherwise. */
+/* The columns of rel for all sort keys, as the statement's ORDER BY; NULL if Salesforce sorts
+ * otherwise. */
 static char *
 sort_list(PlannerInfo *root, RelOptInfo *rel)
 {
@@ -66,8 +70,8 @@ sort_list(PlannerInfo *root, RelOptInfo *rel)
 				continue;
 			em = find_ec_member_matching_expr(key->pk_eclass, lfirst(lc), rel->relids);
 			if (em)
-				found = ampsf_append_sort_key(&order, key, em,
-											  ampsf_classify_column(&info->classify, lfirst(lc), NULL));
+				found = ampsf_append_sort_key(
+					&order, key, em, ampsf_classify_column(&info->classify, lfirst(lc), NULL));
 		}
 		if (!found)
 			return NULL;
@@ -90,14 +94,17 @@ ampsf_add_append_limit_path(PlannerInfo *root, RelOptInfo *rel)
 
 	if (needed == 0 || !ampsf_all_exact(info) || (order = sort_list(root, rel)) == NULL)
 		return;
-	limit = makeConst(INT8OID, -1, InvalidOid, sizeof(int64), Int64GetDatum(needed), false, FLOAT8PASSBYVAL);
+	limit = makeConst(INT8OID, -1, InvalidOid, sizeof(int64), Int64GetDatum(needed), false,
+					  FLOAT8PASSBYVAL);
 	ampsf_cost_scan(info->server, info->table->page_size, rows, &startup, &total);
 	/* Where estimates see no difference this is the better one all the same. */
 	startup *= 0.98;
 	total *= 0.98;
 	add_path(rel, (Path *) create_foreignscan_path(
-					  root, rel, NULL, clamp_row_est(rows), AMPSF_DISABLED_NODES startup, total, NIL, NULL,
-					  NULL, AMPSF_RESTRICTINFO(NIL) list_make3(NULL, makeString(order), list_make2(limit, NULL))));
+					  root, rel, NULL, clamp_row_est(rows), AMPSF_DISABLED_NODES startup, total,
+					  NIL, NULL, NULL,
+					  AMPSF_RESTRICTINFO(NIL)
+						  list_make3(NULL, makeString(order), list_make2(limit, NULL))));
 }
 
 List *
