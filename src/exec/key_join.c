@@ -75,7 +75,7 @@ typedef struct KeyJoinState
 	CustomScanState css; /* first: PostgreSQL sees this */
 	/* from the plan */
 	JoinType type;
-	bool outer_left, ordered, eager;
+	bool ordered, eager;
 	int part_keys, first_keys;
 	PlanState *outer;
 	ForeignScanState *inner;
@@ -163,7 +163,7 @@ find_key(KeyJoinState *state, Datum value, uint32 hash, FmgrInfo *same)
 		return NULL;
 	for (Key *key = state->buckets[hash & (state->nbuckets - 1)]; key; key = key->chain)
 		if (key->hash == hash &&
-			DatumGetBool(FunctionCall2Coll(same, state->collation, key->value, value)))
+			DatumGetBool(FunctionCall2Coll(same, state->collation, value, key->value)))
 			return key;
 	return NULL;
 }
@@ -641,19 +641,18 @@ exec_key_join(CustomScanState *node)
 static void
 prepare_keys(KeyJoinState *state, const OpExpr *op)
 {
-	RegProcedure left_hash, right_hash;
-	Oid left_same, right_same;
-	Oid same = state->outer_left ? op->opno : get_commutator(op->opno);
+	RegProcedure inner_hash, outer_hash;
+	Oid inner_same, outer_same;
 
-	if (!get_op_hash_functions(op->opno, &left_hash, &right_hash) ||
-		!get_compatible_hash_operators(op->opno, &left_same, &right_same))
+	if (!get_op_hash_functions(op->opno, &inner_hash, &outer_hash) ||
+		!get_compatible_hash_operators(op->opno, &inner_same, &outer_same))
 		elog(ERROR, "operator %u cannot be hashed", op->opno);
-	fmgr_info(state->outer_left ? left_hash : right_hash, &state->hash_outer);
-	fmgr_info(state->outer_left ? right_hash : left_hash, &state->hash_inner);
-	fmgr_info(get_opcode(state->outer_left ? left_same : right_same), &state->same_outer);
-	fmgr_info(get_opcode(same), &state->same_both);
+	fmgr_info(inner_hash, &state->hash_inner);
+	fmgr_info(outer_hash, &state->hash_outer);
+	fmgr_info(get_opcode(outer_same), &state->same_outer);
+	fmgr_info(get_opcode(op->opno), &state->same_both);
 	state->collation = op->inputcollid;
-	state->key_type = exprType(state->outer_left ? linitial(op->args) : lsecond(op->args));
+	state->key_type = exprType(lsecond(op->args));
 	get_typlenbyvalalign(state->key_type, &state->typlen, &state->typbyval, &state->typalign);
 }
 
@@ -676,7 +675,6 @@ begin_key_join(CustomScanState *node, EState *estate, int eflags)
 	PlanState *inner;
 
 	state->type = intVal(list_nth(plan->custom_private, AMPSF_KEY_JOIN_TYPE));
-	state->outer_left = intVal(list_nth(plan->custom_private, AMPSF_KEY_JOIN_OUTER_LEFT));
 	state->part_keys = intVal(list_nth(plan->custom_private, AMPSF_KEY_JOIN_BATCH));
 	state->first_keys = intVal(list_nth(plan->custom_private, AMPSF_KEY_JOIN_FIRST));
 	state->ordered = intVal(list_nth(plan->custom_private, AMPSF_KEY_JOIN_ORDERED));
@@ -693,10 +691,8 @@ begin_key_join(CustomScanState *node, EState *estate, int eflags)
 	state->nouter = ExecGetResultType(state->outer)->natts;
 	state->outer_slot = ExecInitExtraTupleSlot(estate, ExecGetResultType(state->outer), &TTSOpsMinimalTuple);
 	state->inner_slot = ExecInitExtraTupleSlot(estate, ExecGetResultType(inner), &TTSOpsMinimalTuple);
-	state->outer_key =
-		ExecInitExpr(state->outer_left ? linitial(op->args) : lsecond(op->args), &node->ss.ps);
-	state->inner_key =
-		ExecInitExpr(state->outer_left ? lsecond(op->args) : linitial(op->args), &node->ss.ps);
+	state->inner_key = ExecInitExpr(linitial(op->args), &node->ss.ps);
+	state->outer_key = ExecInitExpr(lsecond(op->args), &node->ss.ps);
 	state->join_qual = ExecInitQual(list_copy_tail(plan->custom_exprs, 1), &node->ss.ps);
 	prepare_keys(state, op);
 	state->no_param = list_length(estate->es_plannedstmt->paramExecTypes);

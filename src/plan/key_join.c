@@ -54,7 +54,7 @@ typedef struct Lookup
 	JoinType type;
 	List *restrictlist;
 	RestrictInfo *key; /* the equality that it goes by */
-	bool outer_left;   /* is its left side the outer's? */
+	bool outer_left;   /* is its left side the outer one's? */
 	Node *outer_key, *inner_key;
 	Expr *keys_clause;
 	bool unique;	  /* at most one row has a key */
@@ -257,7 +257,7 @@ add_lookup(const Lookup *join, Path *outer)
 	/* Who may stop soon begins with few keys. */
 	if (root->limit_tuples > 0 && root->limit_tuples < first && !eager &&
 		pathkeys_contained_in(root->query_pathkeys, pathkeys))
-		first = Max((int) root->limit_tuples, 10);
+		first = Min(Max((int) root->limit_tuples, 10), join->batch);
 
 	path->path.pathtype = T_CustomScan;
 	path->path.parent = join->joinrel;
@@ -269,11 +269,9 @@ add_lookup(const Lookup *join, Path *outer)
 	path->custom_paths =
 		list_make2(outer, inner_path(join, Min(keys, join->batch) * join->key_rows));
 	path->custom_private =
-		list_make3(join->restrictlist, join->key,
-				   list_make5(makeInteger(join->type), makeInteger(join->outer_left),
-							  makeInteger(join->batch), makeInteger(first),
-							  makeInteger(join->unique)));
-	lthird(path->custom_private) = lappend(lthird(path->custom_private), makeInteger(eager));
+		list_make4(join->restrictlist, join->key, makeInteger(join->outer_left),
+				   list_make5(makeInteger(join->type), makeInteger(join->batch), makeInteger(first),
+							  makeInteger(join->unique), makeInteger(eager)));
 	path->methods = &path_methods;
 	cost_key_join(join, path, outer, Max(keys, 1), first);
 	add_path(join->joinrel, (Path *) path);
@@ -400,12 +398,13 @@ same_column(const Node *a, const Node *b)
 /*
  * The columns of the node's rows: those of the outer plan, and those of the scan.  Above an outer join the
  * planner calls the same column by another name, "may be null by that join"; the node has but one of each, and
- * that is the name it gets, if anybody above uses it.
+ * that is the name it gets, if anybody above uses it.  (The target list that the plan is made with may be
+ * empty, and be set afterwards.)
  */
 static List *
-make_scan_tlist(List *custom_plans, List *tlist)
+make_scan_tlist(List *custom_plans, RelOptInfo *rel)
 {
-	List *above = pull_var_clause((Node *) tlist, PVC_INCLUDE_AGGREGATES | PVC_INCLUDE_WINDOWFUNCS |
+	List *above = pull_var_clause((Node *) rel->reltarget->exprs, PVC_INCLUDE_AGGREGATES | PVC_INCLUDE_WINDOWFUNCS |
 													  PVC_INCLUDE_PLACEHOLDERS);
 	List *result = NIL;
 	ListCell *lp, *lt, *la;
@@ -464,8 +463,10 @@ plan_key_join(PlannerInfo *root, RelOptInfo *rel, CustomPath *best_path, List *t
 	CustomScan *plan = makeNode(CustomScan);
 	List *restrictlist = list_copy(linitial(best_path->custom_private));
 	RestrictInfo *key = lsecond(best_path->custom_private);
-	List *private = lthird(best_path->custom_private);
+	List *private = lfourth(best_path->custom_private);
 	JoinType type = intVal(list_nth(private, AMPSF_KEY_JOIN_TYPE));
+	bool outer_left = intVal(lthird(best_path->custom_private));
+	OpExpr *equality;
 	List *on, *filter = NIL;
 
 	restrictlist = list_delete_ptr(restrictlist, key);
@@ -475,14 +476,19 @@ plan_key_join(PlannerInfo *root, RelOptInfo *rel, CustomPath *best_path, List *t
 	else
 		on = extract_actual_clauses(restrictlist, false);
 
-	plan->custom_scan_tlist = make_scan_tlist(custom_plans, tlist);
+	/* The node evaluates  column = expression. */
+	equality = copyObject((OpExpr *) key->clause);
+	if (outer_left)
+		CommuteOpExpr(equality);
+
+	plan->custom_scan_tlist = make_scan_tlist(custom_plans, rel);
 	plan->scan.plan.targetlist = tlist;
 	plan->scan.plan.qual = (List *) use_scan_tlist((Node *) filter, plan->custom_scan_tlist);
 	plan->scan.scanrelid = 0;
 	plan->flags = best_path->flags;
 	plan->custom_plans = custom_plans;
 	plan->custom_exprs =
-		(List *) use_scan_tlist((Node *) lcons(key->clause, on), plan->custom_scan_tlist);
+		(List *) use_scan_tlist((Node *) lcons(equality, on), plan->custom_scan_tlist);
 	plan->custom_private = private;
 	plan->methods = GetCustomScanMethods(AMPSF_KEY_JOIN_NAME, false);
 	return (Plan *) plan;

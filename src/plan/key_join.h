@@ -3,7 +3,7 @@
  * runs it.
  *
  * custom_plans: the outer plan, then the foreign scan that is asked by keys.  custom_exprs: the equality
- * that the lookup goes by, then the other conditions of the join.  custom_scan_tlist: the outer plan's
+ * that the lookup goes by, its left side the foreign scan's, then the other conditions of the join.  custom_scan_tlist: the outer plan's
  * columns, then the foreign scan's.
  */
 #ifndef AMPSF_PLAN_KEY_JOIN_H
@@ -20,7 +20,6 @@
 typedef enum AmpsfKeyJoinPrivate
 {
 	AMPSF_KEY_JOIN_TYPE,	   /* Integer: JOIN_INNER, LEFT, SEMI or ANTI */
-	AMPSF_KEY_JOIN_OUTER_LEFT, /* Integer: is the equality's left side the outer's? */
 	AMPSF_KEY_JOIN_BATCH,	   /* Integer: keys of a call */
 	AMPSF_KEY_JOIN_FIRST,	   /* Integer: keys of the first call, fewer where a LIMIT may end it soon */
 	AMPSF_KEY_JOIN_ORDERED,	   /* Integer: must the rows come in the order of the outer plan? */
