@@ -195,6 +195,7 @@ classify_comparison(AmpsfClassify *cxt, AmpsfColumn *col, Oid coltype, const cha
 	const AmpsfOperator *op;
 	AmpsfPushClass push;
 	bool is_pattern;
+	bool whole;
 	int i;
 
 	if (!col->filterable)
@@ -243,15 +244,15 @@ classify_comparison(AmpsfClassify *cxt, AmpsfColumn *col, Oid coltype, const cha
 		return AMPSF_LOCAL;
 	}
 	/* Whole numbers compare with whole numbers only: 2.5 would be refused. */
-	if ((strcmp(col->type, "int") == 0 || strcmp(col->type, "long") == 0) && typid != INT2OID &&
-		typid != INT4OID && typid != INT8OID)
+	whole = strcmp(col->type, "int") == 0;
+	if ((whole || strcmp(col->type, "long") == 0) && typid != INT2OID && typid != INT4OID && typid != INT8OID)
 	{
 		*reason = "the value's type differs from the field's";
 		return AMPSF_LOCAL;
 	}
 	push = op->push;
 	*reason = push == AMPSF_EXACT ? NULL : op->note;
-	if (fclass == AMPSF_CLASS_NUMBER && !is_exact_operand(other, typid))
+	if (fclass == AMPSF_CLASS_NUMBER && !whole && !is_exact_operand(other, typid))
 	{
 		*reason = op->note;
 		if (ampsf_is_negated(op)) /* it could leave rows out */
@@ -262,6 +263,8 @@ classify_comparison(AmpsfClassify *cxt, AmpsfColumn *col, Oid coltype, const cha
 	*tree = lappend(*tree, makeInteger(i));
 	*tree = lappend(*tree, makeString(col->field));
 	*tree = lappend(*tree, ampsf_classify_operand(cxt, other));
+	if (whole)
+		*tree = lappend(*tree, makeInteger(true));
 	return push;
 }
 

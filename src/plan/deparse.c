@@ -175,10 +175,17 @@ print_compare(StringInfo out, List *qual, AmpsfBind *bind)
 	const char *field = strVal(lthird(qual));
 	Node *operand = lfourth(qual);
 	bool list = op->form == AMPSF_FORM_ANY || op->form == AMPSF_FORM_ALL;
+	AmpsfOperator whole;
 	Oid typid;
 	Datum value;
 	bool isnull;
 
+	if (list_length(qual) > 4)
+	{
+		whole = *op;
+		whole.fclass = AMPSF_CLASS_WHOLE;
+		op = &whole;
+	}
 	if (!operand_value(operand, bind, &typid, &value, &isnull))
 	{
 		appendStringInfo(out, op->not_null ? "(%s %s %s%s%s AND %s != null)" : "%s %s %s%s%s", field,

@@ -195,7 +195,8 @@ ampsf_field_class_name(AmpsfFieldClass c)
 {
 	static const char *const names[] = {"other",   "text",	 "case-sensitive text", "Id or reference",
 										"boolean", "number", "date",				"datetime",
-										"multi-select list as array", "multi-select list as text"};
+										"multi-select list as array", "multi-select list as text",
+										"whole number"};
 
 	return names[c];
 }
@@ -592,6 +593,24 @@ ampsf_is_exact_number(Oid typid, Datum value)
 	return strpbrk(text, "NI") != NULL || significant_digits(text) <= 15;
 }
 
+/*
+ * A whole number of 32 bits, as is all that a field of type int can hold.  Salesforce may take no longer
+ * number for one at all.
+ */
+static AmpsfLiteral
+print_whole(StringInfo out, const AmpsfOperator *op, Oid typid, Datum value)
+{
+	int64 n = typid == INT8OID	 ? DatumGetInt64(value)
+			  : typid == INT4OID ? DatumGetInt32(value)
+								 : DatumGetInt16(value);
+
+	if (n < PG_INT32_MIN || n > PG_INT32_MAX)
+		return impossible(op, n < 0 ? -1 : 1);
+	appendStringInfo(out, INT64_FORMAT, n);
+	return AMPSF_LITERAL_OK;
+}
+
+/* Without a fraction, a number of more than nine digits may be taken for one beyond 32 bits, and refused. */
 static AmpsfLiteral
 print_number(StringInfo out, const AmpsfOperator *op, Oid typid, Datum value, const char **soql_op)
 {
@@ -605,6 +624,8 @@ print_number(StringInfo out, const AmpsfOperator *op, Oid typid, Datum value, co
 	if (is_range(op) && !ampsf_is_exact_number(typid, value))
 		*soql_op = op->soql[0] == '<' ? "<=" : ">=";
 	appendStringInfoString(out, text);
+	if (!strchr(text, '.') && strlen(text) > 9)
+		appendStringInfoString(out, ".0");
 	return AMPSF_LITERAL_OK;
 }
 
@@ -675,6 +696,8 @@ ampsf_print_literal(StringInfo out, const AmpsfOperator *op, Oid typid, Datum va
 			return AMPSF_LITERAL_OK;
 		case AMPSF_CLASS_NUMBER:
 			return print_number(out, op, typid, value, soql_op);
+		case AMPSF_CLASS_WHOLE:
+			return print_whole(out, op, typid, value);
 		case AMPSF_CLASS_DATE:
 			return print_date(out, op, value);
 		case AMPSF_CLASS_DATETIME:

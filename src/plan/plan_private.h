@@ -83,6 +83,7 @@ typedef enum AmpsfFieldClass
 	AMPSF_CLASS_DATETIME,
 	AMPSF_CLASS_MULTI,		/* a multi-select list as an array */
 	AMPSF_CLASS_MULTI_TEXT, /* as one text */
+	AMPSF_CLASS_WHOLE,		/* a NUMBER without fraction, where its value is printed */
 	AMPSF_N_CLASSES
 } AmpsfFieldClass;
 
@@ -91,7 +92,8 @@ extern const char *ampsf_field_class_name(AmpsfFieldClass c);
 /*
  * A condition tree is a List that begins with an Integer, its kind:
  *   AND, OR     then the children
- *   COMPARE     Integer (index into ampsf_operators), String (field), operand
+ *   COMPARE     Integer (index into ampsf_operators), String (field), operand, and an Integer if the field
+ *               takes whole numbers only
  *   NULL_TEST   Integer (1: is null, 0: is not null), String (field)
  *   BOOLEAN     Integer (1: true, 0: false), String (field)
  *   SEMI        Integer (1: not in), String (field), String (object), String (its field), List of trees
