@@ -53,8 +53,10 @@ make_table()
 		options-table) options table ;;
 		options-column) options column ;;
 		pushdown) table '| field | SQL | class | SOQL | note |' "
-			SELECT field, '\`' || sql || '\`', class, '\`' || soql || '\`', coalesce(note, '')
-			FROM ampsf.pushdown() WITH ORDINALITY AS p(field, sql, class, soql, note, n) ORDER BY n" ;;
+			SELECT field, string_agg('\`' || sql || '\`', '<br>' ORDER BY n), class,
+				string_agg('\`' || soql || '\`', '<br>' ORDER BY n), coalesce(note, '')
+			FROM ampsf.pushdown() WITH ORDINALITY AS p(field, sql, class, soql, note, n)
+			GROUP BY field, class, note ORDER BY min(min(n)) OVER (PARTITION BY field), min(n)" ;;
 		settings) table '| setting | default | who | meaning |' "
 			SELECT '\`' || name || '\`', '\`' || boot_val || '\`',
 				CASE context WHEN 'superuser' THEN 'superuser' WHEN 'user' THEN 'anyone' ELSE context END,
