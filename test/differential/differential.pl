@@ -173,6 +173,10 @@ sub report
 	$sql =~ s/^DECLARE c (SCROLL )?CURSOR FOR //;
 	my @plan = $session{crm}->run((map { $_->{sql} } @before), "EXPLAIN (VERBOSE, COSTS OFF) $sql", 'DEALLOCATE ALL', map({ "RESET $_->[0]" } @{ $q->{settings} }));
 	print "    $_\n" for @{ $plan[@before]{rows} };
+	if (grep { $_->{state} eq 'psql_gone' } @plan)
+	{
+		$_->reconnect for values %session;
+	}
 	print "\n";
 	return;
 }

@@ -480,7 +480,8 @@ sub smaller
 {
 	my ($q) = @_;
 	my @out;
-	my $with = sub { my (%change) = @_; push @out, { %$q, %change }; };
+	# Only the whole list of keys determines the order, and what LIMIT leaves.
+	my $with = sub { my (%change) = @_; push @out, { %$q, $change{order} ? (ordered => 0, limit => undef, offset => undef) : (), %change }; };
 	$with->(around => 'plain') if $q->{around} ne 'plain';
 	for my $list (qw(settings where having group order moves))
 	{

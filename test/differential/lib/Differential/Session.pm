@@ -59,6 +59,8 @@ sub run
 sub start
 {
 	my ($self, @statements) = @_;
+	# A new file each time: psql may still have to see the end of the last one.
+	unlink $self->{script};
 	open(my $f, '>:raw', $self->{script}) or die "$self->{script}: $!";
 	print $f "$_;\n\\echo '\x1d' :SQLSTATE\n" for @statements;
 	close $f;
