@@ -374,6 +374,18 @@ fits_having(List *tree)
 	}
 }
 
+/* Does it compare counts only?  They are never null. */
+static bool
+compares_counts(List *tree)
+{
+	if (intVal(linitial(tree)) == AMPSF_QUAL_COMPARE)
+		return strncmp(strVal(lthird(tree)), "COUNT", 5) == 0;
+	for (int i = 1; i < list_length(tree); i++)
+		if (!compares_counts(list_nth(tree, i)))
+			return false;
+	return true;
+}
+
 static void
 add_having(AmpsfUpper *up, List *having)
 {
@@ -393,7 +405,7 @@ add_having(AmpsfUpper *up, List *having)
 		}
 		if (push != AMPSF_LOCAL)
 			up->having = lappend(up->having, tree);
-		up->having_exact &= push == AMPSF_EXACT;
+		up->having_exact &= push == AMPSF_EXACT && compares_counts(tree);
 		up->checked = lappend(up->checked, lfirst(lc));
 		/* What is exact is checked all the same: it may have to be left out, see groups.c. */
 		up->classes = lappend_int(up->classes, push == AMPSF_LOCAL ? AMPSF_LOCAL : AMPSF_SUPERSET);

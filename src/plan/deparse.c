@@ -446,6 +446,31 @@ print_bounds(StringInfo out, const AmpsfSelect *select, const AmpsfBind *bind, i
 	return true;
 }
 
+/*
+ * HAVING; false if no group can pass.  A test for null is documented of WHERE only, and all of HAVING is checked
+ * again.
+ */
+static bool
+print_having(StringInfo out, List *having, AmpsfBind *bind)
+{
+	int n = 0;
+	ListCell *lc;
+
+	foreach (lc, having)
+	{
+		StringInfoData one;
+		Truth t;
+
+		initStringInfo(&one);
+		t = print_qual(&one, lfirst(lc), true, bind);
+		if (t == NEVER)
+			return false;
+		if (t == TEXT && !strstr(one.data, "= null"))
+			appendStringInfo(out, "%s%s", n++ ? " AND " : " HAVING ", one.data);
+	}
+	return true;
+}
+
 char *
 ampsf_deparse_select(const AmpsfSelect *select, AmpsfBind *bind, int64 *skip)
 {
@@ -475,11 +500,8 @@ ampsf_deparse_select(const AmpsfSelect *select, AmpsfBind *bind, int64 *skip)
 		appendStringInfo(&buf, " WHERE %s", where.data);
 	if (*select->group_by)
 		appendStringInfo(&buf, " GROUP BY %s", select->group_by);
-	resetStringInfo(&where);
-	if (print_junction(&where, select->having, 0, true, false, bind) == NEVER)
+	if (!print_having(&buf, select->having, bind))
 		return NULL;
-	if (where.len > 0)
-		appendStringInfo(&buf, " HAVING %s", where.data);
 	if (*select->order)
 		appendStringInfo(&buf, " ORDER BY %s", select->order);
 	if (!print_bounds(&buf, select, bind, skip))

@@ -157,8 +157,11 @@ ampsf_limit_paths(PlannerInfo *root, RelOptInfo *input_rel, RelOptInfo *output_r
 	up.bounds = list_make2(limit, offset);
 	if (grouped ? !collect_first_groups(&up, target) : !collect_first_rows(&up, target))
 		return;
-	rows = root->limit_tuples >= 0 ? Min(root->limit_tuples, up.info->remote_rows)
-								   : clamp_row_est(up.info->remote_rows / 10);
-	rows = clamp_row_est(rows);
+	/* Of groups PostgreSQL does not tell how many rows LIMIT will need. */
+	if (grouped)
+		rows = constant_bound(limit) + constant_bound(offset);
+	else
+		rows = root->limit_tuples >= 0 ? root->limit_tuples : up.info->remote_rows / 10;
+	rows = clamp_row_est(Min(rows, up.info->remote_rows));
 	ampsf_upper_path(&up, output_rel, target, rows, rows, root->sort_pathkeys, NULL);
 }
