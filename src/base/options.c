@@ -27,6 +27,7 @@
 
 static const char *const module_values[] = {"crm", "account_engagement", NULL};
 
+static const char *const transport_values[] = {"auto", "rest", "bulk", NULL};
 static const char *const type_values[] = {
 	"id",	   "reference", "string", "textarea", "picklist", "multipicklist", "combobox",
 	"email",   "phone",		"url",	  "encryptedstring", "boolean", "int", "long",
@@ -63,6 +64,10 @@ const AmpsfOption ampsf_options[] = {
 	 "Largest answer accepted, in megabytes after decompression"},
 	{"compression", SERVER, AMPSF_OPT_BOOL, false, 0, 0, NULL, "true",
 	 "Ask for compressed answers"},
+	{"transport", SERVER, AMPSF_OPT_ENUM, false, 0, 0, transport_values, "auto",
+	 "How results are read: by pages over REST, by a job of Bulk API 2.0, or by what is cheaper"},
+	{"bulk_threshold", SERVER, AMPSF_OPT_INT, false, 0, INT_MAX, NULL, "50000",
+	 "Rows of a result from which transport auto reads it by a Bulk job"},
 	{"call_cost", SERVER, AMPSF_OPT_INT, false, 0, 1000000, NULL, "1000",
 	 "The planner's cost of one API call"},
 	{"use_remote_estimate", SERVER, AMPSF_OPT_BOOL, false, 0, 0, NULL, "false",
@@ -101,6 +106,10 @@ const AmpsfOption ampsf_options[] = {
 	 "Whether sum and avg are Salesforce's: added in doubles, and amounts converted in orgs of several currencies"},
 	{"page_size", TABLE, AMPSF_OPT_INT, false, 200, 2000, NULL, "the server's",
 	 "Rows of one result page"},
+	{"transport", TABLE, AMPSF_OPT_ENUM, false, 0, 0, transport_values, "the server's",
+	 "How results are read"},
+	{"bulk_threshold", TABLE, AMPSF_OPT_INT, false, 0, INT_MAX, NULL, "the server's",
+	 "Rows of a result from which transport auto reads it by a Bulk job"},
 	{"batch_size", TABLE, AMPSF_OPT_INT, false, 1, AMPSF_MAX_COLLECTION, NULL, "200",
 	 "Rows of one write call"},
 	{"lookup_batch", TABLE, AMPSF_OPT_INT, false, 1, 2000, NULL, "the server's",
@@ -476,6 +485,18 @@ ampsf_user_options(const UserMapping *mapping)
 	return o;
 }
 
+static AmpsfTransport
+get_transport(List *of_table, List *of_server)
+{
+	const char *v = get(of_table, "transport");
+
+	if (!v)
+		v = get(of_server, "transport");
+	if (!v || strcmp(v, "auto") == 0)
+		return AMPSF_TRANSPORT_AUTO;
+	return strcmp(v, "rest") == 0 ? AMPSF_TRANSPORT_REST : AMPSF_TRANSPORT_BULK;
+}
+
 AmpsfTableOptions *
 ampsf_table_options(Oid relid)
 {
@@ -498,6 +519,9 @@ ampsf_table_options(Oid relid)
 									  get_bool(server->options, "use_remote_estimate", false));
 	o->remote_sum = get_bool(table->options, "remote_sum", false);
 	o->page_size = get_int(table->options, "page_size", get_int(server->options, "page_size", 0));
+	o->transport = get_transport(table->options, server->options);
+	o->bulk_threshold =
+		get_int(table->options, "bulk_threshold", get_int(server->options, "bulk_threshold", 50000));
 	o->batch_size = get_int(table->options, "batch_size", AMPSF_MAX_COLLECTION);
 	o->lookup_batch =
 		get_int(table->options, "lookup_batch", get_int(server->options, "lookup_batch", AMPSF_LOOKUP_BATCH));

@@ -33,6 +33,13 @@ typedef struct AmpsfOption
 
 extern const AmpsfOption ampsf_options[]; /* ends with a NULL name */
 
+typedef enum AmpsfTransport
+{
+	AMPSF_TRANSPORT_AUTO, /* REST, and Bulk for results that are large enough */
+	AMPSF_TRANSPORT_REST,
+	AMPSF_TRANSPORT_BULK
+} AmpsfTransport;
+
 typedef struct AmpsfServerOptions
 {
 	char *instance_url; /* scheme://host[:port], no slash at the end; from workspace or instance_url */
@@ -61,6 +68,8 @@ typedef struct AmpsfTableOptions
 	bool updatable;
 	bool async_capable;
 	int page_size; /* 0: the server's */
+	AmpsfTransport transport;
+	int bulk_threshold; /* rows */
 	bool use_remote_estimate; /* planning may ask Salesforce */
 	bool remote_sum; /* sum and avg may be Salesforce's */
 	int batch_size; /* rows of a write call, 1..200 */

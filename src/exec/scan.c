@@ -14,6 +14,7 @@
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "org/limits.h"
+#include "org/query.h"
 #include "plan/plan_private.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
@@ -45,8 +46,15 @@ prepare_fields(AmpsfScanState *state, List *fdw_private)
 	state->nfields = list_length(keys);
 	state->keys = palloc0(sizeof(char *) * state->nfields);
 	state->values = palloc0(sizeof(AmpsfValue) * state->nfields);
+	state->types = palloc(sizeof(char *) * state->nfields);
 	for (int i = 0; i < state->nfields; i++)
+	{
 		state->keys[i] = strVal(list_nth(keys, i));
+		state->types[i] = "string";
+	}
+	/* Aggregates have aliases; LIMIT and ORDER BY make a job slow. */
+	state->pages_only = !equal(keys, list_nth(fdw_private, AMPSF_SCAN_FIELDS)) ||
+						state->select.bounds != NIL || *state->select.order;
 
 	state->ncolumns = list_length(slots);
 	state->slots = palloc0(sizeof(int) * state->ncolumns);
@@ -58,6 +66,7 @@ prepare_fields(AmpsfScanState *state, List *fdw_private)
 	for (int i = 0; i < state->ncolumns; i++)
 	{
 		int attnum = list_nth_int(attnums, i);
+		AmpsfColumn *col;
 		Relation relation = table_open(list_nth_oid(tables, i), NoLock); /* the executor holds the lock */
 		FormData_pg_attribute sum = sum_attribute((Oid) -attnum);
 		Form_pg_attribute att = attnum > 0	 ? TupleDescAttr(RelationGetDescr(relation), attnum - 1)
@@ -69,9 +78,10 @@ prepare_fields(AmpsfScanState *state, List *fdw_private)
 		state->relnames[i] = pstrdup(RelationGetRelationName(relation));
 		state->names[i] = pstrdup(NameStr(att->attname));
 		state->whole[i] = attnum < 0 && -attnum == INT8OID;
-		ampsf_convert_init(&state->conv[i], att,
-						   attnum > 0 ? ampsf_column(RelationGetRelid(relation), attnum) : NULL,
-						   CurrentMemoryContext);
+		col = attnum > 0 ? ampsf_column(RelationGetRelid(relation), attnum) : NULL;
+		if (col)
+			state->types[state->sources[i]] = col->type;
+		ampsf_convert_init(&state->conv[i], att, col, CurrentMemoryContext);
 		table_close(relation, NoLock);
 	}
 }
@@ -196,6 +206,7 @@ start_source(ForeignScanState *node)
 	if (!state->source)
 	{
 		AmpsfQuerySpec spec = {0};
+		AmpsfTransportSpec transport = {0};
 		MemoryContext old = MemoryContextSwitchTo(state->source_cxt);
 
 		spec.session = state->session;
@@ -206,7 +217,12 @@ start_source(ForeignScanState *node)
 		spec.page_size = state->table->page_size;
 		spec.limit = state->must_recheck ? -1 : state->limit;
 		spec.stats = &state->stats;
-		state->source = ampsf_rest_query(&spec);
+		transport.transport = state->table->transport;
+		transport.threshold = state->table->bulk_threshold;
+		transport.object = state->select.object;
+		transport.types = state->types;
+		transport.pages_only = state->pages_only;
+		state->source = ampsf_query(&spec, &transport);
 		state->source->ops->start(state->source);
 		MemoryContextSwitchTo(old);
 	}

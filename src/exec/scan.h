@@ -19,6 +19,8 @@ typedef struct AmpsfScanState
 	AmpsfSelect select;
 	int nfields;
 	const char **keys; /* [nfields] what to cut from a record */
+	const char **types; /* [nfields] Salesforce types */
+	bool pages_only;	/* no statement for Bulk */
 	int ncolumns;
 	int *slots;		   /* [ncolumns] the slot's columns to fill, from 0 */
 	int *sources;	   /* [ncolumns] the index of the field that fills it */

@@ -628,6 +628,35 @@ query_rewind(AmpsfRowSource *src)
 	return true;
 }
 
+AmpsfBulkAcceptance
+ampsf_bulk_acceptance(AmpsfRowSource *src)
+{
+	BulkQuery *q = (BulkQuery *) src;
+	MemoryContext old;
+
+	if (q->phase == BULK_CREATING)
+	{
+		int status;
+
+		if (!ampsf_call_look(q->call))
+			return AMPSF_BULK_ASKED;
+		/* The object, the user, the org: all else is an error of pages too. */
+		status = ampsf_call_status(q->call);
+		if (status == 400 || status == 403 || status == 404)
+			return AMPSF_BULK_REFUSED;
+		old = MemoryContextSwitchTo(q->cxt);
+		move_job(q);
+		MemoryContextSwitchTo(old);
+	}
+	return AMPSF_BULK_ACCEPTED;
+}
+
+void
+ampsf_bulk_throw(AmpsfRowSource *src)
+{
+	ampsf_call_throw(((BulkQuery *) src)->call, "create a Bulk query job", ((BulkQuery *) src)->soql);
+}
+
 static void
 query_close(AmpsfRowSource *src)
 {

@@ -71,4 +71,15 @@ extern AmpsfRowSource *ampsf_rest_query(const AmpsfQuerySpec *spec);
  */
 extern AmpsfRowSource *ampsf_bulk_query(const AmpsfQuerySpec *spec);
 
+typedef enum AmpsfBulkAcceptance
+{
+	AMPSF_BULK_ASKED,
+	AMPSF_BULK_ACCEPTED, /* there is a job */
+	AMPSF_BULK_REFUSED	 /* the org makes no such job */
+} AmpsfBulkAcceptance;
+
+/* Without waiting, and without an error for a refusal, which ampsf_bulk_throw() tells. */
+extern AmpsfBulkAcceptance ampsf_bulk_acceptance(AmpsfRowSource *bulk);
+extern void ampsf_bulk_throw(AmpsfRowSource *bulk) __attribute__((noreturn));
+
 #endif

@@ -123,8 +123,17 @@ print_list(StringInfo out, const AmpsfOperator *op, const char *field, Oid array
 			continue;
 		}
 		initStringInfo(&literal);
-		if (ampsf_print_literal(&literal, op, elemtype, values[i], &soql_op) == AMPSF_LITERAL_OK)
-			literals = lappend(literals, literal.data);
+		switch (ampsf_print_literal(&literal, op, elemtype, values[i], &soql_op))
+		{
+			case AMPSF_LITERAL_OK:
+				literals = lappend(literals, literal.data);
+				break;
+			case AMPSF_LITERAL_CANNOT:
+				return ALWAYS; /* checked again, and never NOT IN */
+			case AMPSF_LITERAL_NONE:
+			case AMPSF_LITERAL_ALL:
+				break;
+		}
 	}
 	if (literals == NIL)
 		return any ? NEVER : not_null(out, field);
