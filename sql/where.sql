@@ -12,9 +12,10 @@ CREATE FUNCTION explained(tab text, cond text, OUT soql text, OUT class text) LA
 DECLARE plan json;
 BEGIN
 	EXECUTE format('EXPLAIN (VERBOSE, COSTS OFF, FORMAT json) SELECT id FROM crm.%s WHERE %s', tab, cond) INTO plan;
-	plan := plan->0->'Plan';
+	plan := replace(plan::text, '(InitPlan 1).col1', '$0')::json->0->'Plan';
+	IF plan->>'Node Type' = 'Result' THEN soql := 'no call'; class := 'exact'; RETURN; END IF;
 	soql := CASE WHEN plan->>'SOQL' ~ ' WHERE ' THEN substring(plan->>'SOQL' FROM ' WHERE (.*)') WHEN plan->>'SOQL' ~ '^none' THEN 'no call'
-		WHEN plan->>'SOQL' IS NULL THEN plan->>'Node Type' ELSE 'all rows' END;
+		ELSE 'all rows' END;
 	class := concat_ws(', ', CASE WHEN plan->>'Exact' IS NOT NULL THEN 'exact' END,
 		'superset: ' || regexp_replace(plan->'Superset'->>0, '^.*\): ', ''), 'local: ' || regexp_replace(plan->'Local'->>0, '^.*\): ', ''));
 END $$;
@@ -138,7 +139,7 @@ SELECT * FROM ask('account', ARRAY[
 	$$date_trunc('month', createddate) > '2024-02-01'$$, $$date_trunc('month', createddate) >= '2024-02-01'$$, $$'2024-02-01' <= date_trunc('month', createddate)$$, $$date_trunc('month', createddate) IN ('2024-02-01', '2024-04-01', '2024-03-01')$$, $$date_trunc('month', createddate) NOT IN ('2024-02-01', '2024-04-01')$$,
 	$$date_trunc('month', createddate) NOT IN ('2024-02-01', NULL)$$, $$date_trunc('month', createddate) = ANY ('{}')$$, $$date_trunc('month', createddate) <> ALL ('{}')$$, $$date_trunc('month', createddate) = NULL$$,
 	$$date_trunc('week', createddate, 'America/New_York') = '2024-01-15 00:00-05'$$, $$date_trunc('hour', createddate) = '2024-01-16 13:00'$$, $$date_trunc('second', createddate) = '2024-01-16 13:14:20'$$, $$date_trunc('century', createddate) = '2001-01-01'$$, $$date_trunc('day', createddate) = date '2024-01-16'$$,
-	$$date_trunc('Month', createddate) = '2024-02-01'$$, $$date_trunc('months', createddate) = '2024-02-01'$$, $$date_trunc('day', createddate, 'EST') = '2024-01-16 05:00Z'$$, $$date_trunc('day', createddate, 'CET') = '2024-01-16'$$,
+	$$date_trunc('Month', createddate) = '2024-02-01'$$, $$date_trunc('months', createddate) = '2024-02-01'$$, $$date_trunc('day', createddate, 'Etc/GMT+5') = '2024-01-16 05:00Z'$$, $$date_trunc('day', createddate, 'Europe/Paris') = '2024-01-16'$$,
 	$$extract(year FROM createddate) = 2024$$, $$extract(year FROM createddate) IN (2022, 2024, 2025)$$, $$extract(year FROM createddate) BETWEEN 2020 AND 2023$$, $$extract(year FROM createddate)::int = 2024$$, $$date_part('year', createddate) > 2023.5$$, $$extract(isoyear FROM createddate) = 2024$$, $$extract(epoch FROM createddate) < 1706000000$$, $$extract(epoch FROM createddate)::int < 1706000000$$,
 	$$extract(month FROM createddate) = 1$$, $$extract(dow FROM createddate) = 1$$,
 	$$createddate::date = '2024-01-16'$$, $$createddate::date <> '2024-01-16'$$, $$createddate::date IN ('2024-01-16', '2024-01-17', '2024-01-20')$$, $$createddate::date BETWEEN '2024-01-16' AND '2024-01-18'$$, $$createddate::date < '2024-01-16'$$, $$createddate::date > timestamp '2024-01-16 12:00'$$, $$createddate::date > timestamptz '2024-01-16 12:00Z'$$, $$createddate::date = 'infinity'$$,
