@@ -159,7 +159,7 @@ ampsf_limit_paths(PlannerInfo *root, RelOptInfo *input_rel, RelOptInfo *output_r
 		return;
 	/* Of groups PostgreSQL does not tell how many rows LIMIT will need. */
 	if (grouped)
-		rows = constant_bound(limit) + constant_bound(offset);
+		rows = constant_bound(limit);
 	else
 		rows = root->limit_tuples >= 0 ? root->limit_tuples : up.info->remote_rows / 10;
 	rows = clamp_row_est(Min(rows, up.info->remote_rows));

@@ -138,7 +138,7 @@ ampsfIsForeignPathAsyncCapable(ForeignPath *path)
 	AmpsfRelInfo *info = path->path.parent->fdw_private;
 
 	/* Groups are collected before the first is given. */
-	return info && info->table->async_capable && !path->fdw_outerpath;
+	return info && info->table->async_capable && !ampsf_upper_is_grouped(path);
 }
 
 /* The place of a field in the list; appended if it is new. */

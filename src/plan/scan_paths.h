@@ -89,6 +89,8 @@ extern ForeignScan *ampsf_join_plan(RelOptInfo *rel, AmpsfRelInfo *info, List *t
 extern void ampsfGetForeignUpperPaths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input_rel,
 									  RelOptInfo *output_rel, void *extra);
 extern ForeignScan *ampsf_upper_plan(ForeignPath *path, List *tlist, Plan *outer_plan);
+/* Is the path, of any relation, one of groups? */
+extern bool ampsf_upper_is_grouped(ForeignPath *path);
 /*
  * Appends a sort key that is the column (which may be NULL) to ORDER BY's list; false if Salesforce sorts it
  * otherwise than SQL.

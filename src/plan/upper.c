@@ -181,6 +181,12 @@ ampsf_upper_path(AmpsfUpper *up, RelOptInfo *output_rel, PathTarget *target, dou
 					 list_make4(fdw_private, scan_tlist, up->info->classify.params, up->checked)));
 }
 
+bool
+ampsf_upper_is_grouped(ForeignPath *path)
+{
+	return IS_UPPER_REL(path->path.parent) && list_nth(linitial(path->fdw_private), AMPSF_SCAN_GROUPS) != NIL;
+}
+
 ForeignScan *
 ampsf_upper_plan(ForeignPath *path, List *tlist, Plan *outer_plan)
 {
