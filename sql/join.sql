@@ -152,3 +152,11 @@ SELECT * FROM compare('SELECT t.subject FROM crm.task t WHERE NOT EXISTS (SELECT
 SET geqo_threshold = 2;
 SELECT * FROM compare('SELECT c.lastname, a.name, u.email, p.name FROM crm.contact c JOIN crm.account a ON a.id = c.accountid LEFT JOIN crm."user" u ON u.id = a.ownerid LEFT JOIN crm.account p ON p.id = a.parentid WHERE lower(a.name) <> u.name');
 RESET geqo_threshold;
+-- What the inner column equals is read as the outer table's column, also when it stands for another such column.
+SET enable_hashjoin = off;
+SELECT * FROM compare('SELECT a.industry FROM crm.account a WHERE EXISTS (SELECT FROM crm.contact c WHERE c.accountid = a.id AND c.id > ''003'') AND EXISTS (SELECT FROM crm.invoice__c i WHERE i.account__c = a.id) AND EXISTS (SELECT FROM crm.opportunity o WHERE o.accountid = a.id)');
+RESET enable_hashjoin;
+SELECT * FROM compare('SELECT a.industry FROM crm.account a WHERE EXISTS (SELECT FROM crm.contact c WHERE c.accountid = a.id AND c.id > ''003'') AND EXISTS (SELECT FROM crm.invoice__c i WHERE i.account__c = a.id)');
+SELECT * FROM compare('SELECT o.name FROM crm.opportunity o JOIN crm.account a ON a.id = o.accountid WHERE o.accountid IN (SELECT accountid FROM crm.contact) AND a.id IN (SELECT account__c FROM crm.invoice__c) AND EXISTS (SELECT FROM crm."case" x WHERE x.accountid = o.accountid AND x.subject >= '''')');
+-- tasks and events cannot be inside
+SELECT * FROM compare('SELECT c.name FROM crm.contact c WHERE accountid IN (SELECT accountid FROM crm.task WHERE accountid IS NOT NULL)');

@@ -601,6 +601,7 @@ ampsf_column(Oid relid, int attnum)
 	bool plain;
 
 	get_atttypetypmodcoll(relid, attnum, &typid, &typmod, &collation);
+	c->attnum = attnum;
 	c->field = get_text(options, "field");
 	if (!c->field)
 		c->field = get_attname(relid, attnum, false);

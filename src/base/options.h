@@ -80,6 +80,7 @@ typedef struct AmpsfTableOptions
 /* What is known of a column's field at planning time, without any call. */
 typedef struct AmpsfColumn
 {
+	AttrNumber attnum;	  /* of the table */
 	char *field;		  /* API name, dotted for parents; default: the column's name */
 	char *type;			  /* Salesforce type name; default from the SQL type */
 	bool filterable, sortable, groupable;

@@ -82,9 +82,10 @@ ampsf_classify_column(AmpsfClassify *cxt, Node *node, AmpsfMember **member)
 	var = (Var *) node;
 	if (var->varlevelsup != 0 || var->varattno <= 0)
 		return NULL;
-	foreach (lc, cxt->aliases)
-		if (equal(linitial(lfirst(lc)), var))
-			var = lsecond(lfirst(lc));
+	/* A later one may stand for an earlier one. */
+	for (int i = list_length(cxt->aliases) - 1; i >= 0; i--)
+		if (equal(linitial(list_nth(cxt->aliases, i)), var))
+			var = lsecond(list_nth(cxt->aliases, i));
 	foreach (lc, cxt->members)
 	{
 		AmpsfMember *m = lfirst(lc);

@@ -427,6 +427,21 @@ add_alias(AmpsfRelInfo *info, RestrictInfo *key, AmpsfRelInfo *inner)
 		info->classify.aliases = lappend(info->classify.aliases, list_make2(vars[1], vars[0]));
 }
 
+/* Objects that cannot stand in a subquery, as SOQL's documentation lists them. */
+static bool
+is_inner_object(const char *object)
+{
+	static const char *const refused[] = {"ActivityHistory", "Attachment",	 "Event",
+										  "Note",			 "OpenActivity", "Task"};
+	size_t len = strlen(object);
+
+	for (size_t i = 0; i < lengthof(refused); i++)
+		if (pg_strcasecmp(object, refused[i]) == 0)
+			return false;
+	/* AccountTag, ContactTag, "and all other tag objects" */
+	return len < 3 || pg_strcasecmp(object + len - 3, "Tag") != 0;
+}
+
 static bool
 try_subquery(Merge *join, AmpsfRelInfo *outer, AmpsfRelInfo *inner)
 {
@@ -442,7 +457,8 @@ try_subquery(Merge *join, AmpsfRelInfo *outer, AmpsfRelInfo *inner)
 	join->parent = inner;
 	if (list_length(join->restrictlist) != 1 || !ampsf_all_exact(inner) ||
 		count_semi(inner->join_trees) > 0 || count_semi(outer->join_trees) >= MAX_SUBQUERIES ||
-		pg_strcasecmp(outer->table->object, inner->table->object) == 0)
+		pg_strcasecmp(outer->table->object, inner->table->object) == 0 ||
+		!is_inner_object(inner->table->object))
 		return false;
 	join->key = linitial_node(RestrictInfo, join->restrictlist);
 	if (!key_columns(join->key, outer, inner, &left, &left_member, &right, &right_member))
@@ -474,8 +490,8 @@ try_subquery(Merge *join, AmpsfRelInfo *outer, AmpsfRelInfo *inner)
 	info->classify.params = sub.classify.params;
 	tree = list_make5(makeInteger(AMPSF_QUAL_SEMI), makeInteger(anti), makeString(left->field),
 					  makeString(inner->table->object), makeString(right->field));
-	tree = lappend(tree, list_concat(list_concat_copy(sub.trees, inner->join_trees),
-									 list_make1(null_test(right->field, false))));
+	tree = lappend(tree, list_append_unique(list_concat_copy(sub.trees, inner->join_trees),
+											null_test(right->field, false)));
 	if (!anti)
 		add_alias(info, join->key, inner);
 	info->join_trees = lappend(info->join_trees, tree);
@@ -570,7 +586,7 @@ ampsf_join_plan(RelOptInfo *rel, AmpsfRelInfo *info, List *tlist, Plan *outer_pl
 		columns = lappend(columns, var);
 		col = ampsf_classify_column(&info->classify, (Node *) var, &member);
 		ampsf_output_add(&out, list_length(columns), col->field, col->field, member->relid,
-						 var->varattno);
+						 col->attnum);
 		scan_tlist =
 			lappend(scan_tlist, makeTargetEntry((Expr *) var, list_length(columns), NULL, false));
 	}
