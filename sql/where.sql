@@ -7,6 +7,8 @@ CREATE TABLE account AS TABLE crm.account;
 CREATE TABLE invoice AS TABLE crm.invoice__c;
 CREATE FOREIGN TABLE crm.tagged (id text OPTIONS (field 'Id'), tags text[] OPTIONS (field 'Tags__c', type 'multipicklist'), vtags varchar[] OPTIONS (field 'Tags__c', type 'multipicklist')) SERVER sf OPTIONS (object 'Invoice__c');
 CREATE TABLE tagged AS TABLE crm.tagged;
+CREATE FOREIGN TABLE crm.utc (id text OPTIONS (field 'Id'), t timestamp OPTIONS (field 'Paid_At__c')) SERVER sf OPTIONS (object 'Invoice__c');
+CREATE TABLE utc AS TABLE crm.utc;
 
 CREATE FUNCTION explained(tab text, cond text, OUT soql text, OUT class text) LANGUAGE plpgsql AS $$
 DECLARE plan json;
@@ -150,6 +152,8 @@ SELECT * FROM ask('invoice__c', ARRAY[
 	$$date_trunc('month', due_date__c) = '2024-02-01'$$, $$date_trunc('month', due_date__c) > '2024-02-01'$$, $$date_trunc('month', due_date__c) = '2024-02-02'$$, $$date_trunc('quarter', due_date__c::timestamp) IN ('2024-01-01', '2024-04-01')$$, $$extract(year FROM due_date__c) = 2024$$, $$extract(year FROM due_date__c) <> 2024$$,
 	$$extract(year FROM due_date__c) >= 1700$$, $$extract(year FROM due_date__c) IN (1700, 4000)$$, $$date_part('year', due_date__c) = 2024$$, $$extract(month FROM due_date__c) = 2$$, $$due_date__c::timestamptz <= '2024-02-29 12:00'$$, $$due_date__c::timestamp < '2024-02-29'$$, $$due_date__c + 1 > '2024-02-29'$$,
 	$$paid_at__c::date = '2024-07-07'$$, $$paid_at__c::date <> '2024-07-07'$$, $$paid_at__c::date IS NULL$$]);
+SELECT * FROM ask('utc', ARRAY[
+	$$t::date = '2024-07-07'$$, $$date_trunc('month', t) = '2024-07-01'$$, $$extract(year FROM t) = 2024$$, $$t AT TIME ZONE 'Asia/Tokyo' < '2024-07-07'$$, $$date_trunc('day', t) AT TIME ZONE 'Asia/Tokyo' < '2024-07-07'$$, $$t::timestamptz < '2024-07-07'$$, $$t < timestamptz '2024-07-07'$$]);
 CREATE FUNCTION days(n int, step int) RETURNS date[] LANGUAGE sql STABLE AS $$ SELECT array_agg(date '2024-01-10' + step * g) FROM generate_series(0, n - 1) g $$;
 PREPARE day_is(date, date[]) AS SELECT (SELECT count(*) FROM crm.account WHERE createddate::date = $1), (SELECT count(*) FROM account WHERE createddate::date = $1),
 	(SELECT count(*) FROM crm.account WHERE createddate::date = ANY ($2)), (SELECT count(*) FROM account WHERE createddate::date = ANY ($2));
