@@ -52,16 +52,16 @@ run() # label, org, arguments of the sandbox, seed, count
 if [ -n "$seed$count" ]; then
 	run "${args:-$org}" "$org" "$args" "${seed:-1}" "${count:-1000}"
 else
-	run demo demo '' 1 1000
-	run push push:120 '' 2 1000
-	run 'second readings' push:120 '--readings second' 3 600
+	run demo demo '' 1 2000
+	run push push:120 '' 2 4000
+	run 'second readings' push:120 '--readings second' 3 2000
 	# Each question that no document settles, answered the other way.
 	n=100
 	for other in '--max-parents 35' '--null-desc first' '--lookup-nulls asked' '--negated-nulls skip' '--inner-nulls poison' \
 		'--group-text exact' '--group-overflow malformed' '--accents folded' '--trailing-blanks ignored' '--fractions refuse' \
 		'--integers int32' '--pages short' '--record-counts stale'; do
 		n=$((n + 1))
-		run "$other" push:40 "$other" $n 80
+		run "$other" push:40 "$other" $n 120
 	done
 fi
 echo "$passed passed, $failed failed"

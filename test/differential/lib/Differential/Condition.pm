@@ -37,11 +37,14 @@ sub condition
 	}
 	my $alias = pick(@$aliases);
 	my $from  = chance(0.9) ? $alias->{table}{filled} : $alias->{table}{columns};
-	my $c     = pick(@$from);
+	# The kind first: most columns are texts, and half of the rest would hardly ever be asked for.
+	my %kinds = map { $_->{kind} => 1 } @$from;
+	my $kind  = pick(sort keys %kinds, $kinds{text} ? ('text') : ());
+	my $c     = pick(grep { $_->{kind} eq $kind } @$from);
 	return leaf($q, "$alias->{name}.$c->{sql}", $c, $alias, $aliases);
 }
 
-sub comparison { return pick('=', '=', '<>', '<', '<=', '>', '>='); }
+sub comparison { return pick('=', '=', '<>', '<>', '<', '<=', '>', '>='); }
 
 # A list of values, as IN's or as an array.
 sub values_list { my ($q, $c, $n) = @_; return join ', ', map { lit($q, $c) } 1 .. $n; }
@@ -93,6 +96,7 @@ sub leaf
 		sub { "$x " . comparison() . ' ' . lit($q, $c) },
 		sub { "$x " . comparison() . ' ' . lit($q, $c) },
 		sub { "$x = " . lit($q, $c) },
+		sub { "$x <> " . lit($q, $c) },
 		sub { lit($q, $c) . ' ' . comparison() . " $x" },
 		sub { "$x ${not}IN (" . values_list($q, $c, number(1, 5)) . ')' },
 		sub { "$x IN (" . values_list($q, $c, number(1, 12)) . ')' },

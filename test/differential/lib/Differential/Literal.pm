@@ -103,7 +103,7 @@ sub value
 		my @words = map { defined $_ ? /([^{},"]+)/g : () } ($known, chance(0.3) ? pick(@known) : undef);
 		push @words, pick(@texts) if !@words || chance(0.15);
 		@words = grep { !/\n/ } @words;
-		@words = splice(@words, 0, number(1, 3));
+		@words = map { chance(0.85) ? $_ : utf8_whole(vary($_)) } splice(@words, 0, number(1, 3));
 		return ("'{}'::text[]", $type) if chance(0.03) || !@words;
 		return ('ARRAY[' . join(', ', map({ chance(0.02) ? 'NULL' : quote($_) } @words)) . ']::text[]', $type);
 	}
