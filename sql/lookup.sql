@@ -157,6 +157,24 @@ ALTER FOREIGN TABLE crm.contact OPTIONS (SET lookup_batch '0');
 ALTER FOREIGN TABLE crm.contact OPTIONS (SET lookup_batch '2001');
 ALTER FOREIGN TABLE crm.contact OPTIONS (DROP lookup_batch);
 
+-- Keys in plenty, in few calls; long ones in more; with quotes; and one that no field can hold.
+SET enable_hashjoin = off;
+SET enable_mergejoin = off;
+SET enable_nestloop = off;
+ALTER FOREIGN TABLE crm.contact OPTIONS (ADD lookup_batch '2000');
+SELECT * FROM compare('SELECT g, c.id FROM generate_series(1, 1500) g LEFT JOIN crm.contact c ON c.email = ''person'' || g || ''@mail.example''');
+SELECT * FROM compare('SELECT g, c.id FROM generate_series(1, 30) g JOIN crm.contact c ON c.lastname = CASE g WHEN 29 THEN ''O''''Neill'' ELSE repeat(g::text, 1990) END');
+SELECT * FROM compare('SELECT v.x, c.id FROM (VALUES (''O''''Neill''), (''back\slash''), (repeat(''x'', 5000)), (E''two\nlines''), (''50%'')) v(x) LEFT JOIN crm.contact c ON c.lastname = v.x');
+ALTER FOREIGN TABLE crm.contact OPTIONS (DROP lookup_batch);
+RESET enable_hashjoin;
+RESET enable_mergejoin;
+RESET enable_nestloop;
+
+-- Joined by trial, in memory that does not stay.
+SET geqo_threshold = 2;
+SELECT * FROM compare('SELECT s.n, c.lastname, l.company, a.name FROM signups s JOIN crm.contact c ON c.email = s.email LEFT JOIN crm.lead l ON l.email = s.email LEFT JOIN crm.account a ON a.id = c.accountid WHERE s.n < 9');
+RESET geqo_threshold;
+
 -- Little memory: several batches, the same rows.
 CREATE TABLE many AS SELECT g AS n, (SELECT contact FROM orders WHERE orders.n = g % 50 + 1) AS contact,
 	(SELECT email FROM signups WHERE signups.n = g % 40 + 1) AS email, repeat('x', 40) AS filler FROM generate_series(1, 3000) g;
