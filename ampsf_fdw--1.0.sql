@@ -75,3 +75,26 @@ COMMENT ON FUNCTION @extschema@.comment(name, name) IS
 	'comments on the foreign tables of a schema and their columns: labels, help texts, references and pick '
 	'lists of the org; replaces comments that are there, returns how many';
 REVOKE EXECUTE ON FUNCTION @extschema@.comment(name, name) FROM PUBLIC;
+
+CREATE FUNCTION @extschema@.jobs_cleanup(
+	server name, older_than interval DEFAULT '1 hour', OUT id text, OUT object text, OUT state text,
+	OUT created timestamptz)
+RETURNS SETOF record
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE ROWS 10 AS 'MODULE_PATHNAME', 'ampsf_sql_jobs_cleanup';
+COMMENT ON FUNCTION @extschema@.jobs_cleanup(name, interval) IS
+	'aborts and deletes Bulk query jobs that killed sessions left in the org; older_than spares those being read';
+REVOKE EXECUTE ON FUNCTION @extschema@.jobs_cleanup(name, interval) FROM PUBLIC;
+
+-- What is being read right now.
+
+CREATE FUNCTION @extschema@.progress(
+	OUT pid integer, OUT relation regclass, OUT phase text, OUT rows bigint, OUT rows_expected bigint,
+	OUT bytes bigint, OUT calls bigint)
+RETURNS SETOF record
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED ROWS 10 AS 'MODULE_PATHNAME', 'ampsf_sql_progress';
+COMMENT ON FUNCTION @extschema@.progress() IS 'reads of foreign tables under way in this database; see the view';
+
+CREATE VIEW @extschema@.progress AS SELECT * FROM @extschema@.progress();
+COMMENT ON VIEW @extschema@.progress IS
+	'reads of foreign tables under way in this database: relation, phase, rows so far and expected, bytes, calls';
+GRANT SELECT ON @extschema@.progress TO PUBLIC;

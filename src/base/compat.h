@@ -20,6 +20,7 @@
 #include "parser/parsetree.h"
 #include "storage/latch.h"
 #include "utils/acl.h"
+#include "utils/backend_status.h"
 #include "utils/wait_event.h"
 
 #if PG_VERSION_NUM < 150000
@@ -94,6 +95,17 @@ ampsf_scan_first_rti(ForeignScan *plan)
 	return bms_next_member(plan->fs_base_relids, -1);
 #else
 	return bms_next_member(plan->fs_relids, -1);
+#endif
+}
+
+/* One of the backends there are, from 1. */
+static inline LocalPgBackendStatus *
+ampsf_backend_status(int i)
+{
+#if PG_VERSION_NUM >= 160000
+	return pgstat_get_local_beentry_by_index(i);
+#else
+	return pgstat_fetch_stat_local_beentry(i);
 #endif
 }
 

@@ -5,6 +5,7 @@
  * datum lives in row_cxt until the next row is asked for.
  */
 #include "base/ampsf.h"
+#include "base/progress.h"
 #include "exec/scan.h"
 
 #include "access/table.h"
@@ -20,6 +21,9 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+
+/* Rows from one report of progress to the next. */
+#define ROWS_A_REPORT 1000
 
 /* What a count is converted as. */
 static FormData_pg_attribute count_attribute = {.atttypid = INT8OID, .atttypmod = -1};
@@ -222,6 +226,8 @@ start_source(ForeignScanState *node)
 		transport.object = state->select.object;
 		transport.types = state->types;
 		transport.pages_only = state->pages_only;
+		spec.progress = state;
+		ampsf_progress_begin(state, state->relid);
 		state->source = ampsf_query(&spec, &transport);
 		state->source->ops->start(state->source);
 		MemoryContextSwitchTo(old);
@@ -355,6 +361,9 @@ ampsfIterateForeignScan(ForeignScanState *node)
 			return slot;
 		if (state->row++ == 0)
 			note_total(state);
+		if (unlikely(state->row % ROWS_A_REPORT == 1))
+			ampsf_progress_rows(state, state->row, state->source->total, state->stats.bytes_in,
+								state->stats.calls);
 		if (state->row <= state->skip)
 			continue;
 		MemoryContextReset(state->row_cxt);
@@ -383,6 +392,7 @@ close_source(AmpsfScanState *state)
 	if (state->source)
 		state->source->ops->close(state->source);
 	state->source = NULL;
+	ampsf_progress_end(state);
 	MemoryContextReset(state->source_cxt);
 }
 

@@ -15,6 +15,7 @@
 #include "org/row_source.h"
 
 #include "base/error.h"
+#include "base/progress.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -64,6 +65,7 @@ typedef struct BulkQuery
 	int nfields;
 	const uint8 *kinds;
 	bool plain_kinds; /* all are strings */
+	const void *progress;
 
 	BulkPhase phase;
 	char id[AMPSF_JOB_ID_SIZE]; /* "" before it exists */
@@ -161,6 +163,7 @@ create_job(BulkQuery *q)
 			   "\",\"lineEnding\":\"LF\"}");
 	q->call = start_call(q, "POST", "jobs/query", body.data, false);
 	q->phase = BULK_CREATING;
+	ampsf_progress_phase(q->progress, AMPSF_PHASE_CREATING);
 	pfree(body.data);
 	if (soql != q->soql)
 		pfree(soql);
@@ -188,6 +191,7 @@ static void
 schedule(BulkQuery *q)
 {
 	q->phase = BULK_WAITING;
+	ampsf_progress_phase(q->progress, AMPSF_PHASE_WAITING);
 	ampsf_http_alarm_set(&q->alarm, ampsf_http_now() + q->interval);
 	q->interval = Min(q->interval + q->interval / 2, LAST_INTERVAL);
 }
@@ -220,6 +224,7 @@ take_info(BulkQuery *q, MemoryContext tmp)
 		q->complete = true;
 		q->src.total = ampsf_json_int(doc, "numberRecordsProcessed", -1);
 		q->phase = BULK_READING;
+		ampsf_progress_phase(q->progress, AMPSF_PHASE_RESULTS);
 		q->page.locator = NULL;
 		ask_page(q, &q->page);
 	}
@@ -690,6 +695,7 @@ ampsf_bulk_query(const AmpsfQuerySpec *spec)
 	q->all_rows = spec->all_rows;
 	q->nfields = spec->nfields;
 	q->kinds = spec->kinds;
+	q->progress = spec->progress;
 	q->plain_kinds = true;
 	for (int i = 0; i < spec->nfields; i++)
 		q->plain_kinds &= spec->kinds[i] == AMPSF_VALUE_STRING;

@@ -61,6 +61,7 @@ typedef struct AmpsfQuerySpec
 	 * AMPSF_VALUE_NUMBER or AMPSF_VALUE_TRUE (a boolean).
 	 */
 	const uint8 *kinds;
+	const void *progress; /* who owns the report of progress; see base/progress.h */
 } AmpsfQuerySpec;
 
 /* A query over REST; it lives in a child of the current context, and ends with it. */

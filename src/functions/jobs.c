@@ -1,0 +1,110 @@
+/*
+ * jobs.c - ampsf.jobs_cleanup(): Bulk query jobs that nobody will discard any more.
+ *
+ * A backend that is killed, or whose connection is lost at the wrong moment, leaves its job in the
+ * org, where it goes on and keeps its result for seven days.  Ours are known by their delimiter
+ * (see org/bulk_job.h).  A job that is younger than the caller says may be one that another backend
+ * is reading.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "functions/server_arg.h"
+#include "org/bulk_job.h"
+#include "org/json_call.h"
+#include "wire/wiretime.h"
+
+PG_FUNCTION_INFO_V1(ampsf_sql_jobs_cleanup);
+
+/* One request about a job; its status.  A refusal is an answer: the job may have ended or gone
+ * meanwhile. */
+static int
+tell(AmpsfSession *session, const char *method, const char *id, const char *body)
+{
+	AmpsfCallSpec spec = {.idempotent = true, .method = method, .body = body};
+	AmpsfCall *call;
+	int status;
+
+	spec.path = psprintf("jobs/query/%s", id);
+	spec.body_len = body ? strlen(body) : 0;
+	call = ampsf_call_start(session, &spec, CurrentMemoryContext);
+	ampsf_call_wait(call);
+	status = ampsf_call_status(call);
+	if (status == 0 || status == 401 || status >= 500)
+		ampsf_call_throw(call, "discard a Bulk query job", NULL);
+	ampsf_call_free(call);
+	return status;
+}
+
+/* Aborts and deletes the job if it is ours and old enough; a row about it. */
+static void
+consider(AmpsfSession *session, AmpsfJson *job, TimestampTz before, ReturnSetInfo *rsinfo)
+{
+	const char *id = ampsf_json_string(job, "id");
+	const char *state = ampsf_json_string(job, "state");
+	const char *delimiter = ampsf_json_string(job, "columnDelimiter");
+	const char *created = ampsf_json_string(job, "createdDate");
+	const char *object = ampsf_json_string(job, "object");
+	Datum values[4];
+	bool nulls[4] = {false};
+	int64 at;
+
+	if (!id || !state || !delimiter || strcmp(delimiter, AMPSF_BULK_DELIMITER_NAME) != 0 ||
+		!created || !ampsf_parse_datetime(created, strlen(created), &at) || at > before ||
+		strlen(id) >= AMPSF_JOB_ID_SIZE)
+		return;
+	CHECK_FOR_INTERRUPTS();
+	if (strcmp(state, "UploadComplete") == 0 || strcmp(state, "InProgress") == 0)
+		tell(session, "PATCH", id, "{\"state\":\"Aborted\"}");
+	if (tell(session, "DELETE", id, NULL) >= 400)
+		return;
+	values[0] = CStringGetTextDatum(id);
+	nulls[1] = object == NULL;
+	values[1] = object ? CStringGetTextDatum(object) : (Datum) 0;
+	values[2] = CStringGetTextDatum(state);
+	values[3] = TimestampTzGetDatum(at);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+Datum
+ampsf_sql_jobs_cleanup(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	ForeignServer *server = ampsf_server_arg(NameStr(*PG_GETARG_NAME(0)));
+	TimestampTz before = DatumGetTimestampTz(DirectFunctionCall2(
+		timestamptz_mi_interval, TimestampTzGetDatum(GetCurrentTimestamp()), PG_GETARG_DATUM(1)));
+	AmpsfSession *session = ampsf_session_get(server->serverid, GetUserId());
+	const char *path = "jobs/query?jobType=V2Query";
+	MemoryContext pages[2];
+	int n = 0;
+
+	PreventCommandIfReadOnly("ampsf.jobs_cleanup()");
+	InitMaterializedSRF(fcinfo, 0);
+	for (int i = 0; i < 2; i++)
+		pages[i] =
+			AllocSetContextCreate(CurrentMemoryContext, "ampsf jobs", ALLOCSET_DEFAULT_SIZES);
+	while (path)
+	{
+		MemoryContext page = pages[n++ % 2];
+		MemoryContext old;
+		AmpsfJson *doc, *list;
+
+		MemoryContextReset(page);
+		old = MemoryContextSwitchTo(page);
+		doc = ampsf_json_call(session, path, NULL, "list Bulk query jobs", page);
+		list = ampsf_json_get(doc, "records");
+		for (int i = 0; i < ampsf_json_array_length(list); i++)
+			consider(session, ampsf_json_array_get(list, i), before, rsinfo);
+		path = ampsf_json_bool(doc, "done", true) ? NULL : ampsf_json_string(doc, "nextRecordsUrl");
+		MemoryContextSwitchTo(old);
+	}
+	for (int i = 0; i < 2; i++)
+		MemoryContextDelete(pages[i]);
+	return (Datum) 0;
+}
