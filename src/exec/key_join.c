@@ -1,18 +1,19 @@
 /*
- * key_join.c - runs a batched key lookup: reads rows of the outer plan, asks the foreign scan by their keys, and
- * joins what comes.
+ * key_join.c - runs a batched key lookup: reads rows of the outer plan, asks the foreign scan by
+ * their keys, and joins what comes.
  *
- * A batch is as many outer rows as have so many different keys, or as fill work_mem; later batches are larger,
- * so that a key that comes again and again is asked for seldom.  Its keys go out in parts, a call each, none
- * of them before somebody wants the rows.  What comes is found by the equality itself, hashed: Salesforce may
- * send more, and 'A' is not 'a' here.  A null key is never asked for.
+ * A batch is as many outer rows as have so many different keys, or as fill work_mem; later batches
+ * are larger, so that a key that comes again and again is asked for seldom.  Its keys go out in
+ * parts, a call each, none of them before somebody wants the rows.  What comes is found by the
+ * equality itself, hashed: Salesforce may send more, and 'A' is not 'a' here.  A null key is never
+ * asked for.
  *
- * Ordered (each key is unique): the rows of a part are kept and given in the order of the outer rows.  Else they
- * are not kept: each is joined with the outer rows of its key when it comes, and those that found none follow at
- * the end of the batch.
+ * Ordered (each key is unique): the rows of a part are kept and given in the order of the outer
+ * rows.  Else they are not kept: each is joined with the outer rows of its key when it comes, and
+ * those that found none follow at the end of the batch.
  *
- * Eager: what Salesforce answers may depend on what the statement writes, so all is read before the first row is
- * given.
+ * Eager: what Salesforce answers may depend on what the statement writes, so all is read before the
+ * first row is given.
  *
  * Must not know: SOQL, the network; how the scan below is run.
  */
@@ -43,10 +44,10 @@
 
 typedef struct Row
 {
-	struct Row *next;	  /* outer: of the batch; inner: of the key */
+	struct Row *next;	   /* outer: of the batch; inner: of the key */
 	struct Row *next_same; /* outer: the next of the same key */
-	struct Key *key;	  /* outer: NULL if it is null */
-	bool matched;		  /* outer */
+	struct Key *key;	   /* outer: NULL if it is null */
+	bool matched;		   /* outer */
 	MinimalTuple tuple;
 } Row;
 
@@ -56,17 +57,17 @@ typedef struct Key
 	int place;		   /* in the batch */
 	struct Key *chain; /* of the same bucket */
 	Datum value;
-	Row *outer;		  /* the rows that have it, last one first */
+	Row *outer;		   /* the rows that have it, last one first */
 	Row *inner, *last; /* ordered: the rows that it found, as they came */
 } Key;
 
 typedef enum Phase
 {
-	FILL,	 /* the next batch */
+	FILL,	  /* the next batch */
 	IN_ORDER, /* ordered: the rows of the batch */
-	ASK,	 /* the next part */
-	STREAM,	 /* the rows of the part */
-	REST,	 /* the outer rows that found none */
+	ASK,	  /* the next part */
+	STREAM,	  /* the rows of the part */
+	REST,	  /* the outer rows that found none */
 	DONE
 } Phase;
 
@@ -97,8 +98,9 @@ typedef struct KeyJoinState
 	Phase phase;
 	bool outer_ended;
 	TupleTableSlot *held; /* an outer row that has been read and belongs to the next batch */
-	int max_keys;		 /* of a batch */
-	Size mem;
+	int max_keys;		  /* of a batch */
+	Size mem;			  /* of its rows and keys */
+	Size inner_mem;		  /* ordered: of the rows that were found */
 	Row *rows, *last_row;
 	Key **keys; /* [nkeys] in the order in which they came */
 	int nkeys, keys_size;
@@ -107,19 +109,20 @@ typedef struct KeyJoinState
 	int part, asked; /* the current part is keys[part .. asked) */
 
 	/* where it is */
-	Row *row;		 /* outer */
-	Row *match;		 /* ordered: the next inner row to try for it */
-	bool row_begun;	 /* ordered: match is set */
+	Row *row;		/* outer */
+	Row *match;		/* ordered: the next inner row to try for it */
+	bool row_begun; /* ordered: match is set */
 
 	Tuplestorestate *store; /* eager */
 	TupleTableSlot *store_slot;
 
-	int64 nbatches, nparts, nasked, removed;
+	int64 nparts, nasked, removed;
 } KeyJoinState;
 
 /* -------- slots -------- */
 
-/* Copies a row's columns into the scan slot, from the column at start; they live as long as the row does. */
+/* Copies a row's columns into the scan slot, from the column at start; they live as long as the row
+ * does. */
 static void
 put_columns(KeyJoinState *state, TupleTableSlot *from, int start)
 {
@@ -215,7 +218,8 @@ add_key(KeyJoinState *state, Datum value, uint32 hash)
 
 /* -------- batches -------- */
 
-/* Adds the row of the slot to the batch; false, and nothing done, if its key would be one too many. */
+/* Adds the row of the slot to the batch; false, and nothing done, if its key would be one too many.
+ */
 static bool
 add_row(KeyJoinState *state, TupleTableSlot *slot)
 {
@@ -275,17 +279,32 @@ forget_batch(KeyJoinState *state)
 	ExecClearTuple(state->inner_slot);
 	MemoryContextReset(state->part_cxt);
 	MemoryContextReset(state->batch_cxt);
-	state->mem = 0;
+	state->mem = state->inner_mem = 0;
 	state->rows = state->last_row = state->row = state->match = NULL;
 	state->row_begun = false;
 	state->keys = state->buckets = NULL;
 	state->nkeys = state->keys_size = state->nbuckets = state->part = state->asked = 0;
 }
 
+/* The keys of the next batch: more than this one had, but no more than whose rows work_mem holds.
+ */
+static void
+grow_batch(KeyJoinState *state)
+{
+	double keys = (double) Max(state->max_keys, state->part_keys / BATCH_GROWTH) * BATCH_GROWTH;
+
+	keys = Min(keys, (double) state->part_keys * MAX_PARTS);
+	if (state->inner_mem > 0)
+		keys = Min(keys, work_mem * 1024.0 * state->asked / state->inner_mem);
+	state->max_keys = (int) Max(keys, state->part_keys);
+}
+
 /* Reads the next batch; false if there is none. */
 static bool
 fill_batch(KeyJoinState *state)
 {
+	if (state->rows)
+		grow_batch(state);
 	forget_batch(state);
 	if (state->held)
 	{
@@ -309,9 +328,6 @@ fill_batch(KeyJoinState *state)
 	}
 	if (!state->rows)
 		return false;
-	state->nbatches++;
-	state->max_keys = Min(Max(state->max_keys, state->part_keys / BATCH_GROWTH) * BATCH_GROWTH,
-						  state->part_keys * MAX_PARTS);
 	state->row = state->rows;
 	return true;
 }
@@ -341,21 +357,23 @@ ask_part(KeyJoinState *state)
 		values[n++] = value;
 		state->asked++;
 	}
-	scan->caseValue_datum = PointerGetDatum(construct_array(values, n, state->key_type, state->typlen,
-															state->typbyval, state->typalign));
+	scan->caseValue_datum = PointerGetDatum(construct_array(
+		values, n, state->key_type, state->typlen, state->typbyval, state->typalign));
 	scan->caseValue_isNull = false;
 	MemoryContextSwitchTo(old);
 	state->nparts++;
 	state->nasked += n;
 
-	/* No parameter has changed that PostgreSQL knows of, but the scan has to look at the keys again. */
+	/* No parameter has changed that PostgreSQL knows of, but the scan has to look at the keys
+	 * again. */
 	state->inner->ss.ps.chgParam = bms_add_member(state->inner->ss.ps.chgParam, state->no_param);
 	ExecReScan((PlanState *) state->inner);
 }
 
 /*
- * The next row of the part, in the scan slot, and its key; NULL at the end.  Rows of no key are passed over, and
- * those of another part's key: asked for 'A', Salesforce sends 'a' as well, and will send it again for 'a'.
+ * The next row of the part, in the scan slot, and its key; NULL at the end.  Rows of no key are
+ * passed over, and those of another part's key: asked for 'A', Salesforce sends 'a' as well, and
+ * will send it again for 'a'.
  */
 static Key *
 next_inner(KeyJoinState *state, TupleTableSlot **slot)
@@ -377,9 +395,10 @@ next_inner(KeyJoinState *state, TupleTableSlot **slot)
 		value = ExecEvalExprSwitchContext(state->inner_key, econtext, &isnull);
 		if (isnull)
 			continue;
-		key = find_key(state, value,
-					   DatumGetUInt32(FunctionCall1Coll(&state->hash_inner, state->collation, value)),
-					   &state->same_both);
+		key =
+			find_key(state, value,
+					 DatumGetUInt32(FunctionCall1Coll(&state->hash_inner, state->collation, value)),
+					 &state->same_both);
 		if (key && key->place >= state->part && key->place < state->asked)
 			return key;
 		CHECK_FOR_INTERRUPTS();
@@ -443,6 +462,7 @@ fetch_key(KeyJoinState *state, const Key *wanted)
 
 			inner->tuple = ExecCopySlotMinimalTuple(slot);
 			MemoryContextSwitchTo(old);
+			state->inner_mem += sizeof(Row) + inner->tuple->t_len;
 			if (key->last)
 				key->last->next = inner;
 			else
@@ -610,8 +630,7 @@ next_stored(KeyJoinState *state)
 		MemoryContext old = MemoryContextSwitchTo(ss->ps.state->es_query_cxt);
 
 		state->store = tuplestore_begin_heap(false, false, work_mem);
-		state->store_slot =
-			MakeSingleTupleTableSlot(out->tts_tupleDescriptor, &TTSOpsMinimalTuple);
+		state->store_slot = MakeSingleTupleTableSlot(out->tts_tupleDescriptor, &TTSOpsMinimalTuple);
 		MemoryContextSwitchTo(old);
 		while ((slot = next_result(state)) != NULL)
 			tuplestore_puttupleslot(state->store, slot);
@@ -689,8 +708,10 @@ begin_key_join(CustomScanState *node, EState *estate, int eflags)
 	node->custom_ps = list_make2(state->outer, inner);
 
 	state->nouter = ExecGetResultType(state->outer)->natts;
-	state->outer_slot = ExecInitExtraTupleSlot(estate, ExecGetResultType(state->outer), &TTSOpsMinimalTuple);
-	state->inner_slot = ExecInitExtraTupleSlot(estate, ExecGetResultType(inner), &TTSOpsMinimalTuple);
+	state->outer_slot =
+		ExecInitExtraTupleSlot(estate, ExecGetResultType(state->outer), &TTSOpsMinimalTuple);
+	state->inner_slot =
+		ExecInitExtraTupleSlot(estate, ExecGetResultType(inner), &TTSOpsMinimalTuple);
 	state->inner_key = ExecInitExpr(linitial(op->args), &node->ss.ps);
 	state->outer_key = ExecInitExpr(lsecond(op->args), &node->ss.ps);
 	state->join_qual = ExecInitQual(list_copy_tail(plan->custom_exprs, 1), &node->ss.ps);
@@ -746,10 +767,12 @@ explain_key_join(CustomScanState *node, List *ancestors, ExplainState *es)
 												  : "Inner";
 
 	ExplainPropertyText("Join Type", type, es);
-	ExplainPropertyText("Key", deparse_expression(linitial(plan->custom_exprs), context, true, false), es);
+	ExplainPropertyText("Key",
+						deparse_expression(linitial(plan->custom_exprs), context, true, false), es);
 	if (filter)
-		ExplainPropertyText("Join Filter",
-							deparse_expression((Node *) make_ands_explicit(filter), context, true, false), es);
+		ExplainPropertyText(
+			"Join Filter",
+			deparse_expression((Node *) make_ands_explicit(filter), context, true, false), es);
 	if (es->analyze && state->removed > 0)
 		ExplainPropertyInteger("Rows Removed by Join Filter", NULL, state->removed, es);
 	ExplainPropertyInteger("Batch Size", NULL, state->part_keys, es);

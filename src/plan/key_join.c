@@ -1,18 +1,18 @@
 /*
- * key_join.c - plans batched key lookups: joins of anything with a foreign table of ours, for which the
- * table is asked by the keys of the other side, some hundreds a call.
+ * key_join.c - plans batched key lookups: joins of anything with a foreign table of ours, for which
+ * the table is asked by the keys of the other side, some hundreds a call.
  *
- * PostgreSQL's own joins ask the inner side once as a whole, or once a row.  In between stands a custom
- * scan with two children: the plan of the outer side, and a foreign scan with one more condition,
- * column = ANY (keys), whose keys the node gives it before each rescan.  So classification, printing,
- * fetching, conversion and EXPLAIN are those of every scan.  The keys are not a Param, which the planner
- * would want to know the source of, but a CaseTestExpr, the one expression whose value is taken from the
- * expression context that it is evaluated in.
+ * PostgreSQL's own joins ask the inner side once as a whole, or once a row.  In between stands a
+ * custom scan with two children: the plan of the outer side, and a foreign scan with one more
+ * condition, column = ANY (keys), whose keys the node gives it before each rescan.  So
+ * classification, printing, fetching, conversion and EXPLAIN are those of every scan.  The keys are
+ * not a Param, which the planner would want to know the source of, but a CaseTestExpr, the one
+ * expression whose value is taken from the expression context that it is evaluated in.
  *
  * Salesforce's answer only has to be a superset: the node joins by the equality itself.
  *
- * A lookup by a unique field keeps the rows in the order of the outer plan.  By any other field a key may
- * match any number of rows, which are not kept but joined as they come.
+ * A lookup by a unique field keeps the rows in the order of the outer plan.  By any other field a
+ * key may match any number of rows, which are not kept but joined as they come.
  *
  * Must not know: how the node is run, but for its name.
  */
@@ -57,10 +57,10 @@ typedef struct Lookup
 	bool outer_left;   /* is its left side the outer one's? */
 	Node *outer_key, *inner_key;
 	Expr *keys_clause;
-	bool unique;	  /* at most one row has a key */
-	double tuples;	  /* rows of the object */
-	double key_rows;  /* rows that one key is expected to find */
-	int batch;		  /* keys of a call */
+	bool unique;	 /* at most one row has a key */
+	double tuples;	 /* rows of the object */
+	double key_rows; /* rows that one key is expected to find */
+	int batch;		 /* keys of a call */
 } Lookup;
 
 static set_join_pathlist_hook_type previous_hook = NULL;
@@ -68,8 +68,8 @@ static set_join_pathlist_hook_type previous_hook = NULL;
 /* -------- which equality -------- */
 
 /*
- * Nothing of a row that has to be hidden may be told: the operator sees rows of the inner side that other conditions
- * come after, and the outer side's expression rows of its own.
+ * Nothing of a row that has to be hidden may be told: the operator sees rows of the inner side that
+ * other conditions come after, and the outer side's expression rows of its own.
  */
 static bool
 is_secure(const Lookup *join, RestrictInfo *ri)
@@ -86,8 +86,8 @@ is_secure(const Lookup *join, RestrictInfo *ri)
 }
 
 /*
- * Can the join go by this clause: an equality of an expression of the outer side with a column of the inner one,
- * that can be hashed, and that Salesforce evaluates at least as a superset?
+ * Can the join go by this clause: an equality of an expression of the outer side with a column of
+ * the inner one, that can be hashed, and that Salesforce evaluates at least as a superset?
  */
 static bool
 set_key(Lookup *join, RestrictInfo *ri)
@@ -139,8 +139,8 @@ set_key(Lookup *join, RestrictInfo *ri)
 	classify.params = NIL;
 	if (ampsf_classify(&classify, join->keys_clause, &tree, &reason) == AMPSF_LOCAL)
 		return false;
-	join->unique = col->unique && member == linitial(classify.members) &&
-				   !join->inner->table->include_deleted;
+	join->unique =
+		col->unique && member == linitial(classify.members) && !join->inner->table->include_deleted;
 	return true;
 }
 
@@ -154,8 +154,7 @@ rows_of_key(const Lookup *join)
 	double distinct;
 	bool unknown, dflt;
 
-	if (join->unique ||
-		(col->external_id && member == linitial(join->inner->classify.members)))
+	if (join->unique || (col->external_id && member == linitial(join->inner->classify.members)))
 		return 1;
 	examine_variable(join->root, join->inner_key, 0, &vardata);
 	unknown = !HeapTupleIsValid(vardata.statsTuple);
@@ -215,8 +214,8 @@ inner_path(const Lookup *join, double rows)
 }
 
 /*
- * Calls are what it costs: one for so many different keys, and one for each further page.  The first row is
- * there when the first keys have been read and asked for.
+ * Calls are what it costs: one for so many different keys, and one for each further page.  The
+ * first row is there when the first keys have been read and asked for.
  */
 static void
 cost_key_join(const Lookup *join, CustomPath *path, Path *outer, double keys, int first)
@@ -235,11 +234,11 @@ cost_key_join(const Lookup *join, CustomPath *path, Path *outer, double keys, in
 	path->path.startup_cost = outer->startup_cost + quals.startup +
 							  (outer->total_cost - outer->startup_cost) * share + startup +
 							  path->path.pathtarget->cost.startup;
-	path->path.total_cost =
-		outer->total_cost + total + quals.startup +
-		(cpu_operator_cost + cpu_tuple_cost) * (outer->rows + remote) +
-		(quals.per_tuple + cpu_tuple_cost) * path->path.rows + path->path.pathtarget->cost.startup +
-		path->path.pathtarget->cost.per_tuple * path->path.rows;
+	path->path.total_cost = outer->total_cost + total + quals.startup +
+							(cpu_operator_cost + cpu_tuple_cost) * (outer->rows + remote) +
+							(quals.per_tuple + cpu_tuple_cost) * path->path.rows +
+							path->path.pathtarget->cost.startup +
+							path->path.pathtarget->cost.per_tuple * path->path.rows;
 }
 
 static void
@@ -300,7 +299,8 @@ add_lookups(const Lookup *join)
 	if (root->query_pathkeys == NIL || root->limit_tuples <= 0)
 		return;
 	foreach (lc, root->query_pathkeys)
-		if (!relation_can_be_sorted_early(root, outerrel, lfirst_node(PathKey, lc)->pk_eclass, false))
+		if (!relation_can_be_sorted_early(root, outerrel, lfirst_node(PathKey, lc)->pk_eclass,
+										  false))
 			return;
 	add_lookup(join, (Path *) create_sort_path(root, outerrel, cheapest, root->query_pathkeys, -1));
 }
@@ -333,10 +333,9 @@ key_join_paths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel, Rel
 		previous_hook(root, joinrel, outerrel, innerrel, jointype, extra);
 	if (!ampsf_enable_key_lookup || joinrel->reloptkind != RELOPT_JOINREL ||
 		(innerrel->reloptkind != RELOPT_BASEREL && innerrel->reloptkind != RELOPT_JOINREL) ||
-		!innerrel->fdwroutine ||
-		innerrel->fdwroutine->GetForeignPaths != ampsfGetForeignPaths || !innerrel->fdw_private ||
-		!bms_is_empty(joinrel->lateral_relids) || !outer || outer->param_info ||
-		IS_DUMMY_REL(outerrel) || IS_DUMMY_REL(innerrel))
+		!innerrel->fdwroutine || innerrel->fdwroutine->GetForeignPaths != ampsfGetForeignPaths ||
+		!innerrel->fdw_private || !bms_is_empty(joinrel->lateral_relids) || !outer ||
+		outer->param_info || IS_DUMMY_REL(outerrel) || IS_DUMMY_REL(innerrel))
 		return;
 	/* A condition without columns would stand in a node of its own above the scan. */
 	if (has_pseudoconstants(extra->restrictlist) || has_pseudoconstants(innerrel->baserestrictinfo))
@@ -350,7 +349,8 @@ key_join_paths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel, Rel
 	join.inner = innerrel->fdw_private;
 	join.batch = join.inner->table->lookup_batch;
 	join.tuples = Max(
-		find_base_rel(root, ((AmpsfMember *) linitial(join.inner->classify.members))->rti)->tuples, 1);
+		find_base_rel(root, ((AmpsfMember *) linitial(join.inner->classify.members))->rti)->tuples,
+		1);
 	if (jointype == JOIN_UNIQUE_OUTER)
 	{
 		outer = (Path *) create_unique_path(root, outerrel, outer, extra->sjinfo);
@@ -396,16 +396,17 @@ same_column(const Node *a, const Node *b)
 }
 
 /*
- * The columns of the node's rows: those of the outer plan, and those of the scan.  Above an outer join the
- * planner calls the same column by another name, "may be null by that join"; the node has but one of each, and
- * that is the name it gets, if anybody above uses it.  (The target list that the plan is made with may be
- * empty, and be set afterwards.)
+ * The columns of the node's rows: those of the outer plan, and those of the scan.  Above an outer
+ * join the planner calls the same column by another name, "may be null by that join"; the node has
+ * but one of each, and that is the name it gets, if anybody above uses it.  (The target list that
+ * the plan is made with may be empty, and be set afterwards.)
  */
 static List *
 make_scan_tlist(List *custom_plans, RelOptInfo *rel)
 {
-	List *above = pull_var_clause((Node *) rel->reltarget->exprs, PVC_INCLUDE_AGGREGATES | PVC_INCLUDE_WINDOWFUNCS |
-													  PVC_INCLUDE_PLACEHOLDERS);
+	List *above = pull_var_clause((Node *) rel->reltarget->exprs, PVC_INCLUDE_AGGREGATES |
+																	  PVC_INCLUDE_WINDOWFUNCS |
+																	  PVC_INCLUDE_PLACEHOLDERS);
 	List *result = NIL;
 	ListCell *lp, *lt, *la;
 
@@ -420,7 +421,8 @@ make_scan_tlist(List *custom_plans, RelOptInfo *rel)
 					expr = lfirst(la);
 					break;
 				}
-			result = lappend(result, makeTargetEntry(copyObject(expr), list_length(result) + 1, NULL, false));
+			result = lappend(
+				result, makeTargetEntry(copyObject(expr), list_length(result) + 1, NULL, false));
 		}
 	return result;
 }

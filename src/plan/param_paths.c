@@ -1,6 +1,6 @@
 /*
- * param_paths.c - scans whose conditions hold values of other relations: the inner side of a nested loop, asked
- * again for each row, and the scan of a batched key lookup, asked again for each batch.
+ * param_paths.c - scans whose conditions hold values of other relations: the inner side of a nested
+ * loop, asked again for each row, and the scan of a batched key lookup, asked again for each batch.
  *
  * Each time is a call, so the cost lets a nested loop win only for very few rows.
  */
@@ -15,8 +15,8 @@
 #include "optimizer/restrictinfo.h"
 
 /*
- * How few the outer rows are is a guess, and each more of them is a call: so many calls are added, which leaves the
- * nested loop to joins that nothing else can do for less, such as those by ranges.
+ * How few the outer rows are is a guess, and each more of them is a call: so many calls are added,
+ * which leaves the nested loop to joins that nothing else can do for less, such as those by ranges.
  */
 #define RISK 0.5
 
@@ -71,7 +71,8 @@ is_unique_key(AmpsfClassify *classify, RestrictInfo *ri)
 	return false;
 }
 
-/* Offers the scan with the values of other relations that param_info wants; nothing if none of them would be sent. */
+/* Offers the scan with the values of other relations that param_info wants; nothing if none of them
+ * would be sent. */
 static void
 add_param_path(PlannerInfo *root, RelOptInfo *rel, ParamPathInfo *param_info)
 {
@@ -138,7 +139,8 @@ add_param_info(PlannerInfo *root, RelOptInfo *rel, RestrictInfo *ri, List *infos
 
 /* For generate_implied_equalities_for_column. */
 static bool
-is_column(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *ec, EquivalenceMember *em, void *column)
+is_column(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *ec, EquivalenceMember *em,
+		  void *column)
 {
 	Node *expr = (Node *) em->em_expr;
 
