@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "admin.h"
+#include "bulk.h"
 #include "config.h"
 #include "cursors.h"
 #include "fault.h"
@@ -108,6 +109,7 @@ reset(Request *r, Response *w)
 
 	if (seed == NULL)
 		seed = config.seed;
+	bulk_reset();
 	store_lock();
 	cursors_reset();
 	known = store_seed(seed);
@@ -155,6 +157,28 @@ clock_set(Request *r, Response *w)
 	ok(w);
 }
 
+/* POST /__sandbox/bulk?polls=2&page-rows=100: what bulk jobs do from now on. */
+static void
+bulk_settings_set(Request *r, Response *w)
+{
+	char *text = req_own(r, strdup(r->raw_query));
+	char *save = NULL;
+
+	for (char *p = strtok_r(text, "&", &save); p; p = strtok_r(NULL, "&", &save))
+	{
+		char *eq = strchr(p, '=');
+
+		if (eq != NULL)
+			*eq = '\0';
+		if (eq == NULL || !bulk_set(p, req_own(r, url_decode(eq + 1, strlen(eq + 1), true))))
+		{
+			bad(w, "unknown setting, or no value for it");
+			return;
+		}
+	}
+	ok(w);
+}
+
 void
 admin_handle(Request *r, Response *w)
 {
@@ -165,12 +189,19 @@ admin_handle(Request *r, Response *w)
 		faults(r, w);
 	else if (strcmp(name, "stats") == 0)
 		stats(w);
+	else if (strcmp(name, "jobs") == 0)
+	{
+		bulk_list_admin(&w->body);
+		ok(w);
+	}
 	else if (!post)
 		bad(w, "POST it");
 	else if (strcmp(name, "reset") == 0)
 		reset(r, w);
 	else if (strcmp(name, "now") == 0)
 		clock_set(r, w);
+	else if (strcmp(name, "bulk") == 0)
+		bulk_settings_set(r, w);
 	else if (strcmp(name, "expire-sessions") == 0)
 	{
 		session_expire_all();

@@ -39,6 +39,14 @@ static const struct
 	{"dead-locator", FAULT_DEAD_LOCATOR},
 	{"lock-row", FAULT_LOCK_ROW},
 	{"html", FAULT_HTML},
+	{"job-failed", FAULT_JOB_FAILED},
+	{"job-aborted", FAULT_JOB_ABORTED},
+	{"job-stuck", FAULT_JOB_STUCK},
+	{"job-deleted", FAULT_JOB_DELETED},
+	{"wrong-count", FAULT_WRONG_COUNT},
+	{"drop-rows", FAULT_DROP_ROWS},
+	{"drop-page", FAULT_DROP_PAGE},
+	{"early-end", FAULT_EARLY_END},
 };
 
 static const char *const keys[] = {

@@ -24,7 +24,16 @@ typedef enum FaultKind
 	FAULT_EXPIRE_TOKEN,
 	FAULT_DEAD_LOCATOR,
 	FAULT_LOCK_ROW,
-	FAULT_HTML
+	FAULT_HTML,
+	/* of bulk jobs: how they end, and what is wrong with their results */
+	FAULT_JOB_FAILED,
+	FAULT_JOB_ABORTED,
+	FAULT_JOB_STUCK,
+	FAULT_JOB_DELETED,
+	FAULT_WRONG_COUNT,
+	FAULT_DROP_ROWS,
+	FAULT_DROP_PAGE,
+	FAULT_EARLY_END
 } FaultKind;
 
 /* What a struck request has to do; fault_free() after use. */

@@ -14,6 +14,8 @@
 
 #define MAX_SEGMENTS 12
 
+struct Fault;
+
 typedef struct Request
 {
 	const char *method;
@@ -37,6 +39,8 @@ typedef struct Request
 	bool lock_row;				/* fault: the next row written is locked; see req_take_lock() */
 	char *soql;					/* malloc'ed by the query resource: for the request log */
 	char *user_name;			/* malloc'ed: who was let in, for the request log */
+	char *job;					/* malloc'ed: the Id of a bulk job, for the request log */
+	const struct Fault *fault;	/* that struck the request, for the resources that know what to do */
 	char **owned;				/* strings that live as long as the request */
 	int n_owned;
 } Request;
@@ -56,6 +60,11 @@ typedef struct Response
 	/* the cached half as a final raw deflate stream, and its CRC-32; may be called by any thread */
 	void (*gz_cb)(void *, const char **data, size_t *len, uint32_t *crc);
 	void *free_arg;
+	/* or out of a file: fd_len bytes from fd_at on; the descriptor is the answer's */
+	bool from_file;
+	int fd;
+	uint64_t fd_at;
+	size_t fd_len;
 } Response;
 
 /* params.c: the parts of a request */
@@ -85,7 +94,7 @@ void res_errorf(Response *w, int status, const char *code, const char *fmt, ...)
 void res_not_found(Response *w);
 /* 405 with the methods that would be allowed, e.g. "HEAD,GET,POST". */
 void res_not_allowed(Response *w, const Request *r, const char *allowed);
-/* Brings a cached half of the body into the body: for subrequests and small answers. */
+/* Brings the cached half of the body, or that in a file, into the body: for subrequests and small answers. */
 void res_flatten(Response *w);
 
 /*

@@ -4,6 +4,7 @@
  * Must not know: HTTP, SOQL.
  */
 #include <getopt.h>
+#include <libgen.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include "admin.h"
+#include "bulk.h"
 #include "config.h"
 #include "cursors.h"
 #include "fault.h"
@@ -47,7 +49,8 @@ enum
 	OPT_PAGE_CACHE,
 	OPT_MAX_PARENTS,
 	OPT_READINGS,
-	OPT_READING, /* and those that follow: one for each of readings[] */
+	OPT_BULK, /* and those that follow: one for each of bulk_options[] */
+	OPT_READING = OPT_BULK + 20, /* and those that follow: one for each of readings[] */
 	OPT_HELP = OPT_READING + 100
 };
 
@@ -84,10 +87,32 @@ static const struct Reading
 	 "whether a page has as many records as the batch size, or fewer"},
 	{"record-counts", "exact", "stale", &config.stale_counts, NULL, true,
 	 "limits/recordCount: the rows that are there, or three quarters of them"},
+	{"bulk-empty", "header", "nothing", &bulk_settings.empty_bare, NULL, false,
+	 "the CSV of a bulk query without rows: its header, or nothing at all"},
+	{"bulk-early", "400", "204", &bulk_settings.early_204, NULL, false,
+	 "results of a bulk job that is not complete: an error, or no content"},
 	{"milliseconds", "drop", "keep", NULL, store_keep_milliseconds, true,
 	 "what a datetime does with a fraction of a second: documented is that it has none"},
 };
 #define N_READINGS ((int) (sizeof(readings) / sizeof(readings[0])))
+
+/* What bulk jobs do; the same settings as at run time. */
+static const struct
+{
+	const char *name, *value, *help;
+} bulk_options[] = {
+	{"ms", "N", "what a bulk job takes at least (0)"},
+	{"polls", "N", "times that a bulk job is asked for before it ends (0)"},
+	{"page-rows", "N", "rows of a page of its result at most (50000)"},
+	{"list-rows", "N", "jobs in a page of their list (1000)"},
+	{"query-jobs", "N", "query jobs in 24 hours (10000)"},
+	{"storage-mb", "N", "results of them in 24 hours (976562)"},
+	{"upload-mb", "N", "data of an ingest job (100)"},
+	{"order", "shuffled|natural", "rows of a result without ORDER BY (shuffled)"},
+	{"hard-delete", "on|off", "whether users have the permission (off)"},
+	{"refuse", "A,B", "objects that cannot be used in bulk jobs (none)"},
+};
+#define N_BULK_OPTIONS ((int) (sizeof(bulk_options) / sizeof(bulk_options[0])))
 
 static const struct option plain_options[] = {
 	{"host", required_argument, NULL, OPT_HOST},
@@ -139,8 +164,10 @@ static const char help[] =
 	"  --max-locators N         open query locators of a user (10)\n"
 	"  --gzip on|off            compress answers for clients that ask for it (on)\n"
 	"  --chunked on|off         chunked answers, as Salesforce sends them (on)\n"
-	"  --page-cache-mb N        memory for rendered pages (512)\n\n"
-	"What no document settles (the first word is the default):\n"
+	"  --page-cache-mb N        memory for rendered pages (512)\n";
+
+static const char readings_help[] =
+	"\nWhat no document settles (the first word is the default):\n"
 	"  --readings first|second  all that have no * below, at once; single ones may follow\n"
 	"  --max-parents N        * relationships to parents in a statement (55; 35 in older documents)\n";
 
@@ -192,19 +219,30 @@ static void
 print_help(void)
 {
 	fputs(help, stdout);
+	for (int i = 0; i < N_BULK_OPTIONS; i++)
+		printf("  --bulk-%s %s\n%27s%s\n", bulk_options[i].name, bulk_options[i].value, "",
+			   bulk_options[i].help);
+	fputs(readings_help, stdout);
 	for (int i = 0; i < N_READINGS; i++)
 		printf("  --%s %s|%s%s\n%27s%s\n", readings[i].name, readings[i].first, readings[i].second,
 			   readings[i].alone ? " *" : "", "", readings[i].help);
 	exit(0);
 }
 
-/* The plain options, and one for each reading. */
+/* The plain options, and one for each reading and each setting of bulk jobs. */
 static const struct option *
 all_options(void)
 {
-	static struct option list[sizeof(plain_options) / sizeof(plain_options[0]) + N_READINGS];
+	static struct option
+		list[sizeof(plain_options) / sizeof(plain_options[0]) + N_READINGS + N_BULK_OPTIONS];
+	static char names[N_BULK_OPTIONS][32];
 
-	memcpy(list + N_READINGS, plain_options, sizeof(plain_options));
+	for (int i = 0; i < N_BULK_OPTIONS; i++)
+	{
+		snprintf(names[i], sizeof(names[i]), "bulk-%s", bulk_options[i].name);
+		list[N_READINGS + i] = (struct option){names[i], required_argument, NULL, OPT_BULK + i};
+	}
+	memcpy(list + N_READINGS + N_BULK_OPTIONS, plain_options, sizeof(plain_options));
 	for (int i = 0; i < N_READINGS; i++)
 		list[i] = (struct option){readings[i].name, required_argument, NULL, OPT_READING + i};
 	return list;
@@ -280,6 +318,11 @@ take(int opt, const char *arg)
 		config.gzip = either(arg, "on", "off");
 	else if (opt == OPT_CHUNKED)
 		config.chunked = either(arg, "on", "off");
+	else if (opt >= OPT_BULK && opt < OPT_BULK + N_BULK_OPTIONS)
+	{
+		if (!bulk_set(bulk_options[opt - OPT_BULK].name, arg))
+			usage("\"%s\" is not a value of that option", arg);
+	}
 	else if (opt >= OPT_READING && opt < OPT_READING + N_READINGS)
 		take_reading(&readings[opt - OPT_READING], arg);
 	else if (opt == OPT_READINGS)
@@ -351,6 +394,8 @@ open_org(bool seed_given)
 {
 	schema_load(config.objects);
 	store_open(config.data);
+	if (config.data != NULL)
+		bulk_result_folder(dirname(strdup(config.data)));
 	if (config.data == NULL || seed_given || is_new())
 	{
 		bool known;
@@ -421,6 +466,7 @@ main(int argc, char **argv)
 	sigwait(&ends, &got);
 	stopping = true;
 	server_stop();
+	bulk_stop();
 	store_lock();
 	cursors_reset();
 	store_unlock();

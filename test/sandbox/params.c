@@ -110,9 +110,10 @@ req_free(Request *r)
 	free(r->owned);
 	free(r->soql);
 	free(r->user_name);
+	free(r->job);
 	r->owned = NULL;
 	r->n_owned = 0;
-	r->soql = r->user_name = NULL;
+	r->soql = r->user_name = r->job = NULL;
 }
 
 const char *

@@ -124,6 +124,11 @@ reqlog_write(const Request *r, int status, double ms, size_t bytes_out, const ch
 		buf_adds(&b, ",\"fault\":");
 		buf_jsons(&b, fault);
 	}
+	if (r->job != NULL)
+	{
+		buf_adds(&b, ",\"job\":");
+		buf_jsons(&b, r->job);
+	}
 	if (r->soql != NULL)
 	{
 		buf_adds(&b, ",\"soql\":");

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "http.h"
 
@@ -20,6 +21,8 @@ res_free(Response *w)
 	buf_free(&w->body);
 	if (w->free_cb != NULL)
 		w->free_cb(w->free_arg);
+	if (w->from_file)
+		close(w->fd);
 	memset(w, 0, sizeof(*w));
 }
 
@@ -85,9 +88,31 @@ res_not_allowed(Response *w, const Request *r, const char *allowed)
 			   r->method, allowed);
 }
 
+static void
+read_file(Response *w)
+{
+	buf_reserve(&w->body, w->fd_len);
+	while (w->fd_len > 0)
+	{
+		ssize_t n = pread(w->fd, w->body.data + w->body.len, w->fd_len, (off_t) w->fd_at);
+
+		if (n <= 0)
+			break;
+		w->body.len += (size_t) n;
+		w->fd_at += (uint64_t) n;
+		w->fd_len -= (size_t) n;
+	}
+	w->body.data[w->body.len] = '\0';
+	close(w->fd);
+	w->from_file = false;
+	w->fd_len = 0;
+}
+
 void
 res_flatten(Response *w)
 {
+	if (w->from_file)
+		read_file(w);
 	if (w->free_cb == NULL)
 		return;
 	buf_add(&w->body, w->cached, w->cached_len);

@@ -4,10 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bulk.h"
 #include "config.h"
 #include "rest.h"
 
-/* What an Enterprise org shows; only the API calls move here. */
+/* What an Enterprise org shows; API calls and bulk queries alone move here. */
 static const struct
 {
 	const char *name;
@@ -23,8 +24,6 @@ static const struct
 	{"DailyAsyncApexExecutions", 250000},
 	{"DailyAsyncApexTests", 500},
 	{"DailyBulkApiBatches", 15000},
-	{"DailyBulkV2QueryFileStorageMB", 976562},
-	{"DailyBulkV2QueryJobs", 10000},
 	{"DailyDeliveredPlatformEvents", 25000},
 	{"DailyDurableGenericStreamingApiEvents", 1000000},
 	{"DailyDurableStreamingApiEvents", 1000000},
@@ -70,6 +69,10 @@ rest_limits(Request *r, Response *w)
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
 		buf_addf(&w->body, ",\"%s\":{\"Max\":%ld,\"Remaining\":%ld}", fixed[i].name, fixed[i].max,
 				 fixed[i].max);
+	buf_addf(&w->body, ",\"DailyBulkV2QueryFileStorageMB\":{\"Max\":%d,\"Remaining\":%lld}",
+			 bulk_settings.storage_mb, (long long) bulk_storage_left());
+	buf_addf(&w->body, ",\"DailyBulkV2QueryJobs\":{\"Max\":%d,\"Remaining\":%lld}",
+			 bulk_settings.query_jobs, (long long) bulk_jobs_left());
 	buf_addc(&w->body, '}');
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "admin.h"
+#include "bulk.h"
 #include "config.h"
 #include "oauth.h"
 #include "reqlog.h"
@@ -243,14 +244,16 @@ data_handle(Request *r, Response *w)
 	}
 	if (!authenticate(r, w))
 		return;
-	if (api_count())
+	if (!api_count())
+		res_error(w, 403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.");
+	else if (r->n_seg > 0 && strcmp(r->seg[0], "jobs") == 0)
+		bulk_resource(r, w);
+	else
 	{
 		store_lock();
 		resource(r, w);
 		store_unlock();
 	}
-	else
-		res_error(w, 403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.");
 	snprintf(info, sizeof(info), "api-usage=%lld/%lld", (long long) api_used(),
 			 (long long) api_limit());
 	res_header(w, "Sforce-Limit-Info", info);

@@ -15,6 +15,7 @@
 #include <strings.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 #include <linux/sockios.h>
 #include <arpa/inet.h>
 #include <microhttpd.h>
@@ -30,10 +31,14 @@
 #define MAX_URI 16384
 #define MAX_HEAD 16384
 #define MAX_BODY (50 * 1024 * 1024)
+/* Of what is uploaded to a bulk job; the job has a bound of its own. */
+#define MAX_UPLOAD (160 * 1024 * 1024)
 /* libmicrohttpd must take more than these, so that the refusal is ours. */
 #define CONNECTION_MEMORY (256 * 1024)
 #define SEND_BLOCK (128 * 1024)
 #define GZIP_FROM 200
+/* Files beyond this size go as they are: to compress them each time would take longer than to send them. */
+#define GZIP_FILES (4 * 1024 * 1024)
 /* How long the first half of an answer may take to arrive before the connection is reset. */
 #define DRAIN_TENTHS 50
 
@@ -44,10 +49,11 @@ typedef struct Transfer
 	Buf body;
 	bool begun;
 	bool too_big;
+	size_t max_body;
 	double start;
 } Transfer;
 
-/* One answer on its way out: head, then the cached part, then a tail. */
+/* One answer on its way out: head, then the cached part or that of a file, then a tail. */
 typedef struct Sending
 {
 	Response w;
@@ -145,7 +151,7 @@ send_more(void *cls, uint64_t pos, char *out, size_t max)
 	}
 	else if (pos < head + s->cached_len)
 	{
-		from = s->cached + (pos - head);
+		from = s->cached ? s->cached + (pos - head) : NULL;
 		n = head + s->cached_len - pos;
 	}
 	else
@@ -167,7 +173,16 @@ send_more(void *cls, uint64_t pos, char *out, size_t max)
 		if (stopping)
 			return MHD_CONTENT_READER_END_WITH_ERROR;
 	}
-	memcpy(out, from, n);
+	if (from != NULL)
+		memcpy(out, from, n);
+	else
+	{
+		ssize_t got = pread(s->w.fd, out, n, (off_t) (s->w.fd_at + pos - head));
+
+		if (got <= 0)
+			return MHD_CONTENT_READER_END_WITH_ERROR;
+		n = (size_t) got;
+	}
 	atomic_fetch_add(&bytes_sent, n);
 	return (ssize_t) n;
 }
@@ -320,8 +335,14 @@ make_response(Sending *s, bool chunked)
 	struct MHD_Response *m;
 	bool empty = w->status == 204 || w->status == 304;
 
+	/* Straight from the file, where nothing has to be done to it. */
+	bool straight =
+		w->from_file && w->body.len == 0 && s->tail_len == 0 && s->rate == 0 && s->stop_at == SIZE_MAX;
+
 	if (empty || s->total == 0)
 		m = MHD_create_response_from_buffer(0, (void *) "", MHD_RESPMEM_PERSISTENT);
+	else if (straight)
+		m = MHD_create_response_from_fd_at_offset64(s->total, w->fd, w->fd_at);
 	else
 		m = MHD_create_response_from_callback(chunked ? MHD_SIZE_UNKNOWN : s->total, SEND_BLOCK,
 											  send_more, s, sending_free);
@@ -333,7 +354,13 @@ make_response(Sending *s, bool chunked)
 												: "application/json;charset=UTF-8");
 	for (int i = 0; i < w->n_headers; i++)
 		MHD_add_response_header(m, w->headers[i * 2], w->headers[i * 2 + 1]);
-	if (empty || s->total == 0)
+	if (straight)
+	{
+		/* the descriptor is libmicrohttpd's now */
+		w->from_file = false;
+		atomic_fetch_add(&bytes_sent, s->total);
+	}
+	if (empty || s->total == 0 || straight)
 		sending_free(s);
 	return m;
 }
@@ -364,9 +391,11 @@ send_answer(Request *r, Transfer *t, Response *w, const Fault *f, bool log)
 	s->fd = socket_of(c);
 	s->stop_at = SIZE_MAX;
 	spoil(s, f);
+	if (s->w.from_file && s->w.fd_len <= GZIP_FILES && wants_gzip(r))
+		res_flatten(&s->w);
 	s->cached = s->w.cached;
-	s->cached_len = s->w.cached_len;
-	if (s->w.body.len + s->cached_len >= GZIP_FROM && wants_gzip(r))
+	s->cached_len = s->w.from_file ? s->w.fd_len : s->w.cached_len;
+	if (!s->w.from_file && s->w.body.len + s->cached_len >= GZIP_FROM && wants_gzip(r))
 		gzip_answer(s);
 	s->total = s->w.body.len + s->cached_len + s->tail_len;
 	if (f->kind == FAULT_RESET_MIDDLE)
@@ -453,7 +482,7 @@ inflate_body(Request *r, Transfer *t, Response *w)
 		rc = inflate(&z, Z_NO_FLUSH);
 		out.len += 65536 - z.avail_out;
 		out.data[out.len] = '\0';
-	} while (rc == Z_OK && out.len <= MAX_BODY);
+	} while (rc == Z_OK && out.len <= t->max_body);
 	inflateEnd(&z);
 	if (rc != Z_STREAM_END)
 	{
@@ -597,6 +626,7 @@ answer(struct MHD_Connection *c, Transfer *t, const char *method)
 			fault_strike(method, r.path, soql, r.body, &f);
 		if (org && config.latency_ms > 0)
 			nap((int64_t) config.latency_ms * 1000);
+		r.fault = &f;
 		if (!fault_before(&r, &f))
 			f.kind = FAULT_RESET_BEFORE;
 		if (!fault_answers(&r, &f, soql, &w))
@@ -620,6 +650,7 @@ request_begins(void *cls, const char *uri, struct MHD_Connection *c)
 	(void) cls;
 	(void) c;
 	t->uri = strdup(uri);
+	t->max_body = strstr(uri, "/jobs/ingest/") != NULL ? MAX_UPLOAD : MAX_BODY;
 	buf_init(&t->body);
 	return t;
 }
@@ -657,7 +688,7 @@ on_request(void *cls, struct MHD_Connection *c, const char *url, const char *met
 	}
 	if (*size > 0)
 	{
-		if (t->body.len + *size > MAX_BODY)
+		if (t->body.len + *size > t->max_body)
 			t->too_big = true;
 		else
 			buf_add(&t->body, data, *size);
