@@ -1,7 +1,8 @@
 #!/bin/bash
 # All tests, from a fresh clone.  Each step's output is in build/test/NAME.log; what failed is shown.
 #
-#   test/run.sh [step...]      steps: layers build sandbox unit sandbox-tests fuzz sql tap docs demo jsforce soql-lint
+#   test/run.sh [step...]      steps: layers build sandbox unit sandbox-tests fuzz sql differential tap docs demo jsforce
+#                              soql-lint
 #
 # Last line "N passed, N failed" (", N skipped" where something a test needs cannot be had).
 set -uo pipefail
@@ -131,6 +132,11 @@ step_sql()
 	tally sql test/regress.sh --outdir "$logs/regress"
 }
 
+step_differential()
+{
+	tally differential test/differential/run.sh
+}
+
 step_tap()
 {
 	local t name all=0
@@ -221,7 +227,7 @@ step_soql_lint()
 
 if [ $# -eq 0 ]; then
 	rm -f "$logs"/*.log
-	set -- layers build sandbox unit sandbox-tests fuzz sql tap docs demo jsforce soql-lint
+	set -- layers build sandbox unit sandbox-tests fuzz sql differential tap docs demo jsforce soql-lint
 fi
 : >>"$AMPSF_COLLECT_LOG"
 chmod 666 "$AMPSF_COLLECT_LOG" 2>/dev/null || true

@@ -1,6 +1,7 @@
 #!/bin/bash
-# Benchmarks of reading over REST, as ratios of times taken in the same run: a machine's speed and its
-# other work cancel out, figures of different runs do not compare.
+# Two tables: API calls of typical queries next to those that an FDW without pushdown needs (calls.pl), and the
+# time of reading over REST, as ratios of times taken in the same run: a machine's speed and its other work
+# cancel out, figures of different runs do not compare.
 #
 #   [AMPSF_BENCH_ROWS=1000000] [AMPSF_BENCH_RUNS=3] test/bench/bench.sh
 set -euo pipefail
@@ -12,6 +13,9 @@ runs=${AMPSF_BENCH_RUNS:-3}
 mkdir -p build/bench
 { make -s -j2 && make -s -j2 sandbox; } >build/bench/build.log 2>&1 || { tail -20 build/bench/build.log >&2; exit 1; }
 bindir=$("${PG_CONFIG:-pg_config}" --bindir)
+
+perl test/bench/calls.pl
+echo
 
 dir=$(mktemp -u /tmp/ampsf-bench-XXXXXX)
 trap 'test/cluster.sh stop "$dir"; rm -rf "$dir"' EXIT
