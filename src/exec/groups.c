@@ -2,7 +2,7 @@
  * groups.c - runs a statement that groups: all groups are collected before the first is given.
  *
  * Salesforce gives 2,000 groups at most, and pages of groups it has not.  A statement asks for as many; when so
- * many come there may be more.  Then the groups are asked for in the order of one key, each statement from the
+ * many come there may be more.  (It may give fewer and refuse the statement, for a page has no certain size.)  Then the groups are asked for in the order of one key, each statement from the
  * last key of the one before on, which may have been cut and is asked for once more.  What this rests on - that
  * the keys come in order - is looked at, and where Salesforce's order of a key is not certain (Ids) the groups'
  * counts must add up to the rows of the whole.  Whatever does not fit, or a key that has 2,000 groups of its
@@ -37,6 +37,7 @@ typedef struct AmpsfGroups
 	MemoryContext cxt;		/* of one statement */
 	char last[MAX_KEY + 1]; /* the key of the last row; "" is null */
 	bool any;				/* is there a last row? */
+	bool too_many;			/* the last statement was refused: more groups than it gives */
 	bool unordered;			/* the keys did not come in order, so that nothing follows from the last */
 	List *tail;				/* MinimalTuples: the rows with that key, which may not be all of them */
 	int64 sum, tail_sum;	/* of COUNT(Id): of the rows that are kept, of the tail */
@@ -75,6 +76,8 @@ open_source(AmpsfScanState *state, const char *soql, const char *const *fields, 
 	spec.soql = soql;
 	spec.fields = fields;
 	spec.nfields = nfields;
+	state->groups->too_many = false;
+	spec.too_many_groups = &state->groups->too_many;
 	state->source = ampsf_rest_query(&spec);
 	state->source->ops->start(state->source);
 	MemoryContextSwitchTo(old);
@@ -274,7 +277,7 @@ collect_others(ForeignScanState *node)
 		char quote[] = {groups->fclass == AMPSF_CLASS_ID ? '\'' : '\0', '\0'};
 
 		/* One key with so many groups, or nulls at the end. */
-		if (groups->unordered || list_length(groups->tail) >= AMPSF_MAX_GROUPS || !*groups->last)
+		if (groups->too_many || groups->unordered || list_length(groups->tail) >= AMPSF_MAX_GROUPS || !*groups->last)
 			return false;
 		drop_tail(groups);
 		groups->any = false;
@@ -282,7 +285,7 @@ collect_others(ForeignScanState *node)
 		select.from_key = psprintf("%s >= %s%s%s", groups->name, quote, groups->last, quote);
 		n = read_statement(node, ampsf_scan_print(state, &select));
 	}
-	if (groups->unordered)
+	if (groups->too_many || groups->unordered)
 		return false;
 	keep_tail(groups);
 	return groups->count < 0 || count_rows(state, &select) == groups->sum;
@@ -298,13 +301,15 @@ collect(ForeignScanState *node)
 
 	groups->rows = tuplestore_begin_heap(true, false, work_mem);
 	MemoryContextSwitchTo(old);
-	groups->any = groups->unordered = false;
+	groups->any = groups->unordered = groups->too_many = false;
 	groups->sum = groups->tail_sum = 0;
 	groups->tail = NIL;
 	old = MemoryContextSwitchTo(groups->cxt);
 	if (state->soql)
 		n = read_statement(node, state->soql);
-	if (groups->few || n < AMPSF_MAX_GROUPS)
+	if (groups->too_many)
+		groups->by_rows = true;
+	else if (groups->few || n < AMPSF_MAX_GROUPS)
 		keep_tail(groups);
 	else
 		groups->by_rows = !collect_others(node);
@@ -319,7 +324,9 @@ collect(ForeignScanState *node)
 	state->source = NULL;
 	MemoryContextReset(state->source_cxt);
 	if (groups->by_rows && !outerPlanState(node))
-		elog(ERROR, "more groups than a statement gives, and no plan for their rows");
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("Salesforce has more groups than it gives"),
+						errcontext("SOQL: %s", state->soql)));
 }
 
 TupleTableSlot *

@@ -42,6 +42,7 @@ typedef struct RestQuery
 	int page_size;
 	int64 limit;
 	int max_pages;
+	bool *too_many_groups;
 	int nfields;
 
 	AmpsfJsonScan *scan; /* of the page that is being read */
@@ -272,6 +273,27 @@ find_member(const char *p, const char *end, const char *key, const char **value,
 	return false;
 }
 
+/*
+ * Is it the answer to a query with more groups than fit into a page, and does the reader know what to do?  Then
+ * the query ends without rows.
+ */
+static bool
+ends_for_groups(RestQuery *q, int status, const char *body, size_t len)
+{
+	AmpsfApiError err;
+
+	if (!q->too_many_groups || status != 400)
+		return false;
+	ampsf_error_parse(status, body, len, &err);
+	if (!err.code || (strcmp(err.code, "EXCEEDED_ID_LIMIT") != 0 &&
+					  (strcmp(err.code, "MALFORMED_QUERY") != 0 || !err.message ||
+					   !strstr(err.message, "queryMore"))))
+		return false;
+	*q->too_many_groups = true;
+	q->at_end = true;
+	return true;
+}
+
 /* Finds the page within the answer of a composite request; its subrequest's error is ours. */
 static void
 unwrap(RestQuery *q)
@@ -292,6 +314,8 @@ unwrap(RestQuery *q)
 	{
 		AmpsfApiError err;
 
+		if (ends_for_groups(q, status, body, body_len))
+			return;
 		ampsf_error_parse(status, body, body_len, &err);
 		ampsf_error_throw(&err, "run query", q->soql);
 	}
@@ -309,8 +333,13 @@ take_page(RestQuery *q)
 	const AmpsfStats arrived = {.pages = 1};
 
 	if (status < 200 || status > 299)
+	{
+		q->text = ampsf_call_body(call, &q->len);
+		if (ends_for_groups(q, status, q->text, q->len))
+			return;
 		ampsf_call_throw(call, q->page_no == 0 ? "run query" : "read next page of query result",
 						 q->soql);
+	}
 	q->page = call;
 	q->page_done = false;
 	q->next = NULL;
@@ -329,6 +358,8 @@ take_page(RestQuery *q)
 		throw_reply(q, "it is not UTF-8");
 	if (q->next_composite)
 		unwrap(q);
+	if (q->at_end)
+		return;
 	ampsf_json_scan_reset(q->scan);
 	ampsf_session_count(q->session, &arrived);
 	if (q->stats)
@@ -580,6 +611,7 @@ ampsf_rest_query(const AmpsfQuerySpec *spec)
 	q->page_size = spec->page_size;
 	q->limit = spec->limit;
 	q->max_pages = spec->max_pages;
+	q->too_many_groups = spec->too_many_groups;
 	q->nfields = spec->nfields;
 	q->peeked = palloc0(sizeof(AmpsfValue) * Max(spec->nfields, 1));
 	q->on_reset.func = forget_query;

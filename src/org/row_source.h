@@ -55,6 +55,11 @@ typedef struct AmpsfQuerySpec
 	int page_size; /* 0: Salesforce's default */
 	int64 limit;   /* the reader needs no more than that; -1: unknown. Only a hint against prefetching */
 	int max_pages; /* 0: all; else it ends after so many, though there may be more: for samples */
+	/*
+	 * Not NULL: set, in place of an error, if Salesforce answers that there are more groups than it gives; the
+	 * query has no rows then.  REST only.
+	 */
+	bool *too_many_groups;
 	AmpsfStats *stats; /* may be NULL */
 	/*
 	 * Of Bulk, whose values are all texts: what kind of value each field has, AMPSF_VALUE_STRING,

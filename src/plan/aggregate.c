@@ -24,8 +24,8 @@
 #include "optimizer/tlist.h"
 #include "utils/lsyscache.h"
 
-/* So many boolean keys have no more groups than Salesforce gives. */
-#define MAX_BOOLEAN_KEYS 10
+/* So many boolean keys have fewer than AMPSF_SURE_GROUPS groups. */
+#define MAX_BOOLEAN_KEYS 7
 
 /* How SOQL names a column: the Id of a parent that must be there is the reference to it. */
 static char *

@@ -90,7 +90,7 @@ constant_bound(Node *operand)
 	return IsA(operand, Const) ? DatumGetInt64(((Const *) operand)->constvalue) : -1;
 }
 
-/* The first groups: no more than a statement can give, so that they are all there. */
+/* The first groups: no more than any statement can give, so that nothing has to be done about others. */
 static bool
 collect_first_groups(AmpsfUpper *up, PathTarget *target)
 {
@@ -100,7 +100,7 @@ collect_first_groups(AmpsfUpper *up, PathTarget *target)
 	int64 offset = constant_bound(lsecond(up->bounds));
 
 	if (parse->groupingSets != NIL || (!distinct && (parse->groupClause == NIL || parse->distinctClause != NIL)) ||
-		limit < 0 || offset < 0 || limit > AMPSF_MAX_GROUPS || limit + offset > AMPSF_MAX_GROUPS)
+		limit < 0 || offset < 0 || limit > AMPSF_SURE_GROUPS || limit + offset > AMPSF_SURE_GROUPS)
 		return false;
 	if (!ampsf_collect_groups(up, target, distinct ? parse->distinctClause : parse->groupClause,
 							  parse->havingQual) ||

@@ -47,7 +47,7 @@ typedef enum AmpsfGroupsPrivate
 {
 	AMPSF_GROUPS_BY,	 /* String: GROUP BY's list */
 	AMPSF_GROUPS_HAVING, /* List of condition trees, to be ANDed; all are checked again here */
-	AMPSF_GROUPS_FEW,	 /* Integer: can there be no more than AMPSF_MAX_GROUPS, or does LIMIT say so? */
+	AMPSF_GROUPS_FEW,	 /* Integer: can there be no more than AMPSF_SURE_GROUPS, or does LIMIT say so? */
 	AMPSF_GROUPS_KEY,	 /* Integer: the index of the field by which to page, and to sort; -1: none can */
 	AMPSF_GROUPS_NAME,	 /* String: its name in conditions */
 	AMPSF_GROUPS_CLASS,	 /* Integer: its AmpsfFieldClass */
@@ -56,6 +56,8 @@ typedef enum AmpsfGroupsPrivate
 } AmpsfGroupsPrivate;
 
 #define AMPSF_MAX_GROUPS 2000
+/* The smallest page that Salesforce makes: so many groups always fit into one. */
+#define AMPSF_SURE_GROUPS 200
 
 /* The entry in AMPSF_SCAN_ATTNUMS for a sum or an average of that type. */
 #define AMPSF_ATTNUM_OF_SUM(typid) (-(int) (typid))
