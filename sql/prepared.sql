@@ -159,3 +159,14 @@ SELECT count(*) FROM account WHERE lower(name) = 'acme';
 SELECT count(*) FROM collated WHERE c = 'ACME';
 SELECT c FROM collated WHERE c < 'Account 002' ORDER BY c LIMIT 2;
 SELECT max(c) = (SELECT max(name COLLATE "C") FROM account) AS same FROM collated;
+-- A filter that may be left out: what is sent depends on the value.
+SET plan_cache_mode = force_generic_plan;
+PREPARE maybe(text, text, boolean) AS SELECT count(*) FROM crm.account WHERE ($1 IS NULL OR parentid = $1) AND (rating = $2 OR $2 IS NULL) AND (isdeleted = $3 OR NOT coalesce($3, false));
+EXPLAIN (COSTS OFF) EXECUTE maybe(NULL, NULL, NULL);
+\! $SANDBOXCTL mark
+EXECUTE maybe(NULL, NULL, NULL);
+EXECUTE maybe('0015g0000000001AAA', NULL, false);
+EXECUTE maybe(NULL, 'Hot', true);
+\! $SANDBOXCTL soql
+SELECT count(*), count(*) FILTER (WHERE parentid = '0015g0000000001AAA'), count(*) FILTER (WHERE rating = 'Hot' AND isdeleted) FROM account;
+RESET plan_cache_mode;

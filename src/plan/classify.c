@@ -639,6 +639,20 @@ classify_null_test(AmpsfClassify *cxt, NullTest *test, List **tree, const char *
 }
 
 /*
+ * A part of an AND or OR.  One that is the same for every row ($1 IS NULL, for a filter that may be left out)
+ * decides, when its value is known, what of the others is sent.
+ */
+static AmpsfPushClass
+classify_part(AmpsfClassify *cxt, Expr *expr, List **tree, const char **reason)
+{
+	if (!is_fixed(cxt, (Node *) expr))
+		return ampsf_classify(cxt, expr, tree, reason);
+	*tree = lappend(make_qual(AMPSF_QUAL_FIXED), ampsf_classify_operand(cxt, (Node *) expr));
+	*reason = NULL;
+	return AMPSF_EXACT;
+}
+
+/*
  * AND, OR.  An AND may leave out what cannot be pushed, and is a superset then; an OR may not.
  */
 static AmpsfPushClass
@@ -665,7 +679,7 @@ classify_bool_expr(AmpsfClassify *cxt, BoolExpr *expr, List **tree, const char *
 	{
 		List *child = NIL;
 		const char *why = NULL;
-		AmpsfPushClass c = ampsf_classify(cxt, lfirst(lc), &child, &why);
+		AmpsfPushClass c = classify_part(cxt, lfirst(lc), &child, &why);
 
 		if (why && !*reason)
 			*reason = why;

@@ -337,6 +337,20 @@ print_semi(StringInfo out, List *qual, AmpsfBind *bind)
 	return TEXT;
 }
 
+/* What is no condition of a field stands in no statement, but in EXPLAIN's. */
+static Truth
+print_fixed(StringInfo out, Node *operand, AmpsfBind *bind)
+{
+	Oid typid;
+	Datum value;
+	bool isnull;
+
+	if (operand_value(operand, bind, &typid, &value, &isnull))
+		return !isnull && DatumGetBool(value) ? ALWAYS : NEVER;
+	appendStringInfoString(out, list_nth(bind->labels, intVal(operand)));
+	return TEXT;
+}
+
 static Truth
 print_qual(StringInfo out, List *qual, bool nested, AmpsfBind *bind)
 {
@@ -357,6 +371,8 @@ print_qual(StringInfo out, List *qual, bool nested, AmpsfBind *bind)
 			return print_range(out, qual, bind);
 		case AMPSF_QUAL_SEMI:
 			return print_semi(out, qual, bind);
+		case AMPSF_QUAL_FIXED:
+			return print_fixed(out, lsecond(qual), bind);
 		case AMPSF_QUAL_NEVER:
 			return NEVER;
 	}

@@ -52,6 +52,9 @@ is_bound(List *tree, const bool *known)
 		case AMPSF_QUAL_COMPARE:
 			operand = lfourth(tree);
 			return IsA(operand, Const) || known[intVal(operand)];
+		case AMPSF_QUAL_FIXED:
+			operand = lsecond(tree);
+			return IsA(operand, Const) || known[intVal(operand)];
 		case AMPSF_QUAL_RANGE:
 			operand = list_nth(tree, 4);
 			return IsA(operand, Const) || known[intVal(operand)];

@@ -101,6 +101,7 @@ extern const char *ampsf_field_class_name(AmpsfFieldClass c);
  *   SEMI        Integer (1: not in), String (field), String (object), String (its field), List of trees
  *   RANGE       Integer (AmpsfOperatorForm), Integer (Oid of the operator), String (field), operand,
  *               Expr: what is computed of the field, which a CaseTestExpr stands for
+ *   FIXED       operand: a boolean that is the same for every row
  *   NEVER       no row passes
  * An operand is a Const, or an Integer: the index of a parameter in fdw_exprs.
  */
@@ -113,6 +114,7 @@ typedef enum AmpsfQualKind
 	AMPSF_QUAL_BOOLEAN,
 	AMPSF_QUAL_SEMI,
 	AMPSF_QUAL_RANGE,
+	AMPSF_QUAL_FIXED,
 	AMPSF_QUAL_NEVER
 } AmpsfQualKind;
 
