@@ -1,12 +1,13 @@
 /*
  * groups.c - runs a statement that groups: all groups are collected before the first is given.
  *
- * Salesforce gives 2,000 groups at most, and pages of groups it has not.  A statement asks for as many; when so
- * many come there may be more.  (It may give fewer and refuse the statement, for a page has no certain size.)  Then the groups are asked for in the order of one key, each statement from the
- * last key of the one before on, which may have been cut and is asked for once more.  What this rests on - that
- * the keys come in order - is looked at, and where Salesforce's order of a key is not certain (Ids) the groups'
- * counts must add up to the rows of the whole.  Whatever does not fit, or a key that has 2,000 groups of its
- * own: the plan below the scan groups the rows here.
+ * Salesforce gives 2,000 groups at most, and pages of groups it has not.  A statement asks for as
+ * many; when so many come there may be more.  (It may give fewer and refuse the statement, for a
+ * page has no certain size.)  Then the groups are asked for in the order of one key, each statement
+ * from the last key of the one before on, which may have been cut and is asked for once more.  What
+ * this rests on - that the keys come in order - is looked at, and where Salesforce's order of a key
+ * is not certain (Ids) the groups' counts must add up to the rows of the whole.  Whatever does not
+ * fit, or a key that has 2,000 groups of its own: the plan below the scan groups the rows here.
  */
 #include "base/ampsf.h"
 #include "exec/scan.h"
@@ -38,16 +39,17 @@ typedef struct AmpsfGroups
 	char last[MAX_KEY + 1]; /* the key of the last row; "" is null */
 	bool any;				/* is there a last row? */
 	bool too_many;			/* the last statement was refused: more groups than it gives */
-	bool unordered;			/* the keys did not come in order, so that nothing follows from the last */
-	List *tail;				/* MinimalTuples: the rows with that key, which may not be all of them */
-	int64 sum, tail_sum;	/* of COUNT(Id): of the rows that are kept, of the tail */
+	bool unordered;		 /* the keys did not come in order, so that nothing follows from the last */
+	List *tail;			 /* MinimalTuples: the rows with that key, which may not be all of them */
+	int64 sum, tail_sum; /* of COUNT(Id): of the rows that are kept, of the tail */
 } AmpsfGroups;
 
 void
 ampsf_groups_begin(ForeignScanState *node)
 {
 	AmpsfScanState *state = node->fdw_state;
-	List *private = list_nth(castNode(ForeignScan, node->ss.ps.plan)->fdw_private, AMPSF_SCAN_GROUPS);
+	List *private =
+		list_nth(castNode(ForeignScan, node->ss.ps.plan)->fdw_private, AMPSF_SCAN_GROUPS);
 	AmpsfGroups *groups = palloc0(sizeof(AmpsfGroups));
 
 	state->groups = groups;
@@ -56,8 +58,10 @@ ampsf_groups_begin(ForeignScanState *node)
 	groups->fclass = intVal(list_nth(private, AMPSF_GROUPS_CLASS));
 	groups->count = intVal(list_nth(private, AMPSF_GROUPS_COUNT));
 	groups->few = intVal(list_nth(private, AMPSF_GROUPS_FEW)) != 0;
-	groups->slot = MakeSingleTupleTableSlot(node->ss.ss_ScanTupleSlot->tts_tupleDescriptor, &TTSOpsMinimalTuple);
-	groups->cxt = AllocSetContextCreate(node->ss.ps.state->es_query_cxt, "ampsf_fdw groups", ALLOCSET_DEFAULT_SIZES);
+	groups->slot = MakeSingleTupleTableSlot(node->ss.ss_ScanTupleSlot->tts_tupleDescriptor,
+											&TTSOpsMinimalTuple);
+	groups->cxt = AllocSetContextCreate(node->ss.ps.state->es_query_cxt, "ampsf_fdw groups",
+										ALLOCSET_DEFAULT_SIZES);
 }
 
 /* A source for a statement, started; it lives in source_cxt until the next. */
@@ -183,8 +187,8 @@ read_count(const AmpsfValue *value)
 }
 
 /*
- * The groups of one statement: into the store, but those with the last key, which become the tail.  Returns how
- * many there were.
+ * The groups of one statement: into the store, but those with the last key, which become the tail.
+ * Returns how many there were.
  */
 static int
 read_statement(ForeignScanState *node, const char *soql)
@@ -277,7 +281,8 @@ collect_others(ForeignScanState *node)
 		char quote[] = {groups->fclass == AMPSF_CLASS_ID ? '\'' : '\0', '\0'};
 
 		/* One key with so many groups, or nulls at the end. */
-		if (groups->too_many || groups->unordered || list_length(groups->tail) >= AMPSF_MAX_GROUPS || !*groups->last)
+		if (groups->too_many || groups->unordered ||
+			list_length(groups->tail) >= AMPSF_MAX_GROUPS || !*groups->last)
 			return false;
 		drop_tail(groups);
 		groups->any = false;

@@ -1,13 +1,13 @@
 /*
  * aggregate.c - aggregates, GROUP BY with HAVING, and SELECT DISTINCT as SOQL.
  *
- * Groups must be what SQL's equality makes of the keys, so texts that Salesforce compares without case are no
- * keys.  HAVING is sent as far as it can be, to stay below the number of groups that Salesforce gives, and
- * checked again here, which costs nothing.  Must not know: the executor.
+ * Groups must be what SQL's equality makes of the keys, so texts that Salesforce compares without
+ * case are no keys.  HAVING is sent as far as it can be, to stay below the number of groups that
+ * Salesforce gives, and checked again here, which costs nothing.  Must not know: the executor.
  *
- * Not pushed, and why: SUM and AVG unless the table's option says so (Salesforce adds in doubles), MIN and MAX
- * of currencies (converted in orgs with several) and of texts (another order), aggregates of a parent's fields
- * (documented of the object's own only), grouping sets.
+ * Not pushed, and why: SUM and AVG unless the table's option says so (Salesforce adds in doubles),
+ * MIN and MAX of currencies (converted in orgs with several) and of texts (another order),
+ * aggregates of a parent's fields (documented of the object's own only), grouping sets.
  */
 #include "base/ampsf.h"
 #include "plan/upper.h"
@@ -31,7 +31,8 @@
 static char *
 field_name(const AmpsfColumn *col, const AmpsfMember *member)
 {
-	if (member->lookup && !member->outer && pg_strcasecmp(col->field + strlen(member->prefix), "Id") == 0)
+	if (member->lookup && !member->outer &&
+		pg_strcasecmp(col->field + strlen(member->prefix), "Id") == 0)
 		return member->lookup->field;
 	return col->field;
 }
@@ -113,7 +114,8 @@ count_column(AmpsfUpper *up, AmpsfColumn *col, AmpsfMember *member, bool distinc
 
 /* min(x), max(x), and where the table allows them sum(x), avg(x) */
 static bool
-call_value(AmpsfUpper *up, Aggref *agg, const char *name, AmpsfColumn *col, AmpsfMember *member, Call *call)
+call_value(AmpsfUpper *up, Aggref *agg, const char *name, AmpsfColumn *col, AmpsfMember *member,
+		   Call *call)
 {
 	Var *var = (Var *) linitial_node(TargetEntry, agg->args)->expr;
 	AmpsfFieldClass fclass = ampsf_field_class(col);
@@ -123,8 +125,9 @@ call_value(AmpsfUpper *up, Aggref *agg, const char *name, AmpsfColumn *col, Amps
 		return false;
 	if (sum)
 	{
-		if (fclass != AMPSF_CLASS_NUMBER || !up->info->table->remote_sum || agg->aggdistinct != NIL ||
-			col->rounds || !ampsf_literal_type_ok(fclass, getBaseType(var->vartype)))
+		if (fclass != AMPSF_CLASS_NUMBER || !up->info->table->remote_sum ||
+			agg->aggdistinct != NIL || col->rounds ||
+			!ampsf_literal_type_ok(fclass, getBaseType(var->vartype)))
 			return false;
 		call->text = psprintf("%s(%s)", name[0] == 's' ? "SUM" : "AVG", col->field);
 		call->attnum = AMPSF_ATTNUM_OF_SUM(agg->aggtype);
@@ -135,7 +138,8 @@ call_value(AmpsfUpper *up, Aggref *agg, const char *name, AmpsfColumn *col, Amps
 	if (strcmp(name, "min") != 0 && strcmp(name, "max") != 0)
 		return false;
 	if (strcmp(col->type, "currency") == 0 ||
-		(fclass != AMPSF_CLASS_NUMBER && fclass != AMPSF_CLASS_DATE && fclass != AMPSF_CLASS_DATETIME))
+		(fclass != AMPSF_CLASS_NUMBER && fclass != AMPSF_CLASS_DATE &&
+		 fclass != AMPSF_CLASS_DATETIME))
 		return false;
 	/* A column of another SQL type than the field's has another order, e.g. that of text. */
 	if (!ampsf_literal_type_ok(fclass, agg->aggtype))
@@ -159,8 +163,9 @@ make_call(AmpsfUpper *up, Aggref *agg, Call *call)
 
 	memset(call, 0, sizeof(*call));
 	call->table = up->info->relid;
-	if (!name || agg->agglevelsup != 0 || agg->aggsplit != AGGSPLIT_SIMPLE || agg->aggorder != NIL ||
-		agg->aggdirectargs != NIL || agg->aggvariadic || agg->aggkind != AGGKIND_NORMAL)
+	if (!name || agg->agglevelsup != 0 || agg->aggsplit != AGGSPLIT_SIMPLE ||
+		agg->aggorder != NIL || agg->aggdirectargs != NIL || agg->aggvariadic ||
+		agg->aggkind != AGGKIND_NORMAL)
 		return false;
 	if (agg->aggstar)
 		return strcmp(name, "count") == 0 && call_count(call, "COUNT", "Id");
@@ -169,8 +174,8 @@ make_call(AmpsfUpper *up, Aggref *agg, Call *call)
 	arg = (Node *) linitial_node(TargetEntry, agg->args)->expr;
 	/* count(1) */
 	if (IsA(arg, Const))
-		return strcmp(name, "count") == 0 && !((Const *) arg)->constisnull && agg->aggdistinct == NIL &&
-			   call_count(call, "COUNT", "Id");
+		return strcmp(name, "count") == 0 && !((Const *) arg)->constisnull &&
+			   agg->aggdistinct == NIL && call_count(call, "COUNT", "Id");
 	col = ampsf_upper_column(up, arg, &member);
 	if (!col)
 		return false;
@@ -188,14 +193,16 @@ add_call(AmpsfUpper *up, Aggref *agg)
 	if (!make_call(up, agg, &call))
 		return false;
 	alias = psprintf("a%d", list_length(up->exprs));
-	ampsf_upper_output(up, (Node *) agg, psprintf("%s %s", call.text, alias), alias, call.table, call.attnum);
-	up->info->classify.aggregates = lappend(up->info->classify.aggregates, list_make2(agg, call.col));
+	ampsf_upper_output(up, (Node *) agg, psprintf("%s %s", call.text, alias), alias, call.table,
+					   call.attnum);
+	up->info->classify.aggregates =
+		lappend(up->info->classify.aggregates, list_make2(agg, call.col));
 	return true;
 }
 
 /*
- * FILTER, where all aggregates over all rows have the same: it is a condition of WHERE then.  With GROUP BY it
- * is not, for a group without such rows is a group.
+ * FILTER, where all aggregates over all rows have the same: it is a condition of WHERE then.  With
+ * GROUP BY it is not, for a group without such rows is a group.
  */
 static bool
 add_filter(AmpsfUpper *up, List *parts)
@@ -218,7 +225,8 @@ add_filter(AmpsfUpper *up, List *parts)
 	}
 	if (!filter)
 		return true;
-	if (up->group_by.len > 0 || ampsf_classify(&up->info->classify, filter, &tree, &reason) != AMPSF_EXACT ||
+	if (up->group_by.len > 0 ||
+		ampsf_classify(&up->info->classify, filter, &tree, &reason) != AMPSF_EXACT ||
 		!ampsf_upper_fits(up, tree))
 		return false;
 	up->trees = lappend(up->trees, tree);
@@ -292,8 +300,8 @@ hidden_field(AmpsfUpper *up, char *field, char *key)
 }
 
 /*
- * The key by which to page if there are too many groups: one whose order in ORDER BY is that of >=.  Of Ids that
- * is likely and not certain, so that the groups' counts are needed as a proof.
+ * The key by which to page if there are too many groups: one whose order in ORDER BY is that of >=.
+ * Of Ids that is likely and not certain, so that the groups' counts are needed as a proof.
  */
 static void
 choose_page_key(AmpsfUpper *up, const AmpsfColumn *col, char *field)
@@ -328,8 +336,8 @@ add_keys(AmpsfUpper *up, PathTarget *target, List *group_clause)
 			continue;
 		found++;
 		/* The same for all rows: no key. */
-		if (!contain_var_clause(expr) && !contain_agg_clause(expr) && !contain_volatile_functions(expr) &&
-			!contain_subplans(expr))
+		if (!contain_var_clause(expr) && !contain_agg_clause(expr) &&
+			!contain_volatile_functions(expr) && !contain_subplans(expr))
 			continue;
 		col = ampsf_upper_column(up, expr, &member);
 		if (!col || !is_groupable(col, (Var *) expr))
@@ -351,7 +359,8 @@ add_keys(AmpsfUpper *up, PathTarget *target, List *group_clause)
 	return group_clause == NIL || up->keys != NIL;
 }
 
-/* Can the condition stand in HAVING?  Comparisons with values only: the rest is documented of WHERE. */
+/* Can the condition stand in HAVING?  Comparisons with values only: the rest is documented of
+ * WHERE. */
 static bool
 fits_having(List *tree)
 {
@@ -401,7 +410,8 @@ add_having(AmpsfUpper *up, List *having)
 		if (push != AMPSF_LOCAL && (up->group_by.len == 0 || !fits_having(tree)))
 		{
 			push = AMPSF_LOCAL;
-			reason = up->group_by.len == 0 ? "SOQL has HAVING with GROUP BY only" : "SOQL's HAVING has nothing like it";
+			reason = up->group_by.len == 0 ? "SOQL has HAVING with GROUP BY only"
+										   : "SOQL's HAVING has nothing like it";
 		}
 		if (push != AMPSF_LOCAL)
 			up->having = lappend(up->having, tree);
@@ -409,7 +419,8 @@ add_having(AmpsfUpper *up, List *having)
 		up->checked = lappend(up->checked, lfirst(lc));
 		/* What is exact is checked all the same: it may have to be left out, see groups.c. */
 		up->classes = lappend_int(up->classes, push == AMPSF_LOCAL ? AMPSF_LOCAL : AMPSF_SUPERSET);
-		up->reasons = lappend(up->reasons, makeString(pstrdup(push == AMPSF_EXACT || !reason ? "" : reason)));
+		up->reasons =
+			lappend(up->reasons, makeString(pstrdup(push == AMPSF_EXACT || !reason ? "" : reason)));
 	}
 }
 
@@ -421,10 +432,11 @@ ampsf_collect_groups(AmpsfUpper *up, PathTarget *target, List *group_clause, Nod
 
 	if (contain_subplans(having) || !add_keys(up, target, group_clause))
 		return false;
-	parts = list_concat(
-		pull_var_clause((Node *) target->exprs,
-						PVC_INCLUDE_AGGREGATES | PVC_INCLUDE_WINDOWFUNCS | PVC_INCLUDE_PLACEHOLDERS),
-		pull_var_clause(having, PVC_INCLUDE_AGGREGATES | PVC_INCLUDE_WINDOWFUNCS | PVC_INCLUDE_PLACEHOLDERS));
+	parts = list_concat(pull_var_clause((Node *) target->exprs, PVC_INCLUDE_AGGREGATES |
+																	PVC_INCLUDE_WINDOWFUNCS |
+																	PVC_INCLUDE_PLACEHOLDERS),
+						pull_var_clause(having, PVC_INCLUDE_AGGREGATES | PVC_INCLUDE_WINDOWFUNCS |
+													PVC_INCLUDE_PLACEHOLDERS));
 	if (!add_filter(up, parts))
 		return false;
 	foreach (lc, parts)
@@ -445,8 +457,8 @@ ampsf_collect_groups(AmpsfUpper *up, PathTarget *target, List *group_clause, Nod
 		col = ampsf_upper_column(up, part, &member);
 		if (!col || !is_key(up, field = field_name(col, member)))
 			return false;
-		ampsf_upper_output(up, part, psprintf("%s %s", field, key_alias(up, field)), key_alias(up, field),
-						   member->relid, ((Var *) part)->varattno);
+		ampsf_upper_output(up, part, psprintf("%s %s", field, key_alias(up, field)),
+						   key_alias(up, field), member->relid, ((Var *) part)->varattno);
 	}
 	if (up->group_by.len == 0)
 	{
@@ -494,7 +506,8 @@ slot_target(AmpsfUpper *up)
 
 /* Adds the path of a grouped statement, unless there may be more groups than can be had. */
 static void
-add_grouped_path(AmpsfUpper *up, RelOptInfo *output_rel, PathTarget *target, Path *local, double groups)
+add_grouped_path(AmpsfUpper *up, RelOptInfo *output_rel, PathTarget *target, Path *local,
+				 double groups)
 {
 	double fetched = up->having == NIL ? groups : local->rows;
 
@@ -503,7 +516,8 @@ add_grouped_path(AmpsfUpper *up, RelOptInfo *output_rel, PathTarget *target, Pat
 	ampsf_upper_path(up, output_rel, target, fetched, local->rows, NIL, up->few ? NULL : local);
 }
 
-/* The cheapest path that groups the rows here, as one whose rows fill the slot; NULL if there is none. */
+/* The cheapest path that groups the rows here, as one whose rows fill the slot; NULL if there is
+ * none. */
 static Path *
 local_grouping(AmpsfUpper *up, RelOptInfo *rel, double *groups)
 {
@@ -515,7 +529,8 @@ local_grouping(AmpsfUpper *up, RelOptInfo *rel, double *groups)
 	{
 		Path *path = lfirst(lc);
 
-		if ((IsA(path, GroupPath) || (IsA(path, AggPath) && ((AggPath *) path)->aggsplit == AGGSPLIT_SIMPLE)) &&
+		if ((IsA(path, GroupPath) ||
+			 (IsA(path, AggPath) && ((AggPath *) path)->aggsplit == AGGSPLIT_SIMPLE)) &&
 			(!best || path->total_cost < best->total_cost))
 			best = path;
 	}
@@ -542,7 +557,8 @@ local_grouping(AmpsfUpper *up, RelOptInfo *rel, double *groups)
 }
 
 void
-ampsf_aggregate_paths(PlannerInfo *root, RelOptInfo *input_rel, RelOptInfo *output_rel, GroupPathExtraData *extra)
+ampsf_aggregate_paths(PlannerInfo *root, RelOptInfo *input_rel, RelOptInfo *output_rel,
+					  GroupPathExtraData *extra)
 {
 	Query *parse = root->parse;
 	PathTarget *target = output_rel->reltarget;
@@ -550,8 +566,9 @@ ampsf_aggregate_paths(PlannerInfo *root, RelOptInfo *input_rel, RelOptInfo *outp
 	Path *local;
 	double groups;
 
-	if (extra->patype == PARTITIONWISE_AGGREGATE_PARTIAL || parse->groupingSets != NIL || parse->hasTargetSRFs ||
-		IS_UPPER_REL(input_rel) || !ampsf_upper_start(root, input_rel, &up) ||
+	if (extra->patype == PARTITIONWISE_AGGREGATE_PARTIAL || parse->groupingSets != NIL ||
+		parse->hasTargetSRFs || IS_UPPER_REL(input_rel) ||
+		!ampsf_upper_start(root, input_rel, &up) ||
 		!ampsf_collect_groups(&up, target, parse->groupClause, extra->havingQual))
 		return;
 	if (up.group_by.len == 0)
@@ -581,16 +598,18 @@ ampsf_distinct_paths(PlannerInfo *root, RelOptInfo *input_rel, RelOptInfo *outpu
 		return;
 	add_paging(&up);
 	groups = ((Path *) linitial(output_rel->pathlist))->rows;
-	local = (Path *) create_agg_path(root, output_rel, input_rel->cheapest_total_path, slot_target(&up), AGG_HASHED,
-									 AGGSPLIT_SIMPLE, parse->distinctClause, NIL, NULL, groups);
+	local = (Path *) create_agg_path(root, output_rel, input_rel->cheapest_total_path,
+									 slot_target(&up), AGG_HASHED, AGGSPLIT_SIMPLE,
+									 parse->distinctClause, NIL, NULL, groups);
 	add_grouped_path(&up, output_rel, target, local, groups);
 }
 
 bool
 ampsf_is_plain_distinct(Query *parse)
 {
-	return parse->distinctClause != NIL && !parse->hasDistinctOn && !parse->hasAggs && parse->groupClause == NIL &&
-		   parse->groupingSets == NIL && !parse->havingQual && !parse->hasWindowFuncs && !parse->hasTargetSRFs;
+	return parse->distinctClause != NIL && !parse->hasDistinctOn && !parse->hasAggs &&
+		   parse->groupClause == NIL && parse->groupingSets == NIL && !parse->havingQual &&
+		   !parse->hasWindowFuncs && !parse->hasTargetSRFs;
 }
 
 AmpsfColumn *

@@ -1,7 +1,8 @@
 /*
  * order.c - ORDER BY with LIMIT as SOQL: of rows, and of groups.
  *
- * Only keys that Salesforce sorts as SQL does, always with the place of nulls.  Must not know: the executor.
+ * Only keys that Salesforce sorts as SQL does, always with the place of nulls.  Must not know: the
+ * executor.
  */
 #include "base/ampsf.h"
 #include "plan/upper.h"
@@ -26,16 +27,18 @@ ampsf_append_sort_key(StringInfo order, PathKey *key, EquivalenceMember *em, con
 	if (strchr(col->field, '.') && !key->pk_nulls_first)
 		return false;
 	fclass = ampsf_field_class(col);
-	if (fclass != AMPSF_CLASS_NUMBER && fclass != AMPSF_CLASS_DATE && fclass != AMPSF_CLASS_DATETIME)
+	if (fclass != AMPSF_CLASS_NUMBER && fclass != AMPSF_CLASS_DATE &&
+		fclass != AMPSF_CLASS_DATETIME)
 		return false;
 	/*
-	 * A column of another SQL type than the field's is sorted as that type, e.g. as text; and what it
-	 * rounds ties where the field does not.
+	 * A column of another SQL type than the field's is sorted as that type, e.g. as text; and what
+	 * it rounds ties where the field does not.
 	 */
 	if (!ampsf_literal_type_ok(fclass, em->em_datatype) || col->rounds)
 		return false;
 	appendStringInfo(order, "%s%s %s NULLS %s", order->len ? ", " : "", col->field,
-					 ampsf_pathkey_descends(key) ? "DESC" : "ASC", key->pk_nulls_first ? "FIRST" : "LAST");
+					 ampsf_pathkey_descends(key) ? "DESC" : "ASC",
+					 key->pk_nulls_first ? "FIRST" : "LAST");
 	return true;
 }
 
@@ -48,8 +51,9 @@ append_sort_key(AmpsfUpper *up, PathKey *key)
 	foreach (lc, key->pk_eclass->ec_members)
 	{
 		EquivalenceMember *em = lfirst(lc);
-		AmpsfColumn *col = up->group_by.len > 0 ? ampsf_group_column(up, (Node *) em->em_expr)
-												: ampsf_upper_column(up, (Node *) em->em_expr, NULL);
+		AmpsfColumn *col = up->group_by.len > 0
+							   ? ampsf_group_column(up, (Node *) em->em_expr)
+							   : ampsf_upper_column(up, (Node *) em->em_expr, NULL);
 
 		if (ampsf_append_sort_key(&up->order, key, em, col))
 			return true;
@@ -81,7 +85,8 @@ bound_operand(AmpsfUpper *up, Node *expr, Node **operand)
 	return true;
 }
 
-/* The rows that a constant LIMIT lets through, or that a constant OFFSET passes over; -1: not known. */
+/* The rows that a constant LIMIT lets through, or that a constant OFFSET passes over; -1: not
+ * known. */
 static int64
 constant_bound(Node *operand)
 {
@@ -90,7 +95,8 @@ constant_bound(Node *operand)
 	return IsA(operand, Const) ? DatumGetInt64(((Const *) operand)->constvalue) : -1;
 }
 
-/* The first groups: no more than any statement can give, so that nothing has to be done about others. */
+/* The first groups: no more than any statement can give, so that nothing has to be done about
+ * others. */
 static bool
 collect_first_groups(AmpsfUpper *up, PathTarget *target)
 {
@@ -99,8 +105,9 @@ collect_first_groups(AmpsfUpper *up, PathTarget *target)
 	int64 limit = constant_bound(linitial(up->bounds));
 	int64 offset = constant_bound(lsecond(up->bounds));
 
-	if (parse->groupingSets != NIL || (!distinct && (parse->groupClause == NIL || parse->distinctClause != NIL)) ||
-		limit < 0 || offset < 0 || limit > AMPSF_SURE_GROUPS || limit + offset > AMPSF_SURE_GROUPS)
+	if (parse->groupingSets != NIL ||
+		(!distinct && (parse->groupClause == NIL || parse->distinctClause != NIL)) || limit < 0 ||
+		offset < 0 || limit > AMPSF_SURE_GROUPS || limit + offset > AMPSF_SURE_GROUPS)
 		return false;
 	if (!ampsf_collect_groups(up, target, distinct ? parse->distinctClause : parse->groupClause,
 							  parse->havingQual) ||
@@ -146,8 +153,8 @@ ampsf_limit_paths(PlannerInfo *root, RelOptInfo *input_rel, RelOptInfo *output_r
 	double rows;
 
 	if (!parse->limitCount || parse->limitOption != LIMIT_OPTION_COUNT || parse->hasWindowFuncs ||
-		parse->hasTargetSRFs || parse->setOperations || (!IS_UPPER_REL(input_rel) && input_rel != rel) ||
-		!ampsf_upper_start(root, rel, &up))
+		parse->hasTargetSRFs || parse->setOperations ||
+		(!IS_UPPER_REL(input_rel) && input_rel != rel) || !ampsf_upper_start(root, rel, &up))
 		return;
 	if (!grouped && (parse->hasAggs || parse->groupingSets != NIL || root->hasHavingQual))
 		return;

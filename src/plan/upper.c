@@ -1,9 +1,10 @@
 /*
- * upper.c - what Salesforce can compute above a scan for less than sending the rows: what all such statements
- * have in common, and the plan of each.  aggregate.c has aggregates and groups, order.c ORDER BY and LIMIT.
+ * upper.c - what Salesforce can compute above a scan for less than sending the rows: what all such
+ * statements have in common, and the plan of each.  aggregate.c has aggregates and groups, order.c
+ * ORDER BY and LIMIT.
  *
- * Only where every clause is exact: what is checked again here must arrive here.  Whatever is not recognized
- * stays PostgreSQL's.  Must not know: the executor.
+ * Only where every clause is exact: what is checked again here must arrive here.  Whatever is not
+ * recognized stays PostgreSQL's.  Must not know: the executor.
  */
 #include "base/ampsf.h"
 #include "plan/upper.h"
@@ -17,12 +18,13 @@
 #include "utils/lsyscache.h"
 
 /*
- * Lists in conditions may be this long together, as text of a statement: a longer one may have to be left out of
- * it, or be asked for in several.
+ * Lists in conditions may be this long together, as text of a statement: a longer one may have to
+ * be left out of it, or be asked for in several.
  */
 #define MAX_LIST_BYTES 20000
 
-/* Adds what a constant list takes of a statement at most; false if it is no constant, or far too long. */
+/* Adds what a constant list takes of a statement at most; false if it is no constant, or far too
+ * long. */
 static bool
 add_list_bytes(Node *operand, Size *bytes)
 {
@@ -104,7 +106,8 @@ ampsf_upper_start(PlannerInfo *root, RelOptInfo *rel, AmpsfUpper *up)
 
 	memset(up, 0, sizeof(*up));
 	if (root->parse->commandType != CMD_SELECT || root->parse->rowMarks != NIL || !rel ||
-		!rel->fdwroutine || !rel->fdw_private || rel->fdwroutine->GetForeignPaths != ampsfGetForeignPaths)
+		!rel->fdwroutine || !rel->fdw_private ||
+		rel->fdwroutine->GetForeignPaths != ampsfGetForeignPaths)
 		return false;
 	info = rel->fdw_private;
 	if (!is_final(info))
@@ -135,8 +138,8 @@ ampsf_upper_output(AmpsfUpper *up, Node *expr, char *field, char *key, Oid table
 }
 
 void
-ampsf_upper_path(AmpsfUpper *up, RelOptInfo *output_rel, PathTarget *target, double fetched, double rows,
-				 List *pathkeys, Path *outer)
+ampsf_upper_path(AmpsfUpper *up, RelOptInfo *output_rel, PathTarget *target, double fetched,
+				 double rows, List *pathkeys, Path *outer)
 {
 	Cost startup, total;
 	List *scan_tlist = NIL;
@@ -147,15 +150,14 @@ ampsf_upper_path(AmpsfUpper *up, RelOptInfo *output_rel, PathTarget *target, dou
 	ListCell *lc;
 
 	foreach (lc, up->exprs)
-		scan_tlist = lappend(scan_tlist,
-							 makeTargetEntry(lfirst(lc), foreach_current_index(lc) + 1, NULL, false));
+		scan_tlist = lappend(
+			scan_tlist, makeTargetEntry(lfirst(lc), foreach_current_index(lc) + 1, NULL, false));
 	fdw_private = ampsf_scan_private(up->info, &up->out, up->trees, up->classes, up->reasons, -1,
 									 up->order.data, up->bounds);
 	if (grouped)
 	{
-		List *groups =
-			list_make5(makeString(up->group_by.data), up->having, makeInteger(up->few),
-					   makeInteger(up->page_key), makeString(pstrdup(up->page_name)));
+		List *groups = list_make5(makeString(up->group_by.data), up->having, makeInteger(up->few),
+								  makeInteger(up->page_key), makeString(pstrdup(up->page_name)));
 
 		groups = lappend(groups, makeInteger(up->page_class));
 		groups = lappend(groups, makeInteger(up->page_count));
@@ -163,35 +165,40 @@ ampsf_upper_path(AmpsfUpper *up, RelOptInfo *output_rel, PathTarget *target, dou
 		lfirst(list_nth_cell(fdw_private, AMPSF_SCAN_GROUPS)) = groups;
 	}
 
-	ampsf_cost_scan(up->info->server, grouped ? 0 : up->info->table->page_size, fetched, &startup, &total);
+	ampsf_cost_scan(up->info->server, grouped ? 0 : up->info->table->page_size, fetched, &startup,
+					&total);
 	/* The count that proves the pages complete. */
 	if (grouped && fetched > AMPSF_MAX_GROUPS && up->page_count >= 0)
 		total += up->info->server->call_cost;
-	/* The same number of calls, and never more rows: let it win where estimates see no difference. */
+	/* The same number of calls, and never more rows: let it win where estimates see no difference.
+	 */
 	startup *= 0.98;
 	total *= 0.98;
 	cost_qual_eval(&checks, up->checked, up->root);
 	startup += per_row.startup + checks.startup;
-	total += per_row.startup + checks.startup + checks.per_tuple * fetched + per_row.per_tuple * rows;
+	total +=
+		per_row.startup + checks.startup + checks.per_tuple * fetched + per_row.per_tuple * rows;
 	output_rel->fdw_private = up->info; /* once is enough */
-	add_path(output_rel,
-			 (Path *) create_foreign_upper_path(
-				 up->root, output_rel, target, rows, AMPSF_DISABLED_NODES startup, total, pathkeys, outer,
-				 AMPSF_RESTRICTINFO(NIL)
-					 list_make4(fdw_private, scan_tlist, up->info->classify.params, up->checked)));
+	add_path(output_rel, (Path *) create_foreign_upper_path(
+							 up->root, output_rel, target, rows, AMPSF_DISABLED_NODES startup,
+							 total, pathkeys, outer,
+							 AMPSF_RESTRICTINFO(NIL) list_make4(
+								 fdw_private, scan_tlist, up->info->classify.params, up->checked)));
 }
 
 bool
 ampsf_upper_is_grouped(ForeignPath *path)
 {
-	return IS_UPPER_REL(path->path.parent) && list_nth(linitial(path->fdw_private), AMPSF_SCAN_GROUPS) != NIL;
+	return IS_UPPER_REL(path->path.parent) &&
+		   list_nth(linitial(path->fdw_private), AMPSF_SCAN_GROUPS) != NIL;
 }
 
 ForeignScan *
 ampsf_upper_plan(ForeignPath *path, List *tlist, Plan *outer_plan)
 {
 	return make_foreignscan(tlist, lfourth(path->fdw_private), 0, lthird(path->fdw_private),
-							linitial(path->fdw_private), lsecond(path->fdw_private), NIL, outer_plan);
+							linitial(path->fdw_private), lsecond(path->fdw_private), NIL,
+							outer_plan);
 }
 
 void

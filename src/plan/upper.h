@@ -21,8 +21,8 @@ typedef struct AmpsfUpper
 
 	/* GROUP BY: "" if none */
 	StringInfoData group_by;
-	List *keys;		  /* of char *: its fields */
-	List *having;	  /* of trees */
+	List *keys;		   /* of char *: its fields */
+	List *having;	   /* of trees */
 	bool having_exact; /* all of HAVING is sent, and Salesforce's answer final */
 	List *checked;	   /* what is checked here: all of HAVING */
 	List *classes;	   /* IntList: of each of them its class */
@@ -35,8 +35,8 @@ typedef struct AmpsfUpper
 } AmpsfUpper;
 
 /*
- * The statement that gives a relation's rows, if it is one statement of ours and Salesforce's answer to its
- * clauses is final.
+ * The statement that gives a relation's rows, if it is one statement of ours and Salesforce's
+ * answer to its clauses is final.
  */
 extern bool ampsf_upper_start(PlannerInfo *root, RelOptInfo *rel, AmpsfUpper *up);
 /* The options of a column of the statement, and whose it is; NULL for anything else. */
@@ -44,13 +44,15 @@ extern AmpsfColumn *ampsf_upper_column(AmpsfUpper *up, Node *node, AmpsfMember *
 /* Do the lists of one more condition fit into the statement, with those that it has? */
 extern bool ampsf_upper_fits(AmpsfUpper *up, List *tree);
 /* Adds a column to the slot, as the value of a field. */
-extern void ampsf_upper_output(AmpsfUpper *up, Node *expr, char *field, char *key, Oid table, int attnum);
+extern void ampsf_upper_output(AmpsfUpper *up, Node *expr, char *field, char *key, Oid table,
+							   int attnum);
 /*
- * A path for output_rel that makes the plan from what has been collected.  fetched: how many rows come; rows: how
- * many remain; outer: the path that is taken if Salesforce has too many groups, or NULL.
+ * A path for output_rel that makes the plan from what has been collected.  fetched: how many rows
+ * come; rows: how many remain; outer: the path that is taken if Salesforce has too many groups, or
+ * NULL.
  */
-extern void ampsf_upper_path(AmpsfUpper *up, RelOptInfo *output_rel, PathTarget *target, double fetched,
-							 double rows, List *pathkeys, Path *outer);
+extern void ampsf_upper_path(AmpsfUpper *up, RelOptInfo *output_rel, PathTarget *target,
+							 double fetched, double rows, List *pathkeys, Path *outer);
 
 /* aggregate.c: aggregates and GROUP BY; children of a partitioned table as well. */
 extern void ampsf_aggregate_paths(PlannerInfo *root, RelOptInfo *input_rel, RelOptInfo *output_rel,
@@ -58,10 +60,11 @@ extern void ampsf_aggregate_paths(PlannerInfo *root, RelOptInfo *input_rel, RelO
 /* SELECT DISTINCT. */
 extern void ampsf_distinct_paths(PlannerInfo *root, RelOptInfo *input_rel, RelOptInfo *output_rel);
 /*
- * Collects what the query groups by and computes of groups, as far as target and having show it; false if
- * Salesforce cannot do it.  group_clause: of SortGroupClause.
+ * Collects what the query groups by and computes of groups, as far as target and having show it;
+ * false if Salesforce cannot do it.  group_clause: of SortGroupClause.
  */
-extern bool ampsf_collect_groups(AmpsfUpper *up, PathTarget *target, List *group_clause, Node *having);
+extern bool ampsf_collect_groups(AmpsfUpper *up, PathTarget *target, List *group_clause,
+								 Node *having);
 /* SELECT DISTINCT of columns, with nothing else that groups? */
 extern bool ampsf_is_plain_distinct(Query *parse);
 /* The key of groups, or the aggregate, that an expression is; NULL if it is none. */
