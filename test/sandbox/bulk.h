@@ -81,18 +81,18 @@ typedef struct BulkJob
 /* What tests set, by the command line or at run time; guarded by the table's lock. */
 typedef struct BulkSettings
 {
-	int ms;				/* that a job takes at least */
-	int polls;			/* times that a job is asked for before it may end */
-	int page_rows;		/* rows of a result page at most */
-	int list_rows;		/* jobs in a page of the list */
-	int query_jobs;		/* that may be created in 24 hours */
-	int storage_mb;		/* of results in 24 hours */
-	int upload_mb;		/* of one ingest job */
-	bool natural;		/* results come in the order of Ids */
-	bool empty_bare;	/* a result without rows has no header */
-	bool early_204;		/* results of a job that is not complete: 204, not 400 */
-	bool hard_delete;	/* the users may */
-	const char *refuse; /* objects that it has nothing to do with, separated by commas */
+	int ms;			   /* that a job takes at least */
+	int polls;		   /* times that a job is asked for before it may end */
+	int page_rows;	   /* rows of a result page at most */
+	int list_rows;	   /* jobs in a page of the list */
+	int query_jobs;	   /* that may be created in 24 hours */
+	int storage_mb;	   /* of results in 24 hours */
+	int upload_mb;	   /* of one ingest job */
+	bool natural;	   /* results come in the order of Ids */
+	bool empty_bare;   /* a result without rows has no header */
+	bool early_204;	   /* results of a job that is not complete: 204, not 400 */
+	bool hard_delete;  /* the users may */
+	char refuse[1000]; /* objects that it has nothing to do with, separated by commas */
 } BulkSettings;
 
 extern BulkSettings bulk_settings;

@@ -26,7 +26,6 @@ BulkSettings bulk_settings = {
 	.query_jobs = 10000,
 	.storage_mb = 976562,
 	.upload_mb = 100,
-	.refuse = "",
 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -83,10 +82,9 @@ bulk_set(const char *name, const char *value)
 			*settings[i].number = (int) n;
 			known = true;
 		}
-	if (strcmp(name, "refuse") == 0)
+	if (strcmp(name, "refuse") == 0 && strlen(value) < sizeof(bulk_settings.refuse))
 	{
-		/* read without a copy by whoever asks meanwhile, so the old one stays */
-		bulk_settings.refuse = strdup(value);
+		strcpy(bulk_settings.refuse, value);
 		known = true;
 	}
 	if (strcmp(name, "order") == 0 || strcmp(name, "hard-delete") == 0)
@@ -108,18 +106,20 @@ bool
 bulk_refused(const Object *o)
 {
 	size_t n = strlen(o->name);
+	bool refused = false;
 
-	for (const char *p = bulk_settings.refuse; *p;)
+	bulk_lock();
+	for (const char *p = bulk_settings.refuse; *p && !refused;)
 	{
 		size_t len = strcspn(p, ",");
 
-		if (len == n && strncasecmp(p, o->name, n) == 0)
-			return true;
+		refused = len == n && strncasecmp(p, o->name, n) == 0;
 		p += len;
 		if (*p == ',')
 			p++;
 	}
-	return false;
+	bulk_unlock();
+	return refused;
 }
 
 /* ---- the day's counts ---- */
@@ -262,9 +262,10 @@ settle(BulkJob *j)
 		return;
 	if (j->finished != BULK_OPEN && is_due(j))
 		bulk_end_as(j, j->finished, NULL);
-	else if (j->state == BULK_UPLOADED && j->taken &&
-			 (bulk_settings.polls > 0 ? j->polls > 1
-									  : monotonic() - j->started >= bulk_settings.ms / 3000.0))
+	else if (j->state == BULK_UPLOADED &&
+			 (bulk_settings.polls > 0
+				  ? j->polls > (bulk_settings.polls > 1)
+				  : j->taken && monotonic() - j->started >= bulk_settings.ms / 3000.0))
 	{
 		j->state = BULK_RUNNING;
 		j->modified = store_now();
@@ -356,7 +357,7 @@ next_work(void)
 {
 	BulkJob *j = jobs;
 
-	while (j != NULL && !(j->state == BULK_UPLOADED && !j->taken))
+	while (j != NULL && (j->taken || (j->state != BULK_UPLOADED && j->state != BULK_RUNNING)))
 		j = j->next;
 	return j;
 }
