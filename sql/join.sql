@@ -7,7 +7,7 @@ CREATE SCHEMA here;
 DO $$
 DECLARE t name;
 BEGIN
-	FOREACH t IN ARRAY '{account,contact,opportunity,user,task,invoice__c,case,opportunitylineitem,pricebookentry,product2}'::name[] LOOP
+	FOREACH t IN ARRAY '{account,contact,opportunity,user,task,invoice__c,case,opportunitylineitem,pricebookentry,product2,campaign,campaignmember,lead}'::name[] LOOP
 		EXECUTE format('CREATE TABLE here.%1$I AS SELECT * FROM crm.%1$I', t);
 	END LOOP;
 END $$;
@@ -160,3 +160,6 @@ SELECT * FROM compare('SELECT a.industry FROM crm.account a WHERE EXISTS (SELECT
 SELECT * FROM compare('SELECT o.name FROM crm.opportunity o JOIN crm.account a ON a.id = o.accountid WHERE o.accountid IN (SELECT accountid FROM crm.contact) AND a.id IN (SELECT account__c FROM crm.invoice__c) AND EXISTS (SELECT FROM crm."case" x WHERE x.accountid = o.accountid AND x.subject >= '''')');
 -- tasks and events cannot be inside
 SELECT * FROM compare('SELECT c.name FROM crm.contact c WHERE accountid IN (SELECT accountid FROM crm.task WHERE accountid IS NOT NULL)');
+-- A subquery that has a parameter keeps it when the statement grows: with a parent, with another subquery.
+SELECT * FROM compare('SELECT a.name FROM crm.account a WHERE a.id IN (SELECT c.accountid FROM crm.contact c WHERE c.createddate < timestamptz ''2024-05-05'' + interval ''1 day'') AND a.ownerid IN (SELECT u.id FROM crm."user" u WHERE u.createddate < now())');
+SELECT * FROM compare('SELECT m.status FROM crm.campaignmember m WHERE m.createdbyid IN (SELECT c.createdbyid FROM crm.campaign c WHERE c.createdbyid IS NOT NULL AND date_trunc(''century'', c.createddate) <> ''2024-10-17 19:28:45''::timestamptz::timestamp) AND m.leadid IN (SELECT l.id FROM crm.lead l WHERE l.latitude <> -84.38271605493827::numeric(20,6))');

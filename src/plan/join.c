@@ -205,6 +205,8 @@ start_info(const AmpsfRelInfo *child)
 	info->userid = child->userid;
 	info->classify.members = list_copy(child->classify.members);
 	info->classify.aliases = list_copy(child->classify.aliases);
+	/* A subquery of the child's has its place among the parameters already. */
+	info->classify.params = list_copy(child->classify.params);
 	info->join_trees = list_copy(child->join_trees);
 	info->joins = list_copy(child->joins);
 	info->subquery_exprs = list_copy(child->subquery_exprs);
@@ -485,8 +487,9 @@ try_subquery(Merge *join, AmpsfRelInfo *outer, AmpsfRelInfo *inner)
 
 	info = start_info(outer);
 	sub.classify.members = inner->classify.members;
+	/* The parameters of the subquery are the statement's. */
+	sub.classify.params = info->classify.params;
 	ampsf_classify_clauses(&sub, inner->clauses);
-	/* The parameters of the subquery are the first of the whole statement. */
 	info->classify.params = sub.classify.params;
 	tree = list_make5(makeInteger(AMPSF_QUAL_SEMI), makeInteger(anti), makeString(left->field),
 					  makeString(inner->table->object), makeString(right->field));
