@@ -85,6 +85,7 @@ sub leaf
 {
 	my ($q, $x, $c, $alias, $aliases) = @_;
 	my $kind = $c->{kind};
+	return "$x " . pick('', '', 'NOT ') . 'IN (' . long_list($c) . ')' if $kind =~ /^(id|ref|text)$/ && !$c->{folds} && chance(0.01);
 	return common_leaf(@_) if $kind eq 'json' || chance(0.2);
 	return flag_leaf($q, $x, $c) if $kind eq 'flag';
 	return list_leaf($q, $x, $c) if $kind eq 'list';
@@ -106,6 +107,16 @@ sub leaf
 		sub { "$x >= " . lit($q, $c) . " AND $x < " . lit($q, $c) },
 		sub { "$x " . pick('=', '<>', '>') . ' ' . pick('ANY', 'ALL') . ' (' . array_of($q, $c) . ')' },
 	)->();
+}
+
+# More values than a statement can hold: known ones between many of nothing.
+sub long_list
+{
+	my ($c) = @_;
+	my @values = map { quote(Differential::Literal::utf8_whole(substr($_, 0, 100))) } @{ $c->{values} };
+	my $prefix = $c->{kind} eq 'text' ? 'no such value of anything ' : '0015g00000';
+	push @values, map { quote($prefix . sprintf('%05d', $_) . 'AAA') } 1 .. number(300, 1200);
+	return join ', ', sort @values;
 }
 
 sub flag_leaf
