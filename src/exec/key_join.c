@@ -91,6 +91,7 @@ typedef struct KeyJoinState
 
 	/* rows pass through these into the scan slot, whose first columns are the outer's */
 	TupleTableSlot *outer_slot, *inner_slot;
+	TupleTableSlot *result_slot; /* what is given if nothing is computed of the scan slot */
 	int nouter;
 
 	/* the batch */
@@ -596,6 +597,22 @@ next_joined(KeyJoinState *state)
 		}
 }
 
+/*
+ * The scan slot as a result.  Not the slot itself: who gets it may make it own its values, which the
+ * next row could not share then.
+ */
+static TupleTableSlot *
+copy_scan_slot(KeyJoinState *state)
+{
+	TupleTableSlot *from = state->css.ss.ss_ScanTupleSlot;
+	TupleTableSlot *to = state->result_slot;
+
+	ExecClearTuple(to);
+	memcpy(to->tts_values, from->tts_values, sizeof(Datum) * from->tts_tupleDescriptor->natts);
+	memcpy(to->tts_isnull, from->tts_isnull, sizeof(bool) * from->tts_tupleDescriptor->natts);
+	return ExecStoreVirtualTuple(to);
+}
+
 /* The next row of the result; NULL at the end. */
 static TupleTableSlot *
 next_result(KeyJoinState *state)
@@ -612,7 +629,7 @@ next_result(KeyJoinState *state)
 			InstrCountFiltered1(ss, 1);
 			continue;
 		}
-		return ss->ps.ps_ProjInfo ? ExecProject(ss->ps.ps_ProjInfo) : ss->ss_ScanTupleSlot;
+		return ss->ps.ps_ProjInfo ? ExecProject(ss->ps.ps_ProjInfo) : copy_scan_slot(state);
 	}
 	return NULL;
 }
@@ -712,6 +729,8 @@ begin_key_join(CustomScanState *node, EState *estate, int eflags)
 		ExecInitExtraTupleSlot(estate, ExecGetResultType(state->outer), &TTSOpsMinimalTuple);
 	state->inner_slot =
 		ExecInitExtraTupleSlot(estate, ExecGetResultType(inner), &TTSOpsMinimalTuple);
+	state->result_slot = ExecInitExtraTupleSlot(
+		estate, node->ss.ss_ScanTupleSlot->tts_tupleDescriptor, &TTSOpsVirtual);
 	state->inner_key = ExecInitExpr(linitial(op->args), &node->ss.ps);
 	state->outer_key = ExecInitExpr(lsecond(op->args), &node->ss.ps);
 	state->join_qual = ExecInitQual(list_copy_tail(plan->custom_exprs, 1), &node->ss.ps);
