@@ -49,7 +49,7 @@ prepare_fields(AmpsfScanState *state, List *fdw_private)
 
 	state->nfields = list_length(keys);
 	state->keys = palloc0(sizeof(char *) * state->nfields);
-	state->values = palloc0(sizeof(AmpsfValue) * state->nfields);
+	state->values = palloc0(sizeof(AmpsfValue) * (state->nfields + 1));
 	state->types = palloc(sizeof(char *) * state->nfields);
 	for (int i = 0; i < state->nfields; i++)
 	{
@@ -117,6 +117,7 @@ ampsfBeginForeignScan(ForeignScanState *node, int eflags)
 	state->serverid = GetForeignTable(state->relid)->serverid;
 	state->userid = ampsf_scan_user(plan, estate);
 	prepare_fields(state, plan->fdw_private);
+	ampsf_scan_plan_statements(state);
 
 	state->nparams = list_length(plan->fdw_exprs);
 	state->param_exprs = ExecInitExprList(plan->fdw_exprs, &node->ss.ps);
@@ -160,6 +161,7 @@ bind_statement(ForeignScanState *node)
 	}
 	state->soql = ampsf_deparse_select(&state->select, &bind, &state->skip);
 	state->must_recheck = bind.must_recheck;
+	ampsf_scan_print_statements(state, &bind);
 	MemoryContextSwitchTo(old);
 }
 
@@ -228,7 +230,8 @@ start_source(ForeignScanState *node)
 		transport.pages_only = state->pages_only;
 		spec.progress = state;
 		ampsf_progress_begin(state, state->relid);
-		state->source = ampsf_query(&spec, &transport);
+		state->source = state->statements ? ampsf_scan_open_statements(state, &spec)
+										  : ampsf_query(&spec, &transport);
 		state->source->ops->start(state->source);
 		MemoryContextSwitchTo(old);
 	}

@@ -46,6 +46,8 @@ typedef struct AmpsfScanState
 
 	/* of the current run */
 	char *soql; /* NULL: no row can pass */
+	List *statements; /* of char *: what is sent instead, if one statement cannot hold it; see statements.c */
+	List *wide;		  /* lists of the fields of each of them; NIL: all have the same */
 	int64 skip; /* rows to pass over first: OFFSET */
 	bool started;
 	bool pending; /* async: the empty slot did mean that */
@@ -53,7 +55,7 @@ typedef struct AmpsfScanState
 	bool must_recheck; /* exact clauses too, see AmpsfBind */
 	AmpsfRowSource *source;
 	MemoryContext source_cxt;
-	AmpsfValue *values; /* [nfields] */
+	AmpsfValue *values; /* [nfields], and one more for an Id */
 	MemoryContext row_cxt;
 
 	/* for error messages */
@@ -83,6 +85,11 @@ extern char *ampsf_scan_print(AmpsfScanState *state, const AmpsfSelect *select);
 extern void ampsf_scan_spec(AmpsfScanState *state, AmpsfQuerySpec *spec);
 /* A record in state->values into a slot; what it allocates lives until the next. */
 extern void ampsf_scan_fill_slot(AmpsfScanState *state, TupleTableSlot *slot);
+
+/* statements.c: whether the fields are too many for one; after each bind; and the source of the rows. */
+extern void ampsf_scan_plan_statements(AmpsfScanState *state);
+extern void ampsf_scan_print_statements(AmpsfScanState *state, AmpsfBind *bind);
+extern AmpsfRowSource *ampsf_scan_open_statements(AmpsfScanState *state, AmpsfQuerySpec *spec);
 
 /* groups.c */
 extern void ampsf_groups_begin(ForeignScanState *node);

@@ -90,8 +90,7 @@ compare_texts(const ListCell *a, const ListCell *b)
 
 /* field IN (...), field NOT IN (...): elements in order and without repetition. */
 static Truth
-print_list(StringInfo out, const AmpsfOperator *op, const char *field, Oid arraytype, Datum array,
-		   AmpsfBind *bind)
+print_list(StringInfo out, const AmpsfOperator *op, List *qual, Datum array, AmpsfBind *bind)
 {
 	ArrayType *arr = DatumGetArrayTypeP(array);
 	Oid elemtype = ARR_ELEMTYPE(arr);
@@ -102,6 +101,7 @@ print_list(StringInfo out, const AmpsfOperator *op, const char *field, Oid array
 	bool *nulls;
 	int n;
 	bool any = op->form == AMPSF_FORM_ANY;
+	const char *field = strVal(lthird(qual));
 	List *literals = NIL;
 	ListCell *lc;
 	const char *last = NULL;
@@ -148,11 +148,14 @@ print_list(StringInfo out, const AmpsfOperator *op, const char *field, Oid array
 			continue;
 		appendStringInfo(out, "%s%s", last ? ", " : "", literal);
 		last = literal;
-		if (bind->list_bytes + out->len - start > AMPSF_MAX_SOQL - 20000)
+		if (bind->list_bytes + out->len - start > bind->list_room)
 		{
 			out->len = start;
 			out->data[start] = '\0';
 			bind->must_recheck = true;
+			bind->left_out++;
+			bind->left_tree = qual;
+			bind->left_literals = literals;
 			return ALWAYS;
 		}
 	}
@@ -204,7 +207,7 @@ print_compare(StringInfo out, List *qual, AmpsfBind *bind)
 	}
 	if (isnull)
 		return print_with_null(out, op, field);
-	return list ? print_list(out, op, field, typid, value, bind)
+	return list ? print_list(out, op, qual, value, bind)
 				: print_comparison(out, op, field, typid, value);
 }
 
@@ -496,6 +499,18 @@ print_having(StringInfo out, List *having, AmpsfBind *bind)
 	return true;
 }
 
+/* What lists can have of a statement, when its fields and the other conditions have their part. */
+static int
+list_room(const AmpsfSelect *select)
+{
+	int fields = 0;
+	ListCell *lc;
+
+	foreach (lc, select->fields)
+		fields += strlen(strVal(lfirst(lc))) + 2;
+	return Max(AMPSF_MAX_SOQL - fields - 15000, 5000);
+}
+
 char *
 ampsf_deparse_select(const AmpsfSelect *select, AmpsfBind *bind, int64 *skip)
 {
@@ -505,6 +520,7 @@ ampsf_deparse_select(const AmpsfSelect *select, AmpsfBind *bind, int64 *skip)
 
 	initStringInfo(&buf);
 	initStringInfo(&where);
+	bind->list_room = list_room(select);
 	switch (print_junction(&where, select->quals, 0, true, false, bind))
 	{
 		case NEVER:

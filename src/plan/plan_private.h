@@ -126,12 +126,16 @@ typedef struct AmpsfBind
 	const Oid *types;
 	const Datum *values;
 	const bool *nulls;
+	int list_room;	/* what they can have; set for each statement */
 	int list_bytes; /* what the lists have taken of the statement so far; 0 to begin with */
 	/*
 	 * Out: a list was too long for a statement and has been left out, so that every clause must be
 	 * checked again.
 	 */
 	bool must_recheck;
+	int left_out;			/* how many such lists there are */
+	List *left_tree;		/* the last of them, its tree, and its literals (of char *), in order */
+	List *left_literals;
 } AmpsfBind;
 
 /* What is printed as a statement. */
@@ -156,11 +160,24 @@ extern void ampsf_read_select(List *fdw_private, AmpsfSelect *select);
  */
 extern char *ampsf_deparse_select(const AmpsfSelect *select, AmpsfBind *bind, int64 *skip);
 
+/*
+ * The statements that together give the rows of one whose list was left out: each has a part of the list.  select
+ * and bind as they were for the statement; NIL if it cannot be cut, and everything must be checked.
+ */
+extern List *ampsf_deparse_parts(const AmpsfSelect *select, AmpsfBind *bind);
+/*
+ * Lists of fields (of String), each short enough for a statement and each beginning with Id; NIL if that of the
+ * statement is short enough itself.
+ */
+extern List *ampsf_split_fields(List *fields);
+
 /* Calls that so many rows are, each a page of so many (0: Salesforce's default). */
 extern double ampsf_pages(int page_size, double rows);
 
 /* The longest statement that SOQL takes, in characters. */
 #define AMPSF_MAX_SOQL 100000
+/* Of that, what a list of fields may take. */
+#define AMPSF_MAX_FIELD_LIST 60000
 /* The longest text literal in a condition, in characters. */
 #define AMPSF_MAX_LITERAL 4000
 
