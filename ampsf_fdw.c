@@ -8,6 +8,7 @@
 #include "exec/async.h"
 #include "exec/key_join.h"
 #include "exec/modify.h"
+#include "exec/parallel.h"
 #include "exec/scan.h"
 #include "fmgr.h"
 #include "plan/key_join.h"
@@ -50,6 +51,13 @@ ampsf_fdw_handler(PG_FUNCTION_ARGS)
 	routine->ForeignAsyncRequest = ampsfForeignAsyncRequest;
 	routine->ForeignAsyncConfigureWait = ampsfForeignAsyncConfigureWait;
 	routine->ForeignAsyncNotify = ampsfForeignAsyncNotify;
+
+	routine->IsForeignScanParallelSafe = ampsfIsForeignScanParallelSafe;
+	routine->EstimateDSMForeignScan = ampsfEstimateDSMForeignScan;
+	routine->InitializeDSMForeignScan = ampsfInitializeDSMForeignScan;
+	routine->ReInitializeDSMForeignScan = ampsfReInitializeDSMForeignScan;
+	routine->InitializeWorkerForeignScan = ampsfInitializeWorkerForeignScan;
+	routine->ShutdownForeignScan = ampsfShutdownForeignScan;
 
 	routine->AddForeignUpdateTargets = ampsfAddForeignUpdateTargets;
 	routine->PlanForeignModify = ampsfPlanForeignModify;

@@ -78,6 +78,8 @@ const AmpsfOption ampsf_options[] = {
 	 "Whether tables of this server may be written"},
 	{"async_capable", SERVER, AMPSF_OPT_BOOL, false, 0, 0, NULL, "true",
 	 "Whether partitions and branches of UNION ALL are asked at the same time"},
+	{"parallel", SERVER, AMPSF_OPT_BOOL, false, 0, 0, NULL, "true",
+	 "Whether several processes may share the pages of a long result"},
 
 	{"client_id", MAPPING, AMPSF_OPT_TEXT, false, 0, 0, NULL, NULL,
 	 "Consumer key of the External Client App"},
@@ -102,6 +104,8 @@ const AmpsfOption ampsf_options[] = {
 	 "Whether the table may be written"},
 	{"async_capable", TABLE, AMPSF_OPT_BOOL, false, 0, 0, NULL, "the server's",
 	 "Whether the table is asked at the same time as the other partitions"},
+	{"parallel", TABLE, AMPSF_OPT_BOOL, false, 0, 0, NULL, "the server's",
+	 "Whether several processes may share the pages of a long result"},
 	{"remote_sum", TABLE, AMPSF_OPT_BOOL, false, 0, 0, NULL, "false",
 	 "Whether sum and avg are Salesforce's: added in doubles, and amounts converted in orgs of several currencies"},
 	{"page_size", TABLE, AMPSF_OPT_INT, false, 200, 2000, NULL, "the server's",
@@ -515,6 +519,7 @@ ampsf_table_options(Oid relid)
 	o->updatable = get_bool(table->options, "updatable", get_bool(server->options, "updatable", true));
 	o->async_capable =
 		get_bool(table->options, "async_capable", get_bool(server->options, "async_capable", true));
+	o->parallel = get_bool(table->options, "parallel", get_bool(server->options, "parallel", true));
 	o->use_remote_estimate = get_bool(table->options, "use_remote_estimate",
 									  get_bool(server->options, "use_remote_estimate", false));
 	o->remote_sum = get_bool(table->options, "remote_sum", false);

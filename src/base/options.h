@@ -67,6 +67,7 @@ typedef struct AmpsfTableOptions
 	bool include_deleted;
 	bool updatable;
 	bool async_capable;
+	bool parallel; /* several processes may share a scan */
 	int page_size; /* 0: the server's */
 	AmpsfTransport transport;
 	int bulk_threshold; /* rows */

@@ -104,12 +104,12 @@ ampsf_explain_stats(const AmpsfStats *stats, ExplainState *es)
 
 /*
  * The calls that reading the estimated rows will be.  Where nothing is checked here, all rows that come are
- * the plan's.
+ * the plan's, unless other processes get some of them.
  */
 static void
 explain_estimated_calls(ForeignScan *plan, const AmpsfScanState *state, ExplainState *es)
 {
-	double rows = plan->scan.plan.qual == NIL
+	double rows = plan->scan.plan.qual == NIL && !plan->scan.plan.parallel_aware
 					  ? plan->scan.plan.plan_rows
 					  : floatVal(list_nth(plan->fdw_private, AMPSF_SCAN_ROWS));
 	int page = ampsf_table_options(state->relid)->page_size;

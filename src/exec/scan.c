@@ -229,6 +229,7 @@ start_source(ForeignScanState *node)
 		transport.types = state->types;
 		transport.pages_only = state->pages_only;
 		spec.progress = state;
+		spec.share = state->share;
 		ampsf_progress_begin(state, state->relid);
 		state->source = state->statements ? ampsf_scan_open_statements(state, &spec)
 										  : ampsf_query(&spec, &transport);
@@ -426,7 +427,7 @@ ampsfReScanForeignScan(ForeignScanState *node)
 	/* The same statement: from memory, if all of it is still there. */
 	state->row = 0;
 	state->ended = false;
-	if (state->source && !state->source->ops->rewind(state->source))
+	if (state->source && (state->share || !state->source->ops->rewind(state->source)))
 		close_source(state);
 	if (!state->source)
 		state->started = false;

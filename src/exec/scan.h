@@ -62,6 +62,11 @@ typedef struct AmpsfScanState
 	int64 row;
 	int column; /* being converted: index into slots, -1: none */
 
+	/* of a scan that several processes share, see parallel.c */
+	struct AmpsfShare *share; /* NULL: it is read by this one alone */
+	struct AmpsfLeave *leave; /* of the leader */
+	MemoryContextCallback on_reset;
+
 	AmpsfStats stats; /* of all runs */
 	AmpsfSession *session;
 	Oid serverid, userid;

@@ -46,13 +46,17 @@ ampsf_scan_print_statements(AmpsfScanState *state, AmpsfBind *bind)
 			state->statements = lappend(state->statements, ampsf_deparse_select(&select, bind, NULL));
 		}
 	}
-	else if (state->must_recheck && !state->pages_only)
+	else if (state->must_recheck && !state->share && !state->pages_only)
 	{
 		if (place_of_id(state->keys, state->nfields) < 0)
 			select.fields = lappend(list_copy(select.fields), makeString(pstrdup("Id")));
 		state->statements = ampsf_deparse_parts(&select, bind);
 		state->must_recheck = state->statements == NIL;
 	}
+	if (state->wide && state->share)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("a query of so many fields cannot be read in parallel"),
+						errhint("Set the table's option parallel to false, or max_parallel_workers_per_gather to 0.")));
 }
 
 static char **

@@ -42,6 +42,7 @@ struct AmpsfCall
 	int nheaders;
 	bool idempotent;
 	size_t window;
+	bool early;
 	AmpsfStats *stats;
 
 	CallState state;
@@ -207,6 +208,7 @@ ampsf_call_start(AmpsfSession *session, const AmpsfCallSpec *spec, MemoryContext
 		call->headers[i] = pstrdup(spec->headers[i]);
 	call->idempotent = spec->idempotent;
 	call->window = spec->window;
+	call->early = spec->early;
 	call->stats = spec->stats;
 	call->state = CALL_LOGIN;
 	call->fresh_login = true;
@@ -295,6 +297,7 @@ send_call(AmpsfCall *call)
 	spec.request_timeout = o->request_timeout;
 	spec.max_response = o->max_response;
 	spec.window = call->window;
+	spec.early = call->early;
 	spec.compression = o->compression;
 	spec.replayable = call->idempotent;
 	check_head_size(call, spec.url, headers);

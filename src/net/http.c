@@ -109,14 +109,14 @@ is_streamed(AmpsfHttp *req)
 {
 	long status = 0;
 
-	if (req->window == 0)
+	if (req->window == 0 && !req->early)
 		return false;
 	if (!req->begun)
 	{
 		curl_easy_getinfo(req->easy, CURLINFO_RESPONSE_CODE, &status);
 		req->begun = status >= 200 && status <= 299;
 	}
-	return req->begun;
+	return req->begun && req->window > 0;
 }
 
 static size_t
@@ -357,6 +357,7 @@ ampsf_http_start(const AmpsfHttpSpec *spec, MemoryContext cxt)
 	req->out_len = spec->body_len;
 	req->max_response = spec->max_response;
 	req->window = spec->window;
+	req->early = spec->early;
 	req->request_timeout = spec->request_timeout;
 	req->connect_timeout = spec->connect_timeout;
 	req->replayable = spec->replayable;

@@ -24,6 +24,7 @@ typedef struct AmpsfHttpSpec
 	int request_timeout;		/* milliseconds without a byte moving */
 	int64 max_response;			/* bytes after decompression */
 	size_t window; /* > 0: a 2xx answer is read while it comes, and waits where so much is unread */
+	bool early;	   /* a 2xx answer is looked at while it comes */
 	bool compression;
 	bool replayable; /* libcurl may send it again when a kept connection turns out to be dead */
 	bool sensitive;	 /* the answer is a secret: wiped before it is freed */
@@ -72,7 +73,7 @@ extern const char *ampsf_http_body(const AmpsfHttp *req, size_t *len); /* 64 zer
 extern const char *ampsf_http_header(const AmpsfHttp *req, const char *name);
 extern int64 ampsf_http_bytes_in(const AmpsfHttp *req); /* of the body, as received */
 /*
- * Of a request with a window: has a 2xx answer begun?  Then what has come and was not consumed; it may have
+ * Of a request with a window, or an early one: has a 2xx answer begun?  Then what has come and was not consumed; it may have
  * moved after the next drive, and 64 bytes behind it can be read.
  */
 extern bool ampsf_http_begun(const AmpsfHttp *req);

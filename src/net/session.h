@@ -68,6 +68,7 @@ typedef struct AmpsfCallSpec
 	bool idempotent;			/* may be sent again after a lost connection or 5xx */
 	size_t window; /* > 0: a 2xx answer is read by ampsf_call_part() while it comes, which waits where so much
 					  is unread */
+	bool early;	   /* a 2xx answer can be looked at by ampsf_call_part() while it comes, not consumed */
 	AmpsfStats *stats; /* what is spent is added here too; may be NULL; must outlive the call */
 } AmpsfCallSpec;
 
@@ -95,7 +96,7 @@ extern const char *ampsf_call_body(const AmpsfCall *call,
 								   size_t *len); /* readable 64 bytes beyond len */
 extern const char *ampsf_call_header(const AmpsfCall *call, const char *name); /* NULL if absent */
 /*
- * Of a call with a window: has a 2xx answer begun?  Then its headers can be read, and what has come of its
+ * Of a call with a window, or an early one: has a 2xx answer begun?  Then its headers can be read, and what has come of its
  * body and was not consumed.  The bytes may move with the next drive, poll or wait; 64 behind them can be
  * read.  Once something was consumed the call is not repeated by itself.
  */

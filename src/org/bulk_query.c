@@ -8,7 +8,10 @@
  *
  * A page that breaks off is asked for again and its first rows are passed over: a job's result does
  * not change. An end that comes at another count of rows than was announced, for the page or for
- * the job, is an error. Must not know: PostgreSQL's executor, what the fields mean.
+ * the job, is an error.
+ *
+ * Where several processes share the result, one creates the job and waits for it, and each reads
+ * the pages that it claims, see page_chain.h. Must not know: PostgreSQL's executor, what the fields mean.
  */
 #include "postgres.h"
 
@@ -21,6 +24,7 @@
 #include "miscadmin.h"
 #include "net/http.h"
 #include "org/bulk_job.h"
+#include "org/page_chain.h"
 #include "utils/memutils.h"
 #include "wire/csv_scan.h"
 #include "wire/json_doc.h"
@@ -66,6 +70,8 @@ typedef struct BulkQuery
 	const uint8 *kinds;
 	bool plain_kinds; /* all are strings */
 	const void *progress;
+	AmpsfShare *share; /* NULL: all pages are ours */
+	bool shared_job;   /* the job is not ours to discard */
 
 	BulkPhase phase;
 	char id[AMPSF_JOB_ID_SIZE]; /* "" before it exists */
@@ -100,7 +106,7 @@ forget_query(void *arg)
 	ampsf_http_alarm_unset(&q->alarm);
 	ampsf_csv_scan_free(q->scan);
 	q->scan = NULL;
-	if (q->id[0])
+	if (q->id[0] && !q->shared_job)
 		ampsf_bulk_discard(q->session, q->id, q->complete);
 	q->id[0] = '\0';
 	if (q->counted > 0)
@@ -207,7 +213,17 @@ take_created(BulkQuery *q, MemoryContext tmp)
 				   "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != strlen(id))
 		throw_reply(q, "the answer to its creation has no id");
 	strcpy(q->id, id);
+	if (q->share)
+		q->shared_job = ampsf_share_set_job(q->share, id);
 	schedule(q);
+}
+
+static void
+note_complete(BulkQuery *q)
+{
+	q->complete = true;
+	if (q->shared_job)
+		ampsf_share_job_ended(q->share);
 }
 
 static void ask_page(BulkQuery *q, BulkPage *page);
@@ -221,8 +237,10 @@ take_info(BulkQuery *q, MemoryContext tmp)
 
 	if (state && strcmp(state, "JobComplete") == 0)
 	{
-		q->complete = true;
+		note_complete(q);
 		q->src.total = ampsf_json_int(doc, "numberRecordsProcessed", -1);
+		if (q->share)
+			ampsf_share_set_total(q->share, q->src.total);
 		q->phase = BULK_READING;
 		ampsf_progress_phase(q->progress, AMPSF_PHASE_RESULTS);
 		q->page.locator = NULL;
@@ -234,7 +252,8 @@ take_info(BulkQuery *q, MemoryContext tmp)
 	{
 		const char *why = ampsf_json_string(doc, "errorMessage");
 
-		q->complete = state && (strcmp(state, "Failed") == 0 || strcmp(state, "Aborted") == 0);
+		if (state && (strcmp(state, "Failed") == 0 || strcmp(state, "Aborted") == 0))
+			note_complete(q);
 		ereport(
 			ERROR,
 			(errcode(ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION),
@@ -271,7 +290,7 @@ ask_page(BulkQuery *q, BulkPage *page)
 static void
 begin_page(BulkQuery *q)
 {
-	q->page_no++;
+	q->page_no = q->share ? q->share->page_no : q->page_no + 1;
 	q->next_known = q->page_over = false;
 	q->announced = -1;
 	q->pos = q->checked = 0;
@@ -321,7 +340,13 @@ read_headers(BulkQuery *q)
 		if (q->stats)
 			q->stats->pages++;
 	}
-	if (!q->is_last && !q->next.call)
+	if (q->share)
+	{
+		/* Not a second time for a page that is asked for again. */
+		if (q->share->claimed)
+			ampsf_share_tell(q->share, q->is_last ? NULL : locator);
+	}
+	else if (!q->is_last && !q->next.call)
 	{
 		if (q->next.locator)
 			pfree(q->next.locator);
@@ -437,6 +462,16 @@ end_page(BulkQuery *q)
 	if (q->page.locator)
 		pfree(q->page.locator);
 	q->page.locator = NULL;
+	if (q->share)
+	{
+		int64 rows, total;
+
+		if (!ampsf_share_page_done(q->share, q->page_rows, &rows, &total))
+			throw_reply(q, psprintf("the result ended after " INT64_FORMAT
+									" rows, the job processed " INT64_FORMAT,
+									rows, total));
+		return;
+	}
 	if (q->is_last)
 	{
 		q->phase = BULK_END;
@@ -452,6 +487,20 @@ end_page(BulkQuery *q)
 	begin_page(q);
 }
 
+/* Asks for a page that nobody else reads. */
+static void
+ask_shared(BulkQuery *q)
+{
+	if (!ampsf_share_claim(q->share))
+	{
+		q->phase = BULK_END;
+		return;
+	}
+	q->page.locator = pstrdup(q->share->address);
+	ask_page(q, &q->page);
+	begin_page(q);
+}
+
 /* A step of the page that is being read.  CUT_OVER: the result has ended. */
 static CutResult
 read_page(BulkQuery *q, AmpsfValue *values)
@@ -460,6 +509,10 @@ read_page(BulkQuery *q, AmpsfValue *values)
 	{
 		CutResult r;
 
+		if (q->share && !q->page.call)
+			ask_shared(q);
+		if (q->phase == BULK_END)
+			return CUT_OVER;
 		if (!q->page_over && ampsf_call_look(q->page.call))
 		{
 			int status = ampsf_call_status(q->page.call);
@@ -489,8 +542,6 @@ read_page(BulkQuery *q, AmpsfValue *values)
 		if (r != CUT_OVER)
 			return r;
 		end_page(q);
-		if (q->phase == BULK_END)
-			return CUT_OVER;
 	}
 }
 
@@ -530,7 +581,7 @@ move_job(BulkQuery *q)
 				q->phase = BULK_ASKING;
 				break;
 			case BULK_READING:
-				if (q->page_no == 0)
+				if (q->page_no == 0 && q->page.call)
 					begin_page(q);
 				return true;
 			case BULK_END:
@@ -598,6 +649,8 @@ query_next(AmpsfRowSource *src, AmpsfValue *values)
 		uint64 moves = ampsf_call_moves();
 
 		CHECK_FOR_INTERRUPTS();
+		if (q->share && ampsf_share_is_closed(q->share))
+			return false;
 		ampsf_call_drive();
 		if (ampsf_call_moves() == moves)
 			ampsf_call_sleep();
@@ -619,6 +672,8 @@ query_rewind(AmpsfRowSource *src)
 {
 	BulkQuery *q = (BulkQuery *) src;
 
+	if (q->share)
+		return false;
 	if (q->phase != BULK_READING && q->phase != BULK_END)
 		return true;
 	if (q->page_no <= 1 && q->earlier_rows + q->page_rows == 0 && q->phase == BULK_READING)
@@ -700,6 +755,15 @@ ampsf_bulk_query(const AmpsfQuerySpec *spec)
 	for (int i = 0; i < spec->nfields; i++)
 		q->plain_kinds &= spec->kinds[i] == AMPSF_VALUE_STRING;
 	q->interval = FIRST_INTERVAL;
+	q->share = spec->share;
+	if (q->share && !q->share->first)
+	{
+		/* Somebody has created it, and it has a result. */
+		strlcpy(q->id, ampsf_share_job(q->share), sizeof(q->id));
+		q->shared_job = q->complete = true;
+		q->src.total = ampsf_share_total(q->share);
+		q->phase = BULK_READING;
+	}
 	q->peeked = palloc0(sizeof(AmpsfValue) * Max(spec->nfields, 1));
 	ampsf_session_hold(q->session);
 	q->on_reset.func = forget_query;

@@ -5,13 +5,17 @@
  * "auto" begins with REST, because most queries are small.  The first page says how many rows there
  * are; if that is many, a job is created, and when it has been accepted the page is thrown away. An
  * object that Bulk refuses is remembered for as long as the session lives, and read on by REST.
+ *
+ * Of several processes that share a result, the one that comes first chooses for all.
  */
 #include "postgres.h"
 
 #include "org/query.h"
 
+#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "org/compound.h"
+#include "org/page_chain.h"
 #include "utils/memutils.h"
 
 typedef enum Choice
@@ -151,9 +155,9 @@ prepare_bulk(Chooser *q)
 	return true;
 }
 
-/* Sends the job; false if there can be none. */
+/* The job, not yet sent; false if there can be none. */
 static bool
-offer_bulk(Chooser *q)
+make_bulk(Chooser *q)
 {
 	AmpsfQuerySpec spec = q->spec;
 	MemoryContext old = MemoryContextSwitchTo(q->cxt);
@@ -169,8 +173,17 @@ offer_bulk(Chooser *q)
 	if (q->ncompounds > 0)
 		spec.soql = replace_fields(q);
 	q->bulk = ampsf_bulk_query(&spec);
-	q->bulk->ops->start(q->bulk);
 	MemoryContextSwitchTo(old);
+	return true;
+}
+
+/* Sends the job; false if there can be none. */
+static bool
+offer_bulk(Chooser *q)
+{
+	if (!make_bulk(q))
+		return false;
+	q->bulk->ops->start(q->bulk);
 	return true;
 }
 
@@ -202,6 +215,24 @@ drop(AmpsfRowSource **source)
 	*source = NULL;
 	if (src)
 		src->ops->close(src);
+}
+
+/* The first page of a shared result that this process reads: is the choice made?  False: no page is left. */
+static bool
+join_shared(Chooser *q)
+{
+	AmpsfShare *share = q->spec.share;
+
+	if (!ampsf_share_claim(share))
+		return false;
+	if (share->first)
+		return true;
+	q->choice = CHOSEN;
+	if (*ampsf_share_job(share) == '\0')
+		start_rest(q);
+	else if (!make_bulk(q))
+		elog(ERROR, "the processes of a parallel scan disagree on the fields of a job");
+	return true;
 }
 
 /* Moves the choice as far as it goes without waiting; true when it is made. */
@@ -261,6 +292,14 @@ query_start(AmpsfRowSource *src)
 	}
 }
 
+/* Nobody is made to wait by a start. */
+static void
+query_first_start(AmpsfRowSource *src)
+{
+	if (!((Chooser *) src)->spec.share)
+		query_start(src);
+}
+
 static AmpsfSourceState
 query_poll(AmpsfRowSource *src)
 {
@@ -283,12 +322,16 @@ query_next(AmpsfRowSource *src, AmpsfValue *values)
 
 	if (unlikely(q->choice != CHOSEN || !chosen(q)))
 	{
+		if (q->spec.share && !chosen(q) && !join_shared(q))
+			return false;
 		query_start(src);
 		while (!choose(q))
 		{
 			uint64 moves = ampsf_call_moves();
 
 			CHECK_FOR_INTERRUPTS();
+			if (q->spec.share && ampsf_share_is_closed(q->spec.share))
+				return false;
 			ampsf_call_drive();
 			if (ampsf_call_moves() == moves)
 				ampsf_call_sleep();
@@ -319,6 +362,8 @@ query_rewind(AmpsfRowSource *src)
 {
 	Chooser *q = (Chooser *) src;
 
+	if (q->spec.share)
+		return false;
 	return q->choice != CHOSEN || !chosen(q) || chosen(q)->ops->rewind(chosen(q));
 }
 
@@ -333,7 +378,7 @@ query_close(AmpsfRowSource *src)
 }
 
 static const AmpsfRowSourceOps query_ops = {
-	.start = query_start,
+	.start = query_first_start,
 	.poll = query_poll,
 	.next = query_next,
 	.rewind = query_rewind,
@@ -347,6 +392,8 @@ ampsf_query(const AmpsfQuerySpec *spec, const AmpsfTransportSpec *transport)
 	MemoryContext old;
 	Chooser *q;
 
+	if (spec->share)
+		spec->share->statement = string_hash(spec->soql, strlen(spec->soql) + 1);
 	if (transport->transport == AMPSF_TRANSPORT_REST || transport->pages_only)
 		return ampsf_rest_query(spec);
 

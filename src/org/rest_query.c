@@ -3,8 +3,12 @@
  *
  * A page is handed out only when it has arrived as a whole, so the call that fetches it can be
  * repeated. While one page is read the next is on its way: two pages of memory at most, however
- * long the result. An end that is not announced as the end, or comes at the wrong count of rows, is
- * an error. Must not know: PostgreSQL's executor, what the fields mean.
+ * long the result. Where the page after it is stands at its start: who waits for the rest of a page
+ * has asked for the next already. An end that is not announced as the end, or comes at the wrong
+ * count of rows, is an error.
+ *
+ * Where several processes share the result, each reads the pages that it claims, see page_chain.h.
+ * Must not know: PostgreSQL's executor, what the fields mean.
  */
 #include "org/row_source.h"
 
@@ -14,6 +18,7 @@
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "org/page_chain.h"
 #include "utils/memutils.h"
 #include "wire/text.h"
 
@@ -44,11 +49,16 @@ typedef struct RestQuery
 	int max_pages;
 	bool *too_many_groups;
 	int nfields;
+	AmpsfShare *share; /* NULL: all pages are ours */
 
 	AmpsfJsonScan *scan; /* of the page that is being read */
+	AmpsfJsonScan *head; /* what a page says before its records */
 	AmpsfCall *page;	 /* its call; NULL: none is being read */
 	AmpsfCall *next;	 /* the call for the page after it; NULL: not asked for yet */
 	bool next_composite; /* it is a query within a composite request */
+	bool next_first;	 /* it is the query, and not a page of its result */
+	bool next_seen;		 /* it has told where the page after it is, or that there is none */
+	AmpsfCall *after;	 /* the call for that one; NULL: not asked for yet */
 	const char *text;	 /* of the page */
 	size_t len, pos;
 	bool page_done;		/* all of it has been read */
@@ -68,7 +78,8 @@ forget_query(void *arg)
 	RestQuery *q = arg;
 
 	ampsf_json_scan_free(q->scan);
-	q->scan = NULL;
+	ampsf_json_scan_free(q->head);
+	q->scan = q->head = NULL;
 }
 
 static void
@@ -118,20 +129,22 @@ composite_body(RestQuery *q, const char *path)
 
 /* Asks for a page: the first with the query, a later one by the address that the one before gave.
  */
-static void
-ask(RestQuery *q, const char *next_url)
+static AmpsfCall *
+send_request(RestQuery *q, const char *next_url)
 {
 	MemoryContext tmp = AllocSetContextCreate(q->cxt, "ampsf query text", ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(tmp);
 	AmpsfCallSpec spec = {0};
+	AmpsfCall *call;
 	const char *headers[2] = {NULL, NULL};
 
-	q->next_composite = false;
 	if (q->page_size > 0)
 		headers[0] = psprintf("Sforce-Query-Options: batchSize=%d", q->page_size);
 	spec.method = "GET";
 	spec.headers = headers;
 	spec.idempotent = true;
+	/* The query itself, if it must be repeated, has another result. */
+	spec.early = next_url != NULL;
 	spec.stats = q->stats;
 	if (next_url)
 		spec.path = next_url;
@@ -157,9 +170,40 @@ ask(RestQuery *q, const char *next_url)
 			spec.headers = NULL;
 		}
 	}
-	q->next = ampsf_call_start(q->session, &spec, q->cxt);
+	call = ampsf_call_start(q->session, &spec, q->cxt);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(tmp);
+	return call;
+}
+
+static void
+ask(RestQuery *q, const char *next_url)
+{
+	q->next_composite = q->next_seen = false;
+	q->next_first = next_url == NULL;
+	q->next = send_request(q, next_url);
+}
+
+/* Asks for a page that nobody else reads; false if there is none left. */
+static bool
+ask_shared(RestQuery *q)
+{
+	if (!ampsf_share_claim(q->share))
+		return false;
+	ask(q, q->share->first ? NULL : q->share->address);
+	return true;
+}
+
+/* The first request that this process sends; false if others have asked for all there is. */
+static bool
+begin(RestQuery *q)
+{
+	if (q->page || q->next || q->at_end)
+		return true;
+	if (q->share)
+		return ask_shared(q);
+	ask(q, NULL);
+	return true;
 }
 
 /* Rows that the page that is being read may have. */
@@ -181,6 +225,14 @@ static bool
 will_need_next(RestQuery *q)
 {
 	return !is_last_wanted(q) && (q->limit < 0 || q->earlier_rows + guess_page(q) < q->limit);
+}
+
+/* The same, of the page after the next. */
+static bool
+will_need_after(RestQuery *q)
+{
+	return !(q->max_pages > 0 && q->page_no + 1 >= q->max_pages) &&
+		   (q->limit < 0 || q->earlier_rows + q->page_rows + guess_page(q) < q->limit);
 }
 
 /* -------- taking a page -------- */
@@ -323,6 +375,78 @@ unwrap(RestQuery *q)
 	q->len = body_len;
 }
 
+/*
+ * What a page says of itself, of which len bytes have come; false if it has not said it yet.  Most
+ * likely it stands before the records.
+ */
+static bool
+read_head(RestQuery *q, const char *text, size_t len, bool whole)
+{
+	size_t pos = 0;
+	AmpsfValue none;
+
+	ampsf_json_scan_reset(q->head);
+	for (;;)
+	{
+		AmpsfJsonResult r = ampsf_json_scan_next(q->head, text, len, &pos, whole, &none);
+
+		if (ampsf_json_scan_next_url(q->head) || ampsf_json_scan_done(q->head))
+			return true;
+		if (r != AMPSF_JSON_RECORD || !whole)
+			return false;
+	}
+}
+
+static void
+check_url(RestQuery *q, const char *url)
+{
+	if (url[0] != '/')
+		throw_reply(q, "nextRecordsUrl is not a path");
+}
+
+/*
+ * Has the next page come?  If not, and all rows before it have been given, what it says of the page
+ * after it is made use of.
+ */
+static bool
+look_at_next(RestQuery *q)
+{
+	const char *url, *text;
+	size_t len;
+
+	if (ampsf_call_look(q->next))
+		return true;
+	if (q->next_first || q->next_seen || q->page || !ampsf_call_begun(q->next))
+		return false;
+	text = ampsf_call_part(q->next, &len);
+	if (!read_head(q, text, len, false))
+		return false;
+	q->next_seen = true;
+	url = ampsf_json_scan_next_url(q->head);
+	if (url)
+		check_url(q, url);
+	if (q->share)
+		ampsf_share_tell(q->share, url);
+	else if (url && will_need_after(q))
+		q->after = send_request(q, url);
+	return false;
+}
+
+/* Waits for the next page; false if it is wanted no longer. */
+static bool
+await_next(RestQuery *q)
+{
+	for (;;)
+	{
+		ampsf_call_drive();
+		if (look_at_next(q))
+			return true;
+		if (q->share && ampsf_share_is_closed(q->share))
+			return false;
+		ampsf_call_sleep();
+	}
+}
+
 /* The page that was asked for has come: from now on it is read. */
 static void
 take_page(RestQuery *q)
@@ -337,13 +461,14 @@ take_page(RestQuery *q)
 		q->text = ampsf_call_body(call, &q->len);
 		if (ends_for_groups(q, status, q->text, q->len))
 			return;
-		ampsf_call_throw(call, q->page_no == 0 ? "run query" : "read next page of query result",
+		ampsf_call_throw(call, q->next_first ? "run query" : "read next page of query result",
 						 q->soql);
 	}
 	q->page = call;
 	q->page_done = false;
-	q->next = NULL;
-	q->page_no++;
+	q->next = q->after;
+	q->after = NULL;
+	q->page_no = q->share ? q->share->page_no : q->page_no + 1;
 	q->last_page = q->page_rows;
 	q->earlier_rows += q->page_rows;
 	q->page_rows = 0;
@@ -358,6 +483,7 @@ take_page(RestQuery *q)
 		throw_reply(q, "it is not UTF-8");
 	if (q->next_composite)
 		unwrap(q);
+	q->next_composite = q->next_first = q->next_seen = false;
 	if (q->at_end)
 		return;
 	ampsf_json_scan_reset(q->scan);
@@ -441,12 +567,47 @@ ask_ahead(RestQuery *q, bool needed)
 {
 	const char *url = ampsf_json_scan_next_url(q->scan);
 
-	if (q->next || !url)
+	if (q->share || q->next || !url)
 		return;
-	if (url[0] != '/')
-		throw_reply(q, "nextRecordsUrl is not a path");
+	check_url(q, url);
 	if (needed || will_need_next(q))
 		ask(q, url);
+}
+
+/* Before the first row of a page is given, those who share the result hear how it goes on. */
+static void
+tell_others(RestQuery *q)
+{
+	const char *url;
+
+	if (!read_head(q, q->text, q->len, true))
+		throw_reply(q, "it is not the last, and does not say where the next is");
+	if (q->share->first)
+	{
+		if (ampsf_json_scan_total(q->head) < 0)
+			throw_reply(q, "there is no totalSize in it");
+		ampsf_share_set_total(q->share, ampsf_json_scan_total(q->head));
+	}
+	url = ampsf_json_scan_next_url(q->head);
+	if (url)
+		check_url(q, url);
+	ampsf_share_tell(q->share, url);
+}
+
+/* A page of a shared result is through. */
+static void
+end_shared_page(RestQuery *q)
+{
+	int64 rows, total;
+
+	if (!ampsf_share_page_done(q->share, q->page_rows, &rows, &total))
+		throw_reply(q, psprintf("the result ended after " INT64_FORMAT " rows, " INT64_FORMAT
+								" were announced",
+								rows, total));
+	ampsf_call_free(q->page);
+	q->page = NULL;
+	if (!ask_shared(q))
+		q->at_end = true;
 }
 
 /*
@@ -479,7 +640,9 @@ read_record(RestQuery *q, AmpsfValue *values)
 	q->page_done = true;
 	if (q->src.total < 0)
 		q->src.total = ampsf_json_scan_total(q->scan);
-	if (ampsf_json_scan_done(q->scan))
+	if (q->share)
+		end_shared_page(q);
+	else if (ampsf_json_scan_done(q->scan))
 		end_query(q);
 	else if (is_last_wanted(q))
 		q->at_end = true;
@@ -500,8 +663,8 @@ query_start(AmpsfRowSource *src)
 {
 	RestQuery *q = (RestQuery *) src;
 
-	if (!q->page && !q->next)
-		ask(q, NULL);
+	if (!q->share)
+		begin(q);
 }
 
 static AmpsfSourceState
@@ -509,8 +672,8 @@ query_poll(AmpsfRowSource *src)
 {
 	RestQuery *q = (RestQuery *) src;
 
-	if (!q->page && !q->next)
-		ask(q, NULL);
+	if (!begin(q))
+		return AMPSF_SOURCE_END;
 	for (;;)
 	{
 		if (q->has_peeked)
@@ -524,7 +687,7 @@ query_poll(AmpsfRowSource *src)
 		}
 		if (q->at_end)
 			return AMPSF_SOURCE_END;
-		if (!ampsf_call_look(q->next))
+		if (!look_at_next(q))
 			return AMPSF_SOURCE_PENDING;
 		take_page(q);
 	}
@@ -535,11 +698,13 @@ query_next(AmpsfRowSource *src, AmpsfValue *values)
 {
 	RestQuery *q = (RestQuery *) src;
 
-	if (!q->page && !q->next)
-		ask(q, NULL);
+	if (!begin(q))
+		return false;
 	for (;;)
 	{
 		CHECK_FOR_INTERRUPTS();
+		if (q->share && q->share->claimed && q->page)
+			tell_others(q);
 		if (q->has_peeked)
 		{
 			memcpy(values, q->peeked, sizeof(AmpsfValue) * q->nfields);
@@ -556,7 +721,8 @@ query_next(AmpsfRowSource *src, AmpsfValue *values)
 		}
 		if (q->at_end)
 			return false;
-		ampsf_call_wait(q->next);
+		if (!await_next(q))
+			return false;
 		take_page(q);
 	}
 }
@@ -566,6 +732,8 @@ query_rewind(AmpsfRowSource *src)
 {
 	RestQuery *q = (RestQuery *) src;
 
+	if (q->share)
+		return false;
 	/* Nothing read yet, or still on the first page, which holds all there was so far. */
 	if (q->page_no > 1 || (q->page_no == 1 && !q->page))
 		return false;
@@ -609,8 +777,9 @@ ampsf_rest_query(const AmpsfQuerySpec *spec)
 	q->soql = pstrdup(spec->soql);
 	q->all_rows = spec->all_rows;
 	q->page_size = spec->page_size;
-	q->limit = spec->limit;
-	q->max_pages = spec->max_pages;
+	q->share = spec->share;
+	q->limit = q->share ? -1 : spec->limit;
+	q->max_pages = q->share ? 0 : spec->max_pages;
 	q->too_many_groups = spec->too_many_groups;
 	q->nfields = spec->nfields;
 	q->peeked = palloc0(sizeof(AmpsfValue) * Max(spec->nfields, 1));
@@ -618,7 +787,8 @@ ampsf_rest_query(const AmpsfQuerySpec *spec)
 	q->on_reset.arg = q;
 	MemoryContextRegisterResetCallback(cxt, &q->on_reset);
 	q->scan = ampsf_json_scan_create(spec->fields, spec->nfields);
-	if (!q->scan)
+	q->head = ampsf_json_scan_create(NULL, 0);
+	if (!q->scan || !q->head)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
 	MemoryContextSwitchTo(old);
 	return &q->src;

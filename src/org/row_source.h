@@ -67,6 +67,11 @@ typedef struct AmpsfQuerySpec
 	 */
 	const uint8 *kinds;
 	const void *progress; /* who owns the report of progress; see base/progress.h */
+	/*
+	 * Not NULL: other processes read pages of the same result, and limit and max_pages are not looked at.
+	 * Such a source has no poll() and no rewind(), and start() does nothing.
+	 */
+	struct AmpsfShare *share;
 } AmpsfQuerySpec;
 
 /* A query over REST; it lives in a child of the current context, and ends with it. */

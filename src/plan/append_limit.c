@@ -100,7 +100,7 @@ ampsf_add_append_limit_path(PlannerInfo *root, RelOptInfo *rel)
 	/* Where estimates see no difference this is the better one all the same. */
 	startup *= 0.98;
 	total *= 0.98;
-	add_path(rel, (Path *) create_foreignscan_path(
+	ampsf_add_path(rel, create_foreignscan_path(
 					  root, rel, NULL, clamp_row_est(rows), AMPSF_DISABLED_NODES startup, total,
 					  NIL, NULL, NULL,
 					  AMPSF_RESTRICTINFO(NIL)

@@ -222,6 +222,7 @@ finish(Merge *join, AmpsfRelInfo *info, bool parents_clauses)
 	List *others = list_delete_ptr(list_copy(join->restrictlist), join->key);
 	Cost startup, total;
 	QualCost local;
+	ForeignPath *path;
 
 	info->rti = Min(join->child->rti, join->parent->rti);
 	info->joins = list_concat(info->joins, join->parent->joins);
@@ -249,9 +250,11 @@ finish(Merge *join, AmpsfRelInfo *info, bool parents_clauses)
 	total += local.startup + local.per_tuple * info->remote_rows +
 			 joinrel->reltarget->cost.startup + joinrel->reltarget->cost.per_tuple * joinrel->rows;
 	joinrel->fdw_private = info;
-	add_path(joinrel, (Path *) create_foreign_join_path(
-						  join->root, joinrel, NULL, joinrel->rows, AMPSF_DISABLED_NODES startup,
-						  total, NIL, joinrel->lateral_relids, NULL, AMPSF_RESTRICTINFO(NIL) NIL));
+	path = create_foreign_join_path(join->root, joinrel, NULL, joinrel->rows,
+									AMPSF_DISABLED_NODES startup, total, NIL,
+									joinrel->lateral_relids, NULL, AMPSF_RESTRICTINFO(NIL) NIL);
+	ampsf_add_partial_path(join->root, joinrel, info, path);
+	ampsf_add_path(joinrel, path);
 	return true;
 }
 

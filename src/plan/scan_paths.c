@@ -120,16 +120,70 @@ ampsfGetForeignPaths(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 	AmpsfRelInfo *info = rel->fdw_private;
 	Cost startup, total;
 	QualCost local;
+	ForeignPath *path;
 
 	ampsf_cost_scan(info->server, info->table->page_size, info->remote_rows, &startup, &total);
 	cost_qual_eval(&local, rel->baserestrictinfo, root);
 	startup += local.startup;
 	total += local.startup + local.per_tuple * info->remote_rows;
-	add_path(rel, (Path *) create_foreignscan_path(
-					  root, rel, NULL, rel->rows, AMPSF_DISABLED_NODES startup, total, NIL,
-					  rel->lateral_relids, NULL, AMPSF_RESTRICTINFO(NIL) NIL));
+	path = create_foreignscan_path(root, rel, NULL, rel->rows, AMPSF_DISABLED_NODES startup, total,
+								   NIL, rel->lateral_relids, NULL, AMPSF_RESTRICTINFO(NIL) NIL);
+	ampsf_add_partial_path(root, rel, info, path);
+	ampsf_add_path(rel, path);
 	ampsf_add_param_paths(root, rel);
 	ampsf_add_append_limit_path(root, rel);
+}
+
+bool
+ampsfIsForeignScanParallelSafe(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
+{
+	return ampsf_table_options(rte->relid)->parallel;
+}
+
+void
+ampsf_add_path(RelOptInfo *rel, ForeignPath *path)
+{
+	path->path.parallel_safe = false;
+	add_path(rel, &path->path);
+}
+
+/* A worker for the first so many pages, and one more each time there are three times as many. */
+#define PAGES_OF_A_WORKER 8
+
+void
+ampsf_add_partial_path(PlannerInfo *root, RelOptInfo *rel, const AmpsfRelInfo *info,
+					   const ForeignPath *alone)
+{
+	double pages = ampsf_pages(info->table->page_size, info->remote_rows);
+	double share;
+	int workers = 0;
+	ForeignPath *path;
+
+	for (double p = PAGES_OF_A_WORKER; p <= pages && workers < max_parallel_workers_per_gather;
+		 p *= 3)
+		workers++;
+	if (workers == 0 || !rel->consider_parallel || rel->lateral_relids || root->rowMarks != NIL)
+		return;
+	path = makeNode(ForeignPath);
+	*path = *alone;
+	path->path.parallel_safe = path->path.parallel_aware = true;
+	path->path.parallel_workers = workers;
+
+	/* As PostgreSQL guesses it for its own scans. */
+	share = workers;
+	if (parallel_leader_participation && workers < 4)
+		share += 1.0 - 0.3 * workers;
+	path->path.rows = clamp_row_est(alone->path.rows / share);
+	/*
+	 * A page is asked for when the one before has begun to come: the calls take their time one after
+	 * the other, while all the processes take in what they bring.
+	 */
+	path->path.total_cost = alone->path.startup_cost +
+							(alone->path.total_cost - alone->path.startup_cost -
+							 (pages - 1) * info->server->call_cost) /
+								share +
+							(pages - 1) * info->server->call_cost;
+	add_partial_path(rel, &path->path);
 }
 
 bool
@@ -282,7 +336,8 @@ ampsfGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *
 	List *bounds;
 	const char *order;
 	bool limited = root->limit_tuples >= 0 && root->limit_tuples < INT_MAX &&
-				   root->query_pathkeys == NIL && bms_equal(rel->relids, root->all_baserels);
+				   root->query_pathkeys == NIL && bms_equal(rel->relids, root->all_baserels) &&
+				   !path->path.parallel_aware;
 
 	if (IS_UPPER_REL(rel))
 		return ampsf_upper_plan(path, tlist, outer_plan);

@@ -72,6 +72,20 @@ extern ForeignScan *ampsfGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid 
 /* May it be one of several that an Append asks at the same time? */
 extern bool ampsfIsForeignPathAsyncCapable(ForeignPath *path);
 
+/* May workers read the table? */
+extern bool ampsfIsForeignScanParallelSafe(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte);
+/*
+ * Adds a path that reads a statement's result alone.  No worker runs it: a result that each worker reads for
+ * itself costs its calls as many times.
+ */
+extern void ampsf_add_path(RelOptInfo *rel, ForeignPath *path);
+/*
+ * Adds, where it may pay, the path of several processes that share the pages of the result of info's
+ * statement; alone is the one of one process, which is to be added afterwards (and may be freed then).
+ */
+extern void ampsf_add_partial_path(PlannerInfo *root, RelOptInfo *rel, const AmpsfRelInfo *info,
+								   const ForeignPath *alone);
+
 /* Is there a comparison with a list in the condition tree? */
 extern bool ampsf_has_list(List *tree);
 

@@ -179,7 +179,7 @@ ampsf_upper_path(AmpsfUpper *up, RelOptInfo *output_rel, PathTarget *target, dou
 	total +=
 		per_row.startup + checks.startup + checks.per_tuple * fetched + per_row.per_tuple * rows;
 	output_rel->fdw_private = up->info; /* once is enough */
-	add_path(output_rel, (Path *) create_foreign_upper_path(
+	ampsf_add_path(output_rel, create_foreign_upper_path(
 							 up->root, output_rel, target, rows, AMPSF_DISABLED_NODES startup,
 							 total, pathkeys, outer,
 							 AMPSF_RESTRICTINFO(NIL) list_make4(

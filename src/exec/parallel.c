@@ -1,0 +1,140 @@
+/*
+ * parallel.c - a scan that several processes share: sets up the chain of pages that they read, see
+ * org/page_chain.h, and takes it down.
+ *
+ * The leader takes it down, whatever happens: when it leaves the shared memory segment, at the end
+ * of the query or of a transaction that failed, the Bulk job is discarded and what the workers
+ * spent is added to what it spent itself.
+ */
+#include "base/ampsf.h"
+#include "exec/parallel.h"
+
+#include "exec/scan.h"
+#include "miscadmin.h"
+#include "org/bulk_job.h"
+#include "org/page_chain.h"
+#include "storage/dsm.h"
+#include "utils/memutils.h"
+
+/* What the leader must do when it leaves; in TopMemoryContext. */
+typedef struct AmpsfLeave
+{
+	AmpsfPageChain *chain;
+	AmpsfSession *session; /* held */
+	AmpsfScanState *state; /* NULL: the executor's memory is gone */
+} AmpsfLeave;
+
+static void
+discard_job(AmpsfPageChain *chain, AmpsfSession *session)
+{
+	char id[AMPSF_JOB_ID_SIZE];
+	bool ended;
+
+	if (ampsf_chain_take_job(chain, id, sizeof(id), &ended))
+		ampsf_bulk_discard(session, id, ended);
+}
+
+/* May run while a failed transaction is taken down: neither throws nor allocates. */
+static void
+leave_chain(dsm_segment *seg, Datum arg)
+{
+	AmpsfLeave *leave = (AmpsfLeave *) DatumGetPointer(arg);
+	AmpsfStats spent;
+
+	/* Workers that are still on their way must not leave a job behind. */
+	ampsf_chain_close(leave->chain);
+	discard_job(leave->chain, leave->session);
+	ampsf_chain_spent(leave->chain, &spent);
+	ampsf_session_count(leave->session, &spent);
+	ampsf_session_release(leave->session);
+	if (leave->state)
+	{
+		ampsf_stats_add(&leave->state->stats, &spent);
+		leave->state->share = NULL;
+		leave->state->leave = NULL;
+	}
+	pfree(leave);
+}
+
+static void
+forget_state(void *arg)
+{
+	AmpsfScanState *state = arg;
+
+	if (state->leave)
+		state->leave->state = NULL;
+}
+
+Size
+ampsfEstimateDSMForeignScan(ForeignScanState *node, ParallelContext *pcxt)
+{
+	return ampsf_chain_size(pcxt->nworkers + 1);
+}
+
+void
+ampsfInitializeDSMForeignScan(ForeignScanState *node, ParallelContext *pcxt, void *coordinate)
+{
+	AmpsfScanState *state = node->fdw_state;
+	AmpsfLeave *leave;
+	MemoryContext old;
+
+	/* Without shared memory there will be no workers. */
+	if (!pcxt->seg)
+		return;
+	leave = MemoryContextAllocZero(TopMemoryContext, sizeof(AmpsfLeave));
+	leave->state = state;
+	leave->chain = ampsf_chain_create(coordinate, pcxt->nworkers + 1);
+	leave->session = ampsf_session_get(state->serverid, state->userid);
+	on_dsm_detach(pcxt->seg, leave_chain, PointerGetDatum(leave));
+	ampsf_session_hold(leave->session);
+	if (!state->on_reset.func)
+	{
+		state->on_reset.func = forget_state;
+		state->on_reset.arg = state;
+		MemoryContextRegisterResetCallback(node->ss.ps.state->es_query_cxt, &state->on_reset);
+	}
+	state->leave = leave;
+	old = MemoryContextSwitchTo(node->ss.ps.state->es_query_cxt);
+	state->share = ampsf_share_join(leave->chain, 0);
+	MemoryContextSwitchTo(old);
+}
+
+void
+ampsfReInitializeDSMForeignScan(ForeignScanState *node, ParallelContext *pcxt, void *coordinate)
+{
+	AmpsfScanState *state = node->fdw_state;
+
+	if (!state->share)
+		return;
+	discard_job(state->leave->chain, state->leave->session);
+	ampsf_chain_renew(state->leave->chain);
+	state->share->claimed = false;
+}
+
+void
+ampsfInitializeWorkerForeignScan(ForeignScanState *node, shm_toc *toc, void *coordinate)
+{
+	AmpsfScanState *state = node->fdw_state;
+
+	state->share = ampsf_share_join(coordinate, ParallelWorkerNumber + 1);
+}
+
+/*
+ * Of the leader: the query wants no more rows, and the workers shall not wait for what nobody
+ * wants. Of a worker: it will end, and with it what it knows.
+ */
+void
+ampsfShutdownForeignScan(ForeignScanState *node)
+{
+	AmpsfScanState *state = node->fdw_state;
+
+	if (!state || !state->share)
+		return;
+	if (!IsParallelWorker())
+		ampsf_chain_close(state->share->chain);
+	else
+	{
+		ampsf_chain_add_spent(state->share->chain, &state->stats);
+		memset(&state->stats, 0, sizeof(state->stats));
+	}
+}
