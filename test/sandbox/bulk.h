@@ -58,6 +58,7 @@ typedef struct BulkJob
 	BulkState finished; /* that it will end in, once its time has come; BULK_OPEN: not yet known */
 	int polls;			/* times that it was asked for since it was started */
 	bool taken;			/* the thread has it */
+	bool worked;		/* and has let go of it */
 	bool stuck;			/* it never ends by itself */
 	int retries;
 	int64_t processed, failed;
@@ -71,6 +72,7 @@ typedef struct BulkJob
 	size_t content_len;
 	bool uploaded;
 	bool multipart;
+	bool lock_row; /* fault: the first row is locked */
 	BulkResult *refused, *unprocessed;
 
 	int refs;
@@ -88,6 +90,7 @@ typedef struct BulkSettings
 	int query_jobs;	   /* that may be created in 24 hours */
 	int storage_mb;	   /* of results in 24 hours */
 	int upload_mb;	   /* of one ingest job */
+	int batches;	   /* of 10,000 rows in 24 hours */
 	bool natural;	   /* results come in the order of Ids */
 	bool empty_bare;   /* a result without rows has no header */
 	bool early_204;	   /* results of a job that is not complete: 204, not 400 */
@@ -114,6 +117,10 @@ BulkJob *bulk_find(const char *id);
 void bulk_release(BulkJob *j);
 /* Counts a question about its state, and waits a moment for what is nearly done. */
 void bulk_poll(BulkJob *j);
+/* Waits until the thread has let go of the job. */
+void bulk_wait_work(BulkJob *j);
+/* One of the day's batches. */
+void bulk_count_batch(void);
 /* These are called with the table locked. */
 void bulk_start(BulkJob *j); /* it may be worked on */
 void bulk_end_as(BulkJob *j, BulkState state, const char *error);
@@ -122,6 +129,7 @@ void bulk_forget(BulkJob *j); /* takes it off the table */
 BulkJob *bulk_first(void);
 /* Today's counts, for limits. */
 int64_t bulk_jobs_left(void);
+int64_t bulk_batches_left(void);
 int64_t bulk_storage_left(void);
 bool bulk_storage_full(void);
 /* All jobs go, and the thread rests, so that the org may be filled again; bulk_stop() also ends the
@@ -145,6 +153,7 @@ bool bulk_unwanted(const BulkJob *j);
 bool bulk_run_query(BulkJob *j, char **error);
 /* bulk_apply.c */
 bool bulk_run_ingest(BulkJob *j, char **error);
+BulkResult *bulk_never_applied(BulkJob *j); /* all rows, of a job that was not worked on */
 
 /* ---- resources ---- */
 

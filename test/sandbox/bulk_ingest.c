@@ -1,34 +1,346 @@
 /*
- * bulk_ingest.c - ingest jobs: creating, uploading, closing, what became of the rows.
+ * bulk_ingest.c - ingest jobs: creating, uploading, closing, and what became of the rows.
+ *
+ * Must not know: libmicrohttpd, SQLite, what is in the rows.
  */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
 #include "bulk.h"
+#include "fault.h"
+
+/* Characters that a job may have which is created and uploaded at once. */
+#define MAX_MULTIPART 100000
+
+static const struct
+{
+	const char *name;
+	BulkOperation operation;
+} operations[] = {{"insert", BULK_INSERT},
+				  {"update", BULK_UPDATE},
+				  {"upsert", BULK_UPSERT},
+				  {"delete", BULK_DELETE},
+				  {"hardDelete", BULK_HARD_DELETE}};
+
+/* ---- creating ---- */
+
+static bool
+operation_of(json_object *o, BulkOperation *out, Response *w)
+{
+	const char *name = bulk_text(o, "operation");
+
+	for (size_t i = 0; name != NULL && i < sizeof(operations) / sizeof(operations[0]); i++)
+		if (strcasecmp(name, operations[i].name) == 0)
+		{
+			*out = operations[i].operation;
+			if (*out != BULK_HARD_DELETE || bulk_settings.hard_delete)
+				return true;
+			res_error(w, 400, "FEATURENOTENABLED",
+					  "hardDelete operation requires special user profile permission, please "
+					  "contact your system administrator");
+			return false;
+		}
+	res_errorf(w, 400, "INVALIDOPERATION", "Invalid operation: %s", name ? name : "null");
+	return false;
+}
+
+/* An upsert's key; true for the other operations. */
+static bool
+key_of(BulkJob *j, json_object *o, Response *w)
+{
+	const char *name = bulk_text(o, "externalIdFieldName");
+
+	if (j->operation != BULK_UPSERT)
+		return true;
+	if (name == NULL || *name == '\0')
+	{
+		res_errorf(w, 400, "INVALIDJOB",
+				   "External ID was blank for %s. An External ID must be specified for upsert.",
+				   j->object->name);
+		return false;
+	}
+	j->key = schema_field(j->object, name, strlen(name));
+	if (j->key != NULL && (j->key->external_id || j->key->id_lookup || j->key->type == FT_ID))
+		return true;
+	res_errorf(w, 400, "INVALIDJOB",
+			   "Field name provided, %s does not match an External ID, Salesforce Id, or indexed "
+			   "field for %s",
+			   name, j->object->name);
+	return false;
+}
+
+/* The job that was asked for, or NULL with the answer filled. */
+static BulkJob *
+new_ingest(Request *r, Response *w, json_object *o)
+{
+	const char *name = bulk_text(o, "object");
+	const Object *object = name ? schema_find(name, strlen(name)) : NULL;
+	BulkOperation operation;
+	BulkJob *j;
+
+	if (!json_object_is_type(o, json_type_object))
+		res_error(w, 400, "JSON_PARSER_ERROR", "The request body must be a JSON object");
+	else if (object == NULL || bulk_refused(object))
+		res_errorf(w, 400, "INVALIDENTITY", "Entity '%s' is not supported by the Bulk API.",
+				   name ? name : "null");
+	else if (bulk_text(o, "assignmentRuleId") != NULL)
+		res_errorf(w, 400, "INVALIDJOB", "Invalid assignment rule: %s",
+				   bulk_text(o, "assignmentRuleId"));
+	else if (operation_of(o, &operation, w))
+	{
+		j = bulk_new(r, operation, object);
+		if (bulk_format(j, o, w) && key_of(j, o, w))
+			return j;
+		bulk_release(j);
+	}
+	return NULL;
+}
+
+/* A fault on the creation decides how the job will end. */
+static void
+add_job(Request *r, Response *w, BulkJob *j)
+{
+	j->lock_row |= req_take_lock(r);
+	if (r->fault != NULL && r->fault->kind == FAULT_JOB_STUCK)
+		j->stuck = true;
+	else if (r->fault != NULL && r->fault->kind == FAULT_JOB_ABORTED)
+		j->finished = BULK_ABORTED;
+	else if (r->fault != NULL && r->fault->kind == FAULT_JOB_FAILED)
+	{
+		j->finished = BULK_FAILED;
+		j->retries = BULK_MAX_RETRIES;
+		j->error = strdup(r->fault->message ? r->fault->message : BULK_RETRIED);
+	}
+	r->job = strdup(j->id);
+	w->status = 200;
+	bulk_json(&w->body, j, BULK_SHOW_CREATED);
+	if (bulk_add(j))
+		bulk_release(j);
+	else
+		res_error(w, 400, "EXCEEDEDQUOTA", "The batches of 24 hours are used up");
+}
+
+static void
+set_content(BulkJob *j, const char *content, size_t len)
+{
+	j->content = malloc(len + 1);
+	if (j->content == NULL)
+		abort();
+	memcpy(j->content, content, len);
+	j->content[len] = '\0';
+	j->content_len = len;
+	j->uploaded = true;
+}
+
+/* ---- multipart: the job and its content at once ---- */
+
+/* The part of that name between two boundaries; false if there is none. */
+static bool
+find_part(const Request *r, const char *boundary, const char *name, const char **text, size_t *len)
+{
+	size_t n = strlen(boundary);
+	const char *end = r->body + r->body_len;
+	const char *p = memmem(r->body, r->body_len, boundary, n);
+	char wanted[40];
+
+	snprintf(wanted, sizeof(wanted), "name=\"%s\"", name);
+	while (p != NULL)
+	{
+		const char *next = memmem(p + n, (size_t) (end - p) - n, boundary, n);
+		const char *head = p + n;
+		const char *body = next ? memmem(head, (size_t) (next - head), "\r\n\r\n", 4) : NULL;
+
+		if (body != NULL && memmem(head, (size_t) (body - head), wanted, strlen(wanted)) != NULL)
+		{
+			*text = body + 4;
+			/* the line end before a boundary is the boundary's */
+			*len = next - 2 >= *text ? (size_t) (next - 2 - *text) : 0;
+			return true;
+		}
+		p = next;
+	}
+	return false;
+}
+
+static void
+create_multipart(Request *r, Response *w, const char *type)
+{
+	const char *given = strcasestr(type, "boundary=");
+	char boundary[200] = "--";
+	const char *job, *content;
+	size_t job_len, content_len;
+	json_object *o;
+	BulkJob *j;
+	char *text;
+
+	if (given != NULL)
+	{
+		bool quoted = given[9] == '"';
+
+		given += quoted ? 10 : 9;
+		snprintf(boundary, sizeof(boundary), "--%.*s", (int) strcspn(given, quoted ? "\"" : "; "),
+				 given);
+	}
+	if (boundary[2] == '\0' || !find_part(r, boundary, "job", &job, &job_len) ||
+		!find_part(r, boundary, "content", &content, &content_len))
+	{
+		res_error(w, 400, "API_ERROR", "The parts job and content are required");
+		return;
+	}
+	if (content_len > MAX_MULTIPART)
+	{
+		res_errorf(w, 400, "EXCEEDEDQUOTA",
+				   "The content of a multipart request cannot have more than %d characters",
+				   MAX_MULTIPART);
+		return;
+	}
+	text = req_own(r, strndup(job, job_len));
+	o = json_tokener_parse(text);
+	if (o == NULL)
+	{
+		res_error(w, 400, "JSON_PARSER_ERROR", "The part job is not JSON");
+		return;
+	}
+	j = new_ingest(r, w, o);
+	json_object_put(o);
+	if (j == NULL)
+		return;
+	set_content(j, content, content_len);
+	j->multipart = true;
+	j->state = BULK_UPLOADED;
+	add_job(r, w, j);
+}
 
 void
 bulk_ingest_create(Request *r, Response *w)
 {
-	res_not_found(w);
+	const char *type = req_header(r, "Content-Type");
+	json_object *o;
+	BulkJob *j;
+
+	if (type != NULL && strncasecmp(type, "multipart/form-data", 19) == 0)
+	{
+		create_multipart(r, w, type);
+		return;
+	}
+	o = req_json(r, w);
+	if (o == NULL)
+		return;
+	j = new_ingest(r, w, o);
+	json_object_put(o);
+	if (j != NULL)
+		add_job(r, w, j);
 }
+
+/* ---- uploading ---- */
 
 void
 bulk_ingest_upload(Request *r, Response *w, BulkJob *j)
 {
-	res_not_found(w);
+	const char *type = req_header(r, "Content-Type");
+	size_t most = (size_t) bulk_settings.upload_mb * 1000000;
+
+	if (type == NULL || strncasecmp(type, "text/csv", 8) != 0)
+	{
+		res_errorf(w, 415, "UNSUPPORTED_MEDIA_TYPE",
+				   "Content-Type '%s' is not supported: use text/csv", type ? type : "");
+		return;
+	}
+	if (r->body_len > most)
+	{
+		res_errorf(w, 413, "REQUEST_ENTITY_TOO_LARGE",
+				   "The content of a job cannot be larger than %d MB", bulk_settings.upload_mb);
+		return;
+	}
+	bulk_lock();
+	if (j->uploaded)
+		res_errorf(w, 400, "CLIENTINPUTERROR",
+				   "Found multiple contents for job: <%s>, please 'Close' / 'Abort' / 'Delete' the "
+				   "current Job then create a new Job and make sure you only do 'PUT' once on a "
+				   "given Job.",
+				   j->id);
+	else if (j->state != BULK_OPEN)
+		res_error(w, 400, "INVALIDJOBSTATE", "Data can be uploaded to a job that is Open only");
+	else
+	{
+		j->lock_row |= req_take_lock(r);
+		set_content(j, r->body, r->body_len);
+		w->status = 201;
+	}
+	bulk_unlock();
 }
 
 void
 bulk_ingest_close(Request *r, Response *w, BulkJob *j)
 {
-	res_not_found(w);
+	bulk_lock();
+	if (j->state != BULK_OPEN)
+		res_error(w, 400, "INVALIDJOBSTATE", "Closing already closed or aborted Job not allowed");
+	else
+	{
+		j->lock_row |= req_take_lock(r);
+		bulk_start(j);
+		w->status = 200;
+		bulk_json(&w->body, j, BULK_SHOW_CHANGED);
+	}
+	bulk_unlock();
+}
+
+/* ---- what became of the rows ---- */
+
+/* The result, held; NULL if the job has none of that name. */
+static BulkResult *
+result_of(BulkJob *j, const char *which)
+{
+	BulkResult *r = NULL;
+
+	bulk_lock();
+	if (j->unprocessed == NULL && j->content != NULL && !j->taken)
+		j->unprocessed = bulk_never_applied(j);
+	if (strcasecmp(which, "successfulResults") == 0)
+		r = j->result;
+	else if (strcasecmp(which, "failedResults") == 0)
+		r = j->refused;
+	else
+		r = j->unprocessed;
+	if (r != NULL)
+		bulk_result_hold(r);
+	bulk_unlock();
+	return r;
 }
 
 void
 bulk_ingest_results(Request *r, Response *w, BulkJob *j, const char *which)
 {
-	res_not_found(w);
-}
+	BulkResult *res;
+	bool ended;
 
-bool
-bulk_run_ingest(BulkJob *j, char **error)
-{
-	return false;
+	if (strcasecmp(which, "successfulResults") != 0 && strcasecmp(which, "failedResults") != 0 &&
+		strcasecmp(which, "unprocessedRecords") != 0)
+	{
+		res_not_found(w);
+		return;
+	}
+	bulk_lock();
+	ended = bulk_ended(j);
+	bulk_unlock();
+	if (!ended)
+	{
+		res_error(w, 400, "INVALIDJOBSTATE", "Results are available when the job has ended");
+		return;
+	}
+	/* an aborted job may have some rows at hand still */
+	bulk_wait_work(j);
+	res = result_of(j, which);
+	if (res != NULL)
+		bulk_send_rows(r, w, res, 0, bulk_result_rows(res));
+	else
+	{
+		w->status = 200;
+		w->content_type = "text/csv";
+	}
+	if (res != NULL)
+		bulk_result_release(res);
 }

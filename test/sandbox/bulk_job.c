@@ -26,6 +26,7 @@ BulkSettings bulk_settings = {
 	.query_jobs = 10000,
 	.storage_mb = 976562,
 	.upload_mb = 100,
+	.batches = 15000,
 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -36,7 +37,7 @@ static pthread_t thread;
 static bool running; /* the thread has been started */
 static bool ending;
 static bool busy; /* it works on a job */
-static int64_t jobs_today, bytes_today;
+static int64_t jobs_today, bytes_today, batches_today;
 static double today;
 
 void
@@ -69,6 +70,7 @@ bulk_set(const char *name, const char *value)
 		{"query-jobs", &bulk_settings.query_jobs, 0},
 		{"storage-mb", &bulk_settings.storage_mb, 0},
 		{"upload-mb", &bulk_settings.upload_mb, 0},
+		{"batches", &bulk_settings.batches, 0},
 	};
 	bool known = false;
 	char *end;
@@ -130,7 +132,7 @@ turn_day(void)
 	if (today != 0 && monotonic() - today < DAY)
 		return;
 	today = monotonic();
-	jobs_today = bytes_today = 0;
+	jobs_today = bytes_today = batches_today = 0;
 }
 
 int64_t
@@ -143,6 +145,27 @@ bulk_jobs_left(void)
 	left = bulk_settings.query_jobs - jobs_today;
 	bulk_unlock();
 	return left > 0 ? left : 0;
+}
+
+int64_t
+bulk_batches_left(void)
+{
+	int64_t left;
+
+	bulk_lock();
+	turn_day();
+	left = bulk_settings.batches - batches_today;
+	bulk_unlock();
+	return left > 0 ? left : 0;
+}
+
+void
+bulk_count_batch(void)
+{
+	bulk_lock();
+	turn_day();
+	batches_today++;
+	bulk_unlock();
 }
 
 /* In MB. */
@@ -317,6 +340,15 @@ bulk_poll(BulkJob *j)
 }
 
 void
+bulk_wait_work(BulkJob *j)
+{
+	bulk_lock();
+	while (j->taken && !j->worked && !ending)
+		pthread_cond_wait(&changed, &mutex);
+	bulk_unlock();
+}
+
+void
 bulk_forget(BulkJob *j)
 {
 	BulkJob **p = &jobs;
@@ -376,8 +408,9 @@ work_on(BulkJob *j)
 	ok = bulk_is_query(j) ? bulk_run_query(j, &error) : bulk_run_ingest(j, &error);
 	bulk_lock();
 	busy = false;
+	j->worked = true;
 	j->took_ms = (monotonic() - start) * 1000;
-	if (j->result != NULL)
+	if (bulk_is_query(j) && j->result != NULL)
 		bytes_today += bulk_result_bytes(j->result);
 	/* a fault may have decided already */
 	if (j->finished == BULK_OPEN)
@@ -431,7 +464,8 @@ bulk_add(BulkJob *j)
 
 	bulk_lock();
 	turn_day();
-	if (bulk_is_query(j) && jobs_today >= bulk_settings.query_jobs)
+	if (bulk_is_query(j) ? jobs_today >= bulk_settings.query_jobs
+						 : batches_today >= bulk_settings.batches)
 	{
 		unref(j);
 		bulk_unlock();
@@ -458,7 +492,7 @@ bulk_reset(void)
 	while (busy)
 		pthread_cond_wait(&changed, &mutex);
 	numbers = 0;
-	jobs_today = bytes_today = 0;
+	jobs_today = bytes_today = batches_today = 0;
 	bulk_unlock();
 }
 

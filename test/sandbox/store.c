@@ -23,6 +23,7 @@ static pthread_once_t mutex_once = PTHREAD_ONCE_INIT;
 static uint64_t version = 1;
 static time_t fixed_clock;
 static bool milliseconds;
+static bool blanks;
 static int depth;
 static int64_t *numbers; /* per object: the last one used */
 static char user[SF_ID_LEN + 1];
@@ -235,6 +236,18 @@ bool
 store_milliseconds(void)
 {
 	return milliseconds;
+}
+
+void
+store_keep_blanks(bool keep)
+{
+	blanks = keep;
+}
+
+bool
+store_blanks(void)
+{
+	return blanks;
 }
 
 void

@@ -57,6 +57,7 @@ void store_timestamp(time_t t, char out[29]); /* yyyy-mm-ddThh:mm:ss.000+0000 */
 void store_fold_accents(bool fold);
 void store_ignore_blanks(bool ignore);
 void store_keep_milliseconds(bool keep);
+void store_keep_blanks(bool keep);
 
 /* Transactions nest (savepoints), for allOrNone. */
 void store_begin(void);

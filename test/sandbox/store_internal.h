@@ -48,6 +48,7 @@ typedef enum WriteMode
 void store_changed(void);
 const char *store_user(void);
 bool store_milliseconds(void);	  /* whether datetimes keep them */
+bool store_blanks(void);		  /* whether texts keep those at their ends */
 time_t store_fixed_clock(void);	  /* 0 while the machine's clock runs */
 void store_exec(const char *sql); /* ends the program when SQLite refuses */
 sqlite3_stmt *store_prepare(const char *sql);

@@ -102,6 +102,25 @@ check_keys(const Row *r, json_object *values, bool insert, WriteMode mode, Store
 	return false;
 }
 
+/* Text that somebody writes has no white space at its ends, and is null if that is all it has. */
+static void
+trim(Value *v)
+{
+	const char *white = " \t\n\v\f\r";
+	size_t lead, n;
+
+	if (v->kind != V_TEXT)
+		return;
+	lead = strspn(v->s, white);
+	n = strlen(v->s + lead);
+	while (n > 0 && strchr(white, v->s[lead + n - 1]))
+		n--;
+	memmove(v->s, v->s + lead, n);
+	v->s[n] = '\0';
+	if (n == 0)
+		value_clear(v);
+}
+
 static bool
 apply_values(Row *r, json_object *values, bool insert, WriteMode mode, StoreError *e)
 {
@@ -120,6 +139,8 @@ apply_values(Row *r, json_object *values, bool insert, WriteMode mode, StoreErro
 		if (parent ? !rules_by_external_id(f, v, &r->v[f->index], e)
 				   : !rules_value(f, v, &r->v[f->index], e))
 			return false;
+		if (mode == WRITE_USER && !store_blanks() && f->type != FT_BASE64)
+			trim(&r->v[f->index]);
 		r->given[f->index] = true;
 	}
 	return true;

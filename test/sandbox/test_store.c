@@ -315,7 +315,7 @@ test_values(void)
 	column("Invoice__c", last_id, "Paid_At__c", "2026-01-01T00:30:00.000+0000");
 	column("Invoice__c", last_id, "Cutoff_Time__c", "08:15:00.000Z");
 	column("Invoice__c", last_id, "Remark__c", NULL);
-	column("Invoice__c", last_id, "Short_Text__c", "  two  ");
+	column("Invoice__c", last_id, "Short_Text__c", "two");
 	column("Invoice__c", last_id, "Paid__c", "1");
 	column("Invoice__c", last_id, "Status__c", "Draft");
 	column("Invoice__c", last_id, "Large__c", "0");
