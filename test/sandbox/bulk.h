@@ -91,6 +91,7 @@ typedef struct BulkSettings
 	int storage_mb;	   /* of results in 24 hours */
 	int upload_mb;	   /* of one ingest job */
 	int batches;	   /* of 10,000 rows in 24 hours */
+	int keep;		   /* results kept for jobs that say the same */
 	bool natural;	   /* results come in the order of Ids */
 	bool empty_bare;   /* a result without rows has no header */
 	bool early_204;	   /* results of a job that is not complete: 204, not 400 */
@@ -151,6 +152,13 @@ bool bulk_unwanted(const BulkJob *j);
 
 /* bulk_query.c: false with the job's error filled */
 bool bulk_run_query(BulkJob *j, char **error);
+/*
+ * bulk_keep.c: the result of a job that said the same, if no row has changed since, or NULL; and
+ * one to keep.  With store_lock() held.
+ */
+BulkResult *bulk_keep_find(const BulkJob *j);
+void bulk_keep_add(const BulkJob *j, uint64_t version, BulkResult *r);
+void bulk_keep_clear(void);
 /* bulk_apply.c */
 bool bulk_run_ingest(BulkJob *j, char **error);
 BulkResult *bulk_never_applied(BulkJob *j); /* all rows, of a job that was not worked on */

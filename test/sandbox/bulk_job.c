@@ -71,6 +71,7 @@ bulk_set(const char *name, const char *value)
 		{"storage-mb", &bulk_settings.storage_mb, 0},
 		{"upload-mb", &bulk_settings.upload_mb, 0},
 		{"batches", &bulk_settings.batches, 0},
+		{"keep", &bulk_settings.keep, 0},
 	};
 	bool known = false;
 	char *end;
@@ -493,6 +494,7 @@ bulk_reset(void)
 		pthread_cond_wait(&changed, &mutex);
 	numbers = 0;
 	jobs_today = bytes_today = batches_today = 0;
+	bulk_keep_clear();
 	bulk_unlock();
 }
 

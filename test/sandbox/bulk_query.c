@@ -134,6 +134,7 @@ typedef struct Work
 	SoqlCursor *cursor;
 	BulkRender *render;
 	BulkResult *result;
+	uint64_t version; /* of the store whose rows these are */
 } Work;
 
 /* The rows are those of now, in an order that is not that of their Ids. */
@@ -147,6 +148,13 @@ open_work(Work *k, char **error)
 	Buf header;
 
 	store_lock();
+	k->result = bulk_keep_find(j);
+	if (k->result != NULL)
+	{
+		store_unlock();
+		return true;
+	}
+	k->version = store_version();
 	if (bulk_check(j->soql, &opt, &st, &e))
 		k->cursor = soql_open(j->soql, strlen(j->soql), &opt, &e);
 	if (k->cursor == NULL)
@@ -176,39 +184,50 @@ close_work(Work *k)
 	soql_close(k->cursor);
 }
 
-bool
-bulk_run_query(BulkJob *j, char **error)
+static void
+make_result(Work *k)
 {
-	Work k = {.job = j};
 	uint32_t lengths[SLICE];
-	int64_t total;
+	int64_t total = soql_total(k->cursor);
 	Buf rows;
 
-	if (j->finished != BULK_OPEN)
-		return false;
-	if (!open_work(&k, error))
-		return false;
-	total = soql_total(k.cursor);
 	buf_init(&rows);
-	for (int64_t at = 0; at < total && !bulk_unwanted(j); at += SLICE)
+	for (int64_t at = 0; at < total && !bulk_unwanted(k->job); at += SLICE)
 	{
 		int64_t n = total - at < SLICE ? total - at : SLICE;
 
 		buf_clear(&rows);
 		store_lock();
-		n = bulk_unwanted(j) ? 0 : bulk_render_rows(k.render, at, n, &rows, lengths);
+		n = bulk_unwanted(k->job) ? 0 : bulk_render_rows(k->render, at, n, &rows, lengths);
 		store_unlock();
-		bulk_result_add(k.result, rows.data ? rows.data : "", lengths, n);
+		bulk_result_add(k->result, rows.data ? rows.data : "", lengths, n);
 		if (at + SLICE < total)
 			nap(PAUSE_US);
 	}
 	buf_free(&rows);
-	bulk_result_end(k.result);
+	bulk_result_end(k->result);
+	close_work(k);
+	store_lock();
+	if (!bulk_unwanted(k->job))
+		bulk_keep_add(k->job, k->version, k->result);
+	store_unlock();
+}
+
+bool
+bulk_run_query(BulkJob *j, char **error)
+{
+	Work k = {.job = j};
+
+	if (j->finished != BULK_OPEN)
+		return false;
+	if (!open_work(&k, error))
+		return false;
+	if (k.cursor != NULL)
+		make_result(&k);
 	bulk_lock();
 	j->result = k.result;
 	j->processed = bulk_result_rows(k.result);
 	bulk_unlock();
-	close_work(&k);
 	return true;
 }
 

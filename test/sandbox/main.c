@@ -111,6 +111,7 @@ static const struct
 	{"storage-mb", "N", "results of them in 24 hours (976562)"},
 	{"upload-mb", "N", "data of an ingest job (100)"},
 	{"batches", "N", "batches of 10,000 rows in 24 hours (15000)"},
+	{"keep", "N", "results of query jobs kept for jobs that say the same, for benchmarks (0)"},
 	{"order", "shuffled|natural", "rows of a result without ORDER BY (shuffled)"},
 	{"hard-delete", "on|off", "whether users have the permission (off)"},
 	{"refuse", "A,B", "objects that cannot be used in bulk jobs (none)"},

@@ -127,6 +127,23 @@ sub test_job
 	is_error(results($id), 404, 'NOT_FOUND', 'its results');
 }
 
+# A result that is kept is that of a job which says the same, until a row changes.
+sub test_keep
+{
+	setting(keep => 2);
+	my $soql = 'SELECT Id, Name FROM Account';
+	my $first = read_all(job($soql))->{rows};
+	my $second = read_all(job($soql))->{rows};
+	check(@$first > 0 && $json->encode($first) eq $json->encode($second), 'a result that is kept');
+	my $narrow = read_all(job('SELECT Id FROM Account'));
+	check($narrow->{headers}[0] eq 'Id' && @{ $narrow->{rows} } == @$first, 'is not that of another statement');
+	check(results(job($soql, columnDelimiter => 'PIPE'))->{body} =~ /^"?Id"?\|/, 'nor that of another format');
+	my $new = http('POST', "$D/sobjects/Account", body => { Name => 'kept not' })->{json}{id};
+	check((grep { $_->[0] eq $new } @{ read_all(job($soql))->{rows} }) == 1, 'nor that of other rows');
+	http('DELETE', "$D/sobjects/Account/$new");
+	setting(keep => 0);
+}
+
 sub test_csv
 {
 	http('POST', "$D/sobjects/Account", body => { Name => "say \"hi\",\r\nthen ^ ; | \t `", AnnualRevenue => 912260031, NumberOfEmployees => 7,
@@ -735,7 +752,7 @@ sub test_options
 
 start('--seed', 'demo');
 login();
-run_tests(\&test_job, \&test_csv, \&test_values, \&test_pages, \&test_gzip, \&test_refused, \&test_deleted, \&test_states,
+run_tests(\&test_job, \&test_keep, \&test_csv, \&test_values, \&test_pages, \&test_gzip, \&test_refused, \&test_deleted, \&test_states,
 	\&test_list, \&test_limits, \&test_faults, \&test_admin, \&test_ingest, \&test_operations, \&test_ingest_refused,
 	\&test_ingest_states, \&test_multipart, \&test_ingest_large, \&test_meanwhile);
 stop('the sandbox');
