@@ -8,6 +8,7 @@
 bool ampsf_allow_http_loopback = false;
 char *ampsf_allowed_hosts = NULL;
 bool ampsf_enable_key_lookup = true;
+int ampsf_max_soql_length = 100000;
 
 void
 ampsf_guc_init(void)
@@ -28,6 +29,11 @@ ampsf_guc_init(void)
 		"ampsf.enable_key_lookup", "Enables the planner's use of batched key lookups.",
 		"Joins that ask a foreign table by the keys of the other side, some hundreds a call.",
 		&ampsf_enable_key_lookup, true, PGC_USERSET, GUC_EXPLAIN, NULL, NULL, NULL);
+
+	DefineCustomIntVariable(
+		"ampsf.max_soql_length", "The longest SOQL statement that is sent, in characters.",
+		"Lists and field lists that are longer are cut into several statements.",
+		&ampsf_max_soql_length, 100000, 30000, 100000, PGC_USERSET, GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
 
 	MarkGUCPrefixReserved("ampsf");
 }

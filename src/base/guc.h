@@ -10,6 +10,7 @@ extern bool ampsf_allow_http_loopback; /* superuser: http:// to 127.0.0.0/8, ::1
 extern char *ampsf_allowed_hosts;	   /* superuser: host patterns that may get a token, "*.salesforce.com, ..." */
 
 extern bool ampsf_enable_key_lookup;
+extern int ampsf_max_soql_length; /* characters */
 
 extern void ampsf_guc_init(void);
 

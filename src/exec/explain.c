@@ -146,5 +146,7 @@ ampsfExplainForeignScan(ForeignScanState *node, ExplainState *es)
 	/* With the values of the last run. */
 	if (es->verbose && state->started && plan->fdw_exprs != NIL)
 		ExplainPropertyText("SOQL Sent", state->soql ? state->soql : NOTHING_TO_ASK, es);
+	if (es->verbose && state->statements)
+		ExplainPropertyInteger("Statements", NULL, list_length(state->statements), es);
 	ampsf_explain_stats(&state->stats, es);
 }

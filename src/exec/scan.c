@@ -414,11 +414,13 @@ ampsfReScanForeignScan(ForeignScanState *node)
 	}
 	if (node->ss.ps.chgParam != NULL && state->nparams > 0)
 	{
+		/* Of a list that was cut into parts it says nothing. */
+		bool cut = state->statements != NIL;
 		char *before = state->soql ? MemoryContextStrdup(state->row_cxt, state->soql) : NULL;
 		bool same;
 
 		bind_statement(node);
-		same = before && state->soql && strcmp(before, state->soql) == 0;
+		same = before && state->soql && strcmp(before, state->soql) == 0 && !cut && !state->statements;
 		if (before)
 			pfree(before);
 		if (!same)

@@ -183,6 +183,7 @@ typedef struct Wide
 	AmpsfRowSource **sources; /* [n] */
 	AmpsfValue **values;	  /* [n] of each its current row; the first is its Id */
 	bool *has_row;			  /* [n] */
+	char (*last_id)[ID_SIZE]; /* [n] of the row before it */
 	int *from, *place;		  /* [nfields] which statement has it, and where */
 	bool at_end;
 } Wide;
@@ -196,13 +197,28 @@ wide_start(AmpsfRowSource *src)
 		w->sources[i]->ops->start(w->sources[i]);
 }
 
-/* Ids are in the order of their bytes. */
 static int
 compare_ids(const AmpsfValue *a, const AmpsfValue *b)
 {
 	int cmp = memcmp(a->ptr, b->ptr, Min(a->len, b->len));
 
 	return cmp ? cmp : (int) a->len - (int) b->len;
+}
+
+/*
+ * Rows that come or go between the statements are told from those that are there by the order of Ids, that of their
+ * bytes.  A row would be lost if it were another one.
+ */
+static void
+check_order(Wide *w, int i)
+{
+	const AmpsfValue *id = &w->values[i][0];
+
+	if (id->len != ID_SIZE || memcmp(w->last_id[i], id->ptr, ID_SIZE) >= 0)
+		ereport(ERROR, (errcode(ERRCODE_FDW_UNABLE_TO_CREATE_REPLY),
+						errmsg("the rows of a statement that is read in parts did not come in the order of their Ids"),
+						errhint("Select fewer columns, or columns with shorter names.")));
+	memcpy(w->last_id[i], id->ptr, ID_SIZE);
 }
 
 static AmpsfSourceState
@@ -239,6 +255,7 @@ wide_next(AmpsfRowSource *src, AmpsfValue *values)
 				return false;
 			}
 			w->has_row[i] = true;
+			check_order(w, i);
 			if (compare_ids(&w->values[i][0], &w->values[ahead][0]) > 0)
 				ahead = i;
 		}
@@ -289,6 +306,7 @@ ampsf_wide_query(const AmpsfQuerySpec *spec, char *const *statements, const char
 	w->sources = palloc(sizeof(AmpsfRowSource *) * n);
 	w->values = palloc(sizeof(AmpsfValue *) * n);
 	w->has_row = palloc0(sizeof(bool) * n);
+	w->last_id = palloc0(sizeof(*w->last_id) * n);
 	w->from = palloc0(sizeof(int) * spec->nfields);
 	w->place = palloc0(sizeof(int) * spec->nfields);
 	for (int i = 0; i < n; i++)

@@ -9,6 +9,8 @@
  * NOT is never pushed, so the two cannot be told apart.
  */
 #include "plan/plan_private.h"
+
+#include "base/guc.h"
 #include "plan/operators.h"
 #include "plan/timerange.h"
 
@@ -320,6 +322,17 @@ print_junction(StringInfo out, List *children, int first, bool is_and, bool nest
 	}
 	if (n == 0)
 		return neutral;
+	if (!is_and && list_length(children) > AMPSF_LONG_OR)
+	{
+		if (bind->list_bytes + buf.len > bind->list_room)
+		{
+			bind->must_recheck = true;
+			bind->left_out++;
+			bind->left_tree = NIL;
+			return ALWAYS;
+		}
+		bind->list_bytes += buf.len;
+	}
 	appendStringInfo(out, nested && n > 1 ? "(%s)" : "%s", buf.data);
 	return TEXT;
 }
@@ -508,7 +521,7 @@ list_room(const AmpsfSelect *select)
 
 	foreach (lc, select->fields)
 		fields += strlen(strVal(lfirst(lc))) + 2;
-	return Max(AMPSF_MAX_SOQL - fields - 15000, 5000);
+	return Max(ampsf_max_soql_length - fields - 15000, 5000);
 }
 
 char *

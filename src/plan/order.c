@@ -138,7 +138,8 @@ collect_first_rows(AmpsfUpper *up, PathTarget *target)
 			ampsf_upper_output(up, lfirst(lc), col->field, col->field, member->relid,
 							   ((Var *) lfirst(lc))->varattno);
 	}
-	return true;
+	/* So many fields take several statements, each with a row's other half. */
+	return ampsf_split_fields(up->out.fields) == NIL;
 }
 
 void

@@ -7,12 +7,13 @@
  */
 #include "plan/plan_private.h"
 
+#include "base/guc.h"
 #include "plan/operators.h"
 
 #include "lib/stringinfo.h"
 
 /* What a part's list can have at least; more than any literal is. */
-#define LEAST_ROOM (6 * AMPSF_MAX_LITERAL)
+#define LEAST_ROOM (3 * AMPSF_MAX_LITERAL)
 
 List *
 ampsf_deparse_parts(const AmpsfSelect *select, AmpsfBind *bind)
@@ -40,9 +41,9 @@ ampsf_deparse_parts(const AmpsfSelect *select, AmpsfBind *bind)
 	with.from_key = " ";
 	bind->list_bytes = 0;
 	head = ampsf_deparse_select(&with, bind, NULL);
-	if (!head || strlen(head) + strlen(field) + LEAST_ROOM > AMPSF_MAX_SOQL)
+	if (!head || strlen(head) + strlen(field) + LEAST_ROOM > (size_t) ampsf_max_soql_length)
 		return NIL;
-	room = AMPSF_MAX_SOQL - strlen(head) - strlen(field) - strlen(op->soql) - 10;
+	room = ampsf_max_soql_length - strlen(head) - strlen(field) - strlen(op->soql) - 10;
 
 	part.data = NULL;
 	foreach (lc, literals)
@@ -76,12 +77,13 @@ ampsf_split_fields(List *fields)
 {
 	List *split = NIL;
 	List *part = NIL;
+	size_t max = AMPSF_MAX_FIELD_LIST;
 	size_t all = 0, len = 0;
 	ListCell *lc;
 
 	foreach (lc, fields)
 		all += strlen(strVal(lfirst(lc))) + 2;
-	if (all <= AMPSF_MAX_FIELD_LIST)
+	if (all <= max)
 		return NIL;
 	foreach (lc, fields)
 	{
@@ -89,7 +91,7 @@ ampsf_split_fields(List *fields)
 
 		if (pg_strcasecmp(field, "Id") == 0)
 			continue;
-		if (part && len + strlen(field) + 2 > AMPSF_MAX_FIELD_LIST)
+		if (part && len + strlen(field) + 2 > max)
 		{
 			split = lappend(split, part);
 			part = NIL;

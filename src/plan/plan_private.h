@@ -129,12 +129,12 @@ typedef struct AmpsfBind
 	int list_room;	/* what they can have; set for each statement */
 	int list_bytes; /* what the lists have taken of the statement so far; 0 to begin with */
 	/*
-	 * Out: a list was too long for a statement and has been left out, so that every clause must be
+	 * Out: a list, or an OR, was too long for a statement and has been left out, so that every clause must be
 	 * checked again.
 	 */
 	bool must_recheck;
-	int left_out;			/* how many such lists there are */
-	List *left_tree;		/* the last of them, its tree, and its literals (of char *), in order */
+	int left_out;			/* how many such there are */
+	List *left_tree;		/* the last of them, its tree, and of a list its literals (of char *), in order */
 	List *left_literals;
 } AmpsfBind;
 
@@ -174,10 +174,10 @@ extern List *ampsf_split_fields(List *fields);
 /* Calls that so many rows are, each a page of so many (0: Salesforce's default). */
 extern double ampsf_pages(int page_size, double rows);
 
-/* The longest statement that SOQL takes, in characters. */
-#define AMPSF_MAX_SOQL 100000
-/* Of that, what a list of fields may take. */
-#define AMPSF_MAX_FIELD_LIST 60000
+/* Of the longest statement, what a list of fields may take. */
+#define AMPSF_MAX_FIELD_LIST (ampsf_max_soql_length / 5 * 3)
+/* An OR of more members than this may turn out too long for a statement. */
+#define AMPSF_LONG_OR 200
 /* The longest text literal in a condition, in characters. */
 #define AMPSF_MAX_LITERAL 4000
 

@@ -18,7 +18,6 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
-/* Is there a comparison with a list in the condition tree? */
 bool
 ampsf_has_list(List *tree)
 {
@@ -30,6 +29,8 @@ ampsf_has_list(List *tree)
 
 		return form == AMPSF_FORM_ANY || form == AMPSF_FORM_ALL;
 	}
+	if (kind == AMPSF_QUAL_OR && list_length(tree) > AMPSF_LONG_OR)
+		return true;
 	if (kind == AMPSF_QUAL_AND || kind == AMPSF_QUAL_OR)
 		for (int i = 1; i < list_length(tree); i++)
 			if (ampsf_has_list(list_nth(tree, i)))

@@ -86,7 +86,7 @@ extern void ampsf_add_path(RelOptInfo *rel, ForeignPath *path);
 extern void ampsf_add_partial_path(PlannerInfo *root, RelOptInfo *rel, const AmpsfRelInfo *info,
 								   const ForeignPath *alone);
 
-/* Is there a comparison with a list in the condition tree? */
+/* Is there a comparison with a list in the condition tree, or an OR of very many? */
 extern bool ampsf_has_list(List *tree);
 
 /* param_paths.c: paths of a base relation whose conditions hold values of others. */

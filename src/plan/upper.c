@@ -57,6 +57,8 @@ lists_fit(List *tree, Size *bytes)
 {
 	AmpsfQualKind kind = tree ? intVal(linitial(tree)) : AMPSF_QUAL_NEVER;
 
+	if (kind == AMPSF_QUAL_OR && list_length(tree) > AMPSF_LONG_OR)
+		return false;
 	if (kind == AMPSF_QUAL_AND || kind == AMPSF_QUAL_OR)
 	{
 		for (int i = 1; i < list_length(tree); i++)
