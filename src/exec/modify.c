@@ -244,7 +244,7 @@ ampsfExecForeignBatchInsert(EState *estate, ResultRelInfo *rinfo, TupleTableSlot
 
 	for (int i = 0; i < *numSlots; i++)
 		ampsf_modify_add(state, NULL, slots[i]);
-	(void) ampsf_modify_flush(state, NULL);
+	ampsf_modify_flush(state, NULL);
 	return slots;
 }
 
@@ -253,17 +253,16 @@ ampsfExecForeignInsert(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slo
 					   TupleTableSlot *planSlot)
 {
 	AmpsfModifyState *state = rinfo->ri_FdwState;
-	char id[AMPSF_SFID_LEN + 1] = "";
+	AmpsfFlushed out;
 
 	ampsf_modify_add(state, NULL, slot);
 	if (state->collects)
 	{
-		if (state->waiting >= state->table->batch_size)
-			(void) ampsf_modify_flush(state, NULL);
+		ampsf_modify_flush_full(state);
 		return slot;
 	}
-	(void) ampsf_modify_flush(state, id);
-	ampsf_modify_complete(state, slot, id);
+	ampsf_modify_flush(state, &out);
+	ampsf_modify_complete(state, slot, out.id);
 	return slot;
 }
 
@@ -281,10 +280,10 @@ identify(AmpsfModifyState *state, TupleTableSlot *planSlot, char *id)
 	size_t len;
 
 	if (isnull)
-		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-						errmsg("row %lld of foreign table \"%s\" has no Id",
-							   (long long) (state->sent + state->waiting + 1),
-							   RelationGetRelationName(state->rel))));
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("row %lld of foreign table \"%s\" has no Id",
+						(long long) (state->added + 1), RelationGetRelationName(state->rel))));
 	MemoryContextReset(state->row_cxt);
 	old = MemoryContextSwitchTo(state->row_cxt);
 	text = OutputFunctionCall(&state->id_output, datum);
@@ -294,8 +293,8 @@ identify(AmpsfModifyState *state, TupleTableSlot *planSlot, char *id)
 	if (!ampsf_sfid_canonicalize(text, len, id))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("row %lld of foreign table \"%s\" has an invalid Id: \"%s\"",
-							   (long long) (state->sent + state->waiting + 1),
-							   RelationGetRelationName(state->rel), text)));
+							   (long long) (state->added + 1), RelationGetRelationName(state->rel),
+							   text)));
 	MemoryContextSwitchTo(old);
 	if (state->seen != NULL)
 		(void) hash_search(state->seen, id, HASH_ENTER, &found);
@@ -308,17 +307,18 @@ ampsfExecForeignUpdate(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slo
 {
 	AmpsfModifyState *state = rinfo->ri_FdwState;
 	char id[AMPSF_SFID_LEN + 1];
+	AmpsfFlushed out;
 
 	if (!identify(state, planSlot, id))
 		return NULL;
 	ampsf_modify_add(state, id, slot);
 	if (state->collects)
 	{
-		if (state->waiting >= state->table->batch_size)
-			(void) ampsf_modify_flush(state, NULL);
+		ampsf_modify_flush_full(state);
 		return slot;
 	}
-	if (!ampsf_modify_flush(state, NULL))
+	ampsf_modify_flush(state, &out);
+	if (out.gone > 0)
 		return NULL;
 	ampsf_modify_complete(state, slot, id);
 	return slot;
@@ -334,8 +334,10 @@ ampsfExecForeignDelete(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slo
 	if (!identify(state, planSlot, id))
 		return NULL;
 	ampsf_modify_add(state, id, NULL);
-	if (!state->collects || state->waiting >= state->table->batch_size)
-		(void) ampsf_modify_flush(state, NULL);
+	if (state->collects)
+		ampsf_modify_flush_full(state);
+	else
+		ampsf_modify_flush(state, NULL);
 	if (state->returns)
 		ampsf_modify_old_row(state, slot, planSlot);
 	return slot;

@@ -53,8 +53,7 @@ column_context(void *arg)
 	if (state->column > 0)
 		errcontext("column \"%s\" of foreign table \"%s\", row %lld",
 				   NameStr(TupleDescAttr(RelationGetDescr(state->rel), state->column - 1)->attname),
-				   RelationGetRelationName(state->rel),
-				   (long long) (state->sent + state->waiting + 1));
+				   RelationGetRelationName(state->rel), (long long) (state->added + 1));
 }
 
 /* Has a trigger given that column another value than the row had? */

@@ -3,7 +3,8 @@
  *
  *   modify.c		  the executor's callbacks
  *   modify_row.c	  a slot into the JSON of a row, and an answer back into a slot
- *   modify_flush.c	  calls, their outcomes, and the moments at which what waits is sent
+ *   modify_flush.c	  the moments at which what waits is sent
+ *   modify_outcome.c  what became of the rows, and what is said of it
  */
 #ifndef AMPSF_MODIFY_STATE_H
 #define AMPSF_MODIFY_STATE_H
@@ -16,6 +17,7 @@
 #include "nodes/execnodes.h"
 #include "org/row_sink.h"
 #include "utils/hsearch.h"
+#include "wire/sfid.h"
 
 /* rinfo->ri_FdwState: one statement's writes to one table.  Lives in es_query_cxt. */
 typedef struct AmpsfModifyState
@@ -50,20 +52,26 @@ typedef struct AmpsfModifyState
 	HTAB *seen; /* Ids so far, where a join may give one row twice; else NULL */
 
 	/* collecting rows */
-	bool collects; /* across Exec calls, to be sent when the statement ends at the latest */
-	bool set_tag;  /* rows count in the command's tag */
-	int waiting;
-	int64 sent;			 /* rows that were handed to Salesforce so far */
-	int64 vanished;		 /* of these, rows that no longer existed */
-	bool *may_be_parent; /* [batch] the row sets a reference, so its own end is not the only reading
-						  */
+	bool collects;	/* across Exec calls, to be sent when the statement ends at the latest */
+	bool set_tag;	/* rows count in the command's tag */
+	int64 added;	/* rows that were handed to the sink so far: the number of the last */
+	int64 vanished; /* of these, rows that no longer existed */
 
 	MemoryContext row_cxt; /* of one row's JSON */
 	int column;			   /* being converted, for error messages; 0: none */
 } AmpsfModifyState;
 
-/* One call takes no more bytes than about this, however few its rows. */
-#define AMPSF_WRITE_BYTES (4 * 1024 * 1024)
+/* The row sets a reference: that something is gone does not mean that the row is. */
+#define AMPSF_ROW_REFERS 1
+
+/* What became of the rows of a flush. */
+typedef struct AmpsfFlushed
+{
+	int64 rows;
+	int64 gone;					 /* of an UPDATE, did not exist */
+	char id[AMPSF_SFID_LEN + 1]; /* of the last that was written */
+	bool created;				 /* the last that was written was not there before */
+} AmpsfFlushed;
 
 /* modify_row.c */
 extern AmpsfColumn *ampsf_modify_column(AmpsfModifyState *state, AttrNumber attno);
@@ -79,13 +87,23 @@ extern void ampsf_modify_old_row(AmpsfModifyState *state, TupleTableSlot *slot,
 
 /* modify_flush.c */
 extern void ampsf_modify_open(AmpsfModifyState *state);
+/* Adds a row, and before that sends those that wait if it does not fit. */
 extern void ampsf_modify_add(AmpsfModifyState *state, const char *id, TupleTableSlot *slot);
-/*
- * Sends what waits; ERROR if a row was refused.  With one row: false if it no longer existed, and
- * its Id in id (may be NULL).
- */
-extern bool ampsf_modify_flush(AmpsfModifyState *state, char *id);
+/* Sends what waits, and waits for all outcomes; ERROR if a row was refused.  out: may be NULL. */
+extern void ampsf_modify_flush(AmpsfModifyState *state, AmpsfFlushed *out);
+/* Sends if no row more would fit. */
+extern void ampsf_modify_flush_full(AmpsfModifyState *state);
 extern void ampsf_modify_close(AmpsfModifyState *state);
 extern void ampsf_modify_install(void);
+/* All tables that one statement writes: calls fn for each. */
+extern void ampsf_modify_each(EState *estate, void (*fn)(AmpsfModifyState *state, void *arg),
+							  void *arg);
+
+/* modify_outcome.c: takes the outcomes that the sink has; ERROR for those that are one. */
+extern void ampsf_modify_judge(AmpsfModifyState *state, AmpsfFlushed *out);
+/* An error context callback: how much the statement (arg: its EState) has written before. */
+extern void ampsf_modify_written_context(void *arg);
+/* Forgets whose error tells that already. */
+extern void ampsf_modify_outcome_reset(void);
 
 #endif

@@ -502,13 +502,20 @@ ampsf_call_poll(AmpsfCall *call)
 	return ampsf_call_look(call);
 }
 
+bool
+ampsf_call_in_flight(const AmpsfCall *call)
+{
+	return call->state == CALL_SENT && !ampsf_http_done(call->http) &&
+		   ampsf_http_sent_all(call->http);
+}
+
 /* For an error, most likely a cancel, that interrupts the wait. */
 static void
 say_unknown(void *arg)
 {
 	AmpsfCall *call = arg;
 
-	if (call->state == CALL_SENT && !ampsf_http_done(call->http) && ampsf_http_sent_all(call->http))
+	if (ampsf_call_in_flight(call))
 		errcontext(
 			"waiting for Salesforce's answer to a write that was sent: whether it was applied is "
 			"unknown");

@@ -108,6 +108,8 @@ extern void ampsf_call_consume(AmpsfCall *call, size_t n, size_t wanted);
 extern void ampsf_call_sleep(void);
 /* The connection was lost after the request had been sent in full, and it was not idempotent. */
 extern bool ampsf_call_unknown_outcome(const AmpsfCall *call);
+/* The request has been sent in full and its answer is not there yet. */
+extern bool ampsf_call_in_flight(const AmpsfCall *call);
 /* ereport(ERROR) for a call that did not succeed: "could not <what>", with all that is known. */
 extern void ampsf_call_throw(const AmpsfCall *call, const char *what, const char *soql)
 	__attribute__((noreturn));

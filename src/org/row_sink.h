@@ -1,7 +1,12 @@
 /*
- * row_sink.h - the one face of everything that takes rows: rows go in, outcomes come out.
+ * row_sink.h - the one face of everything that takes rows: rows go in, and of each of them the
+ * outcome comes out, once.
  *
- * sObject Collections implement it (collections.c).  Must not know: PostgreSQL's executor.
+ * sObject Collections implement it (collections.c); a Bulk job or a queue that waits for the commit
+ * can.  Must not know: PostgreSQL's executor.
+ *
+ * A sink is a struct that begins with AmpsfRowSink, made by the open function of its kind from an
+ * AmpsfWriteSpec.  It lives in a child of the context in which it was opened and ends with it.
  */
 #ifndef AMPSF_ROW_SINK_H
 #define AMPSF_ROW_SINK_H
@@ -14,40 +19,106 @@ typedef enum AmpsfWriteOp
 {
 	AMPSF_INSERT,
 	AMPSF_UPDATE,
-	AMPSF_DELETE
+	AMPSF_DELETE,
+	AMPSF_UPSERT /* an INSERT that updates the row with the same external id, if there is one */
 } AmpsfWriteOp;
 
-/* What became of one row, in the order in which rows were added since the last flush. */
+typedef struct AmpsfWriteSpec
+{
+	AmpsfSession *session;
+	AmpsfWriteOp op;
+	const char *object;
+	const char *key;			/* AMPSF_UPSERT: the external id's field */
+	int max_rows;				/* of one call */
+	bool all_or_none;			/* a call with a row that is refused writes none of its rows */
+	const char *const *headers; /* "Name: value", NULL-terminated; may be NULL */
+	AmpsfStats *stats;
+} AmpsfWriteSpec;
+
+/* One row, as it is added.  All is copied. */
+typedef struct AmpsfWriteRow
+{
+	int64 number;	/* the caller's: by it an outcome is matched to its row, whatever the order */
+	const char *id; /* AMPSF_UPDATE and AMPSF_DELETE */
+	const char
+		*parent; /* Id of a row that Salesforce locks along with it; NULL: none, or not known */
+	const char *version; /* SystemModstamp as it was read: not written if it moved since; NULL:
+							written anyhow */
+	const char *fields; /* the inside of a JSON object, without its braces and without "attributes":
+						   "LastName":"Curie","Email":null; UTF-8.  Not for AMPSF_DELETE */
+	size_t len;
+	uint32 flags; /* the caller's, given back with the outcome */
+} AmpsfWriteRow;
+
+typedef enum AmpsfOutcome
+{
+	AMPSF_WRITTEN,
+	AMPSF_REFUSED,	/* not written, for the reason that code and message give */
+	AMPSF_IN_DOUBT, /* sent, and nobody knows what became of it */
+	AMPSF_NOT_SENT, /* not written, for something before it went wrong */
+	AMPSF_QUEUED	/* to be written when the transaction commits */
+} AmpsfOutcome;
+
+/* What became of one row. */
 typedef struct AmpsfWriteResult
 {
-	bool success;
-	char id[19];	  /* of the row; empty where an insert failed */
-	char *code;		  /* Salesforce's statusCode, NULL on success */
+	int64 number;
+	uint32 flags;
+	AmpsfOutcome outcome;
+	bool created; /* false: an update, or an upsert that found the row there */
+	char id[19];  /* of the row; empty where that is not known */
+	char *code;	  /* Salesforce's statusCode; NULL where it has refused nothing */
 	char *message;
-	char *fields;	  /* comma-separated, or NULL */
+	char *fields; /* comma-separated, or NULL */
+	const char
+		*row; /* as AmpsfWriteRow.fields, of rows that were not written; NULL if there are none */
+	size_t row_len;
 } AmpsfWriteResult;
 
 typedef struct AmpsfRowSink AmpsfRowSink;
 
-/* Lives in a child of the current context and ends with it.  max_rows: 1..200. */
-extern AmpsfRowSink *ampsf_collections_open(AmpsfSession *session, AmpsfWriteOp op, const char *object,
-											int max_rows, AmpsfStats *stats);
-/*
- * Adds one row.  fields: the inside of a JSON object without its braces and without "attributes"
- * ("LastName":"Curie","Email":null); ignored for AMPSF_DELETE.  id: NULL for AMPSF_INSERT.
- * Returns how many rows now wait.  The caller flushes when that reaches max_rows.
- */
-extern int ampsf_sink_add(AmpsfRowSink *sink, const char *id, const char *fields, size_t len);
-/* Bytes of fields that wait; a caller with long texts flushes before a call grows out of bounds. */
-extern size_t ampsf_sink_bytes(const AmpsfRowSink *sink);
-/*
- * Sends what waits, in one call, and gives the outcome of every row (results[n], valid until the next
- * flush).  A call that failed as a whole is an ERROR; one whose outcome is unknown is an ERROR that says
- * so (ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN) and names how many rows are in doubt.  Rows refused with
- * UNABLE_TO_LOCK_ROW are sent again a few times before they count as failed.  Rows that were written are
- * counted in stats->rows at once, so that the count holds even when a later call raises.
- */
-extern int ampsf_sink_flush(AmpsfRowSink *sink, AmpsfWriteResult **results);
-extern void ampsf_sink_close(AmpsfRowSink *sink);
+typedef struct AmpsfRowSinkOps
+{
+	const char *name; /* for EXPLAIN: "collections", "bulk" */
+
+	/* Would a row of so many bytes still fit?  If not, the caller flushes before it adds. */
+	bool (*has_room)(const AmpsfRowSink *sink, size_t len);
+	void (*add)(AmpsfRowSink *sink, const AmpsfWriteRow *row);
+	/*
+	 * Sends what waits.  finish: and waits until the outcome of all that was ever added is known;
+	 * else that may come later.  What goes wrong with Salesforce is told by the outcomes and by
+	 * sink->failed, not raised; a cancel, for one, is raised.  Rows that were written are counted
+	 * in stats->rows at once.
+	 */
+	void (*flush)(AmpsfRowSink *sink, bool finish);
+	/*
+	 * The next outcomes that are known, each handed out once: how many; 0 if there are none at
+	 * present, after a flush that finishes: none any more.  Valid until the next call of the sink.
+	 */
+	int (*results)(AmpsfRowSink *sink, AmpsfWriteResult **results);
+	/*
+	 * For a caller that has caught what flush raised: all rows without an outcome get one, which
+	 * results() hands out.  Does not raise, does not wait.
+	 */
+	void (*abandon)(AmpsfRowSink *sink);
+	/* ereport(ERROR): why sink->failed. */
+	void (*raise)(AmpsfRowSink *sink) __attribute__((noreturn));
+	void (*close)(AmpsfRowSink *sink);
+} AmpsfRowSinkOps;
+
+struct AmpsfRowSink
+{
+	const AmpsfRowSinkOps *ops;
+	int waiting; /* rows that were added since the last flush */
+	bool failed; /* a call came to nothing as a whole, or nobody knows to what; nothing more can be
+					sent */
+};
+
+/* Up to 200 rows in each call; max_rows: 1..200. */
+extern AmpsfRowSink *ampsf_collections_open(const AmpsfWriteSpec *spec);
+
+/* "insert", and "an insert". */
+extern const char *ampsf_write_verb(AmpsfWriteOp op);
+extern const char *ampsf_write_noun(AmpsfWriteOp op);
 
 #endif
