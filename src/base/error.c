@@ -29,6 +29,10 @@ typedef struct ErrorRule
 	"what "                                                                                        \
 	"IMPORT FOREIGN SCHEMA gives now."
 
+#define HINT_BULK_LIMIT                                                                            \
+	"See ampsf.limits(server). Until the limit is free again, transport 'rest' reads without "     \
+	"Bulk jobs."
+
 /* The first rule that fits counts: those with a message come before those without. */
 static const ErrorRule rules[] = {
 	/* OAuth */
@@ -109,6 +113,8 @@ static const ErrorRule rules[] = {
 	 "Too many long-running requests at once: run fewer in parallel."},
 	{"REQUEST_LIMIT_EXCEEDED", NULL, ERRCODE_CONFIGURATION_LIMIT_EXCEEDED, false,
 	 "See ampsf.limits(server)."},
+	{"EXCEEDEDQUOTA", NULL, ERRCODE_CONFIGURATION_LIMIT_EXCEEDED, false, HINT_BULK_LIMIT},
+	{"LIMIT_EXCEEDED", "bulk", ERRCODE_CONFIGURATION_LIMIT_EXCEEDED, false, HINT_BULK_LIMIT},
 	{"STORAGE_LIMIT_EXCEEDED", NULL, ERRCODE_DISK_FULL, false, NULL},
 	{"SERVER_UNAVAILABLE", NULL, ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION, true, NULL},
 	{"UNABLE_TO_LOCK_ROW", NULL, ERRCODE_LOCK_NOT_AVAILABLE, true,
@@ -145,6 +151,8 @@ static const ErrorRule rules[] = {
 	 "Salesforce dropped the result while it was being read: it keeps few open results per user, "
 	 "and not "
 	 "for long. Run the query again, with fewer in parallel."},
+	{"INVALIDENTITY", NULL, ERRCODE_FEATURE_NOT_SUPPORTED, false,
+	 "Read this object with transport 'rest' or 'auto'."},
 	{"API_VERSION_NOT_SUPPORTED", NULL, ERRCODE_FEATURE_NOT_SUPPORTED, false,
 	 "Set option \"api_version\" of the server."},
 	{"UNSUPPORTED_API_VERSION", NULL, ERRCODE_FEATURE_NOT_SUPPORTED, false,

@@ -8,6 +8,7 @@
 bool ampsf_allow_http_loopback = false;
 char *ampsf_allowed_hosts = NULL;
 bool ampsf_enable_key_lookup = true;
+int ampsf_bulk_poll_interval = 50;
 int ampsf_max_soql_length = 100000;
 
 void
@@ -34,6 +35,12 @@ ampsf_guc_init(void)
 		"ampsf.max_soql_length", "The longest SOQL statement that is sent, in characters.",
 		"Lists and field lists that are longer are cut into several statements.",
 		&ampsf_max_soql_length, 100000, 30000, 100000, PGC_USERSET, GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
+
+	DefineCustomIntVariable(
+		"ampsf.bulk_poll_interval",
+		"Time until a Bulk job is asked for its state the first time.",
+		"Each question comes half as much later than the one before, up to ten seconds.",
+		&ampsf_bulk_poll_interval, 50, 1, 3600000, PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
 
 	MarkGUCPrefixReserved("ampsf");
 }

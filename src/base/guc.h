@@ -11,6 +11,7 @@ extern char *ampsf_allowed_hosts;	   /* superuser: host patterns that may get a 
 
 extern bool ampsf_enable_key_lookup;
 extern int ampsf_max_soql_length; /* characters */
+extern int ampsf_bulk_poll_interval; /* milliseconds */
 
 extern void ampsf_guc_init(void);
 

@@ -29,7 +29,9 @@ typedef enum ProgressParam
 	PARAM_CALLS
 } ProgressParam;
 
-static const void *reporting; /* its address alone is of interest */
+/* Their addresses alone are of interest. */
+static const void *reporting;
+static const AmpsfStats *reporting_spent;
 
 /* A failed transaction ends the report without telling us. */
 static bool
@@ -39,11 +41,12 @@ is_reporting(const void *owner)
 }
 
 void
-ampsf_progress_begin(const void *owner, Oid relid)
+ampsf_progress_begin(const void *owner, Oid relid, const AmpsfStats *spent)
 {
 	if (!MyBEEntry || MyBEEntry->st_progress_command != PROGRESS_COMMAND_INVALID)
 		return;
 	reporting = owner;
+	reporting_spent = spent;
 	pgstat_progress_start_command(COMMAND, relid);
 	pgstat_progress_update_param(PARAM_EXPECTED, -1);
 }
@@ -56,12 +59,26 @@ ampsf_progress_phase(const void *owner, AmpsfProgressPhase phase)
 }
 
 void
-ampsf_progress_rows(const void *owner, int64 rows, int64 expected, int64 bytes, int64 calls)
+ampsf_progress_rows(const void *owner, int64 rows)
 {
-	static const int params[] = {PARAM_ROWS, PARAM_EXPECTED, PARAM_BYTES, PARAM_CALLS};
-	const int64 values[] = {rows, expected, bytes, calls};
-
 	if (is_reporting(owner))
+		pgstat_progress_update_param(PARAM_ROWS, rows);
+}
+
+void
+ampsf_progress_expected(const void *owner, int64 expected)
+{
+	if (is_reporting(owner))
+		pgstat_progress_update_param(PARAM_EXPECTED, expected);
+}
+
+void
+ampsf_progress_spent(const AmpsfStats *spent)
+{
+	static const int params[] = {PARAM_BYTES, PARAM_CALLS};
+	const int64 values[] = {spent->bytes_in, spent->calls};
+
+	if (spent == reporting_spent && reporting && is_reporting(reporting))
 		pgstat_progress_update_multi_param(lengthof(params), params, values);
 }
 
@@ -72,6 +89,7 @@ ampsf_progress_end(const void *owner)
 		return;
 	pgstat_progress_end_command();
 	reporting = NULL;
+	reporting_spent = NULL;
 }
 
 PG_FUNCTION_INFO_V1(ampsf_sql_progress);

@@ -10,6 +10,7 @@
 #define AMPSF_PROGRESS_H
 
 #include "postgres.h"
+#include "base/stats.h"
 
 typedef enum AmpsfProgressPhase
 {
@@ -19,13 +20,17 @@ typedef enum AmpsfProgressPhase
 	AMPSF_PHASE_RESULTS	  /* its results are read */
 } AmpsfProgressPhase;
 
-/* owner: any address that tells this read from others; a read that does not own the report is not
- * shown. */
-extern void ampsf_progress_begin(const void *owner, Oid relid);
+/*
+ * owner: any address that tells this read from others; a read that does not own the report is not
+ * shown.  spent: where its calls and bytes are counted.
+ */
+extern void ampsf_progress_begin(const void *owner, Oid relid, const AmpsfStats *spent);
 extern void ampsf_progress_phase(const void *owner, AmpsfProgressPhase phase);
-/* expected: -1 while not known. */
-extern void ampsf_progress_rows(const void *owner, int64 rows, int64 expected, int64 bytes,
-								int64 calls);
+extern void ampsf_progress_rows(const void *owner, int64 rows);
+/* Rows of the whole result; -1 while not known. */
+extern void ampsf_progress_expected(const void *owner, int64 expected);
+/* Something was added to spent. */
+extern void ampsf_progress_spent(const AmpsfStats *spent);
 extern void ampsf_progress_end(const void *owner);
 
 #endif

@@ -230,7 +230,7 @@ start_source(ForeignScanState *node)
 		transport.pages_only = state->pages_only;
 		spec.progress = state;
 		spec.share = state->share;
-		ampsf_progress_begin(state, state->relid);
+		ampsf_progress_begin(state, state->relid, &state->stats);
 		state->source = state->statements ? ampsf_scan_open_statements(state, &spec)
 										  : ampsf_query(&spec, &transport);
 		state->source->ops->start(state->source);
@@ -366,8 +366,10 @@ ampsfIterateForeignScan(ForeignScanState *node)
 		if (state->row++ == 0)
 			note_total(state);
 		if (unlikely(state->row % ROWS_A_REPORT == 1))
-			ampsf_progress_rows(state, state->row, state->source->total, state->stats.bytes_in,
-								state->stats.calls);
+		{
+			ampsf_progress_rows(state, state->row);
+			ampsf_progress_expected(state, state->source->total);
+		}
 		if (state->row <= state->skip)
 			continue;
 		MemoryContextReset(state->row_cxt);

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "base/ampsf.h"
+#include "base/progress.h"
 #include "common/pg_prng.h"
 #include "utils/memutils.h"
 
@@ -48,6 +49,7 @@ struct AmpsfCall
 	CallState state;
 	AmpsfHttp *http;
 	AmpsfHttpAlarm alarm;
+	int64 bytes_counted; /* of the attempt that is under way */
 	int attempts;
 	uint64 generation; /* of the token that was sent */
 	bool fresh_login;  /* a failed login may be tried again on our account */
@@ -228,7 +230,20 @@ count(AmpsfCall *call, const AmpsfStats *spent)
 {
 	ampsf_stats_add(&call->session->stats, spent);
 	if (call->stats)
+	{
 		ampsf_stats_add(call->stats, spent);
+		ampsf_progress_spent(call->stats);
+	}
+}
+
+/* The bytes that have come since the last time. */
+static int64
+new_bytes(AmpsfCall *call)
+{
+	int64 before = call->bytes_counted;
+
+	call->bytes_counted = ampsf_http_bytes_in(call->http);
+	return call->bytes_counted - before;
 }
 
 static void
@@ -280,7 +295,8 @@ send_call(AmpsfCall *call)
 	if (!has_header(call, "Accept:"))
 		headers[n++] = "Accept: application/json";
 	headers[n++] = "User-Agent: " AMPSF_FDW_NAME "/" AMPSF_VERSION;
-	headers[n++] = "Sforce-Call-Options: client=" AMPSF_FDW_NAME;
+	if (!has_header(call, "Sforce-Call-Options:"))
+		headers[n++] = "Sforce-Call-Options: client=" AMPSF_FDW_NAME;
 	if (call->content_type)
 		headers[n++] = psprintf("Content-Type: %s", call->content_type);
 	for (int i = 0; i < call->nheaders; i++)
@@ -310,6 +326,7 @@ send_call(AmpsfCall *call)
 	spent.bytes_out = call->body_len;
 	count(call, &spent);
 	call->generation = session->generation;
+	call->bytes_counted = 0;
 	call->attempts++;
 	call->failure.kind = AMPSF_HTTP_ANSWERED;
 	call->state = CALL_SENT;
@@ -394,9 +411,9 @@ judge_answer(AmpsfCall *call)
 static void
 judge_failure(AmpsfCall *call, AmpsfHttpFailure kind)
 {
-	/* What was consumed would come a second time. */
-	bool safe = (call->idempotent && !ampsf_http_consumed(call->http)) ||
-				!ampsf_http_sent_any(call->http);
+	/* Of an answer that is read while it comes, the reader has seen something already. */
+	bool seen = call->window > 0 && ampsf_http_begun(call->http);
+	bool safe = (call->idempotent && !seen) || !ampsf_http_sent_any(call->http);
 
 	if (safe && ampsf_failure_is_transient(kind) &&
 		call->attempts <= call->session->options->max_retries)
@@ -416,7 +433,7 @@ take_answer(AmpsfCall *call)
 	AmpsfHttpFailure kind = ampsf_http_failure(call->http);
 	AmpsfStats spent = {0};
 
-	spent.bytes_in = ampsf_http_bytes_in(call->http);
+	spent.bytes_in = new_bytes(call);
 	if (!ampsf_http_sent_any(call->http))
 	{
 		/* The org never saw it. */
@@ -568,6 +585,12 @@ ampsf_call_header(const AmpsfCall *call, const char *name)
 	return call->http ? ampsf_http_header(call->http, name) : NULL;
 }
 
+const char *
+ampsf_call_header_line(const AmpsfCall *call, int n)
+{
+	return call->http ? ampsf_http_header_line(call->http, n) : NULL;
+}
+
 bool
 ampsf_call_begun(const AmpsfCall *call)
 {
@@ -583,6 +606,9 @@ ampsf_call_part(const AmpsfCall *call, size_t *len)
 void
 ampsf_call_consume(AmpsfCall *call, size_t n, size_t wanted)
 {
+	const AmpsfStats spent = {.bytes_in = new_bytes(call)};
+
+	count(call, &spent);
 	ampsf_http_consume(call->http, n, wanted);
 }
 

@@ -319,7 +319,9 @@ set_options(AmpsfHttp *req, const AmpsfHttpSpec *spec)
 		SET(SEEKFUNCTION, on_seek);
 		SET(SEEKDATA, req);
 	}
-	if (!(spec->body ? post : post || strcmp(spec->method, "GET") == 0))
+	if (strcmp(spec->method, "HEAD") == 0)
+		SET(NOBODY, 1L);
+	else if (!(spec->body ? post : post || strcmp(spec->method, "GET") == 0))
 		SET(CUSTOMREQUEST, spec->method);
 	SET(HTTPHEADER, req->headers_out);
 
@@ -414,7 +416,6 @@ ampsf_http_consume(AmpsfHttp *req, size_t n, size_t wanted)
 {
 	Assert(n <= req->body_len - req->body_start);
 	req->body_start += n;
-	req->consumed |= n > 0;
 	req->window = Max(req->window, wanted);
 	/* Not for every little room: each time costs libcurl a round of its own. */
 	if (req->paused && req->body_len - req->body_start <= req->window / 2)
@@ -423,12 +424,6 @@ ampsf_http_consume(AmpsfHttp *req, size_t n, size_t wanted)
 		req->last_progress = ampsf_http_now();
 		ampsf_mux_resume(req);
 	}
-}
-
-bool
-ampsf_http_consumed(const AmpsfHttp *req)
-{
-	return req->consumed;
 }
 
 /* -------- the answer -------- */
@@ -478,10 +473,24 @@ ampsf_http_header(const AmpsfHttp *req, const char *name)
 	return NULL;
 }
 
+const char *
+ampsf_http_header_line(const AmpsfHttp *req, int n)
+{
+	/* The first line is the status. */
+	for (size_t i = 0; i < req->headers_len; i += strlen(req->headers + i) + 1)
+		if (n-- < 0)
+			return req->headers + i;
+	return NULL;
+}
+
 int64
 ampsf_http_bytes_in(const AmpsfHttp *req)
 {
-	return req->bytes_in;
+	curl_off_t in = req->bytes_in;
+
+	if (!req->done)
+		curl_easy_getinfo(req->easy, CURLINFO_SIZE_DOWNLOAD_T, &in);
+	return in;
 }
 
 bool

@@ -71,7 +71,9 @@ extern const char *ampsf_http_failure_text(const AmpsfHttp *req);
 extern int ampsf_http_status(const AmpsfHttp *req);
 extern const char *ampsf_http_body(const AmpsfHttp *req, size_t *len); /* 64 zero bytes follow */
 extern const char *ampsf_http_header(const AmpsfHttp *req, const char *name);
-extern int64 ampsf_http_bytes_in(const AmpsfHttp *req); /* of the body, as received */
+/* "Name: value", n from 0; NULL behind the last one. */
+extern const char *ampsf_http_header_line(const AmpsfHttp *req, int n);
+extern int64 ampsf_http_bytes_in(const AmpsfHttp *req); /* of the body, as received; so far */
 /*
  * Of a request with a window, or an early one: has a 2xx answer begun?  Then what has come and was not consumed; it may have
  * moved after the next drive, and 64 bytes behind it can be read.
@@ -80,7 +82,6 @@ extern bool ampsf_http_begun(const AmpsfHttp *req);
 extern const char *ampsf_http_part(const AmpsfHttp *req, size_t *len);
 /* Drops n bytes from its front, and makes the window so wide that it holds wanted bytes. */
 extern void ampsf_http_consume(AmpsfHttp *req, size_t n, size_t wanted);
-extern bool ampsf_http_consumed(const AmpsfHttp *req); /* anything? */
 /* May a byte of it have reached the server?  May all of it? */
 extern bool ampsf_http_sent_any(const AmpsfHttp *req);
 extern bool ampsf_http_sent_all(const AmpsfHttp *req);

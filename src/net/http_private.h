@@ -26,7 +26,6 @@ struct AmpsfHttp
 	size_t body_start; /* what is before it has been consumed */
 	bool early;		   /* is looked at before it is complete */
 	bool begun;		   /* a 2xx answer, of one with a window or early */
-	bool consumed;	   /* anything: the answer cannot be had again from its start */
 	bool paused;	   /* libcurl waits for room in the window */
 	char *headers; /* malloc'ed: lines, each with its NUL */
 	size_t headers_len, headers_size;

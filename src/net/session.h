@@ -95,10 +95,12 @@ extern int ampsf_call_status(const AmpsfCall *call);
 extern const char *ampsf_call_body(const AmpsfCall *call,
 								   size_t *len); /* readable 64 bytes beyond len */
 extern const char *ampsf_call_header(const AmpsfCall *call, const char *name); /* NULL if absent */
+/* "Name: value", n from 0; NULL behind the last one. */
+extern const char *ampsf_call_header_line(const AmpsfCall *call, int n);
 /*
  * Of a call with a window, or an early one: has a 2xx answer begun?  Then its headers can be read, and what has come of its
  * body and was not consumed.  The bytes may move with the next drive, poll or wait; 64 behind them can be
- * read.  Once something was consumed the call is not repeated by itself.
+ * read.  A call with a window is not repeated by itself once its answer has begun.
  */
 extern bool ampsf_call_begun(const AmpsfCall *call);
 extern const char *ampsf_call_part(const AmpsfCall *call, size_t *len);
@@ -106,6 +108,8 @@ extern const char *ampsf_call_part(const AmpsfCall *call, size_t *len);
 extern void ampsf_call_consume(AmpsfCall *call, size_t n, size_t wanted);
 /* Waits until something has moved. */
 extern void ampsf_call_sleep(void);
+/* Milliseconds to wait before something is done for the n-th time again, from 0; retry_after: that header, or NULL. */
+extern int ampsf_backoff(int n, const char *retry_after);
 /* The connection was lost after the request had been sent in full, and it was not idempotent. */
 extern bool ampsf_call_unknown_outcome(const AmpsfCall *call);
 /* The request has been sent in full and its answer is not there yet. */

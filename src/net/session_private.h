@@ -74,8 +74,6 @@ extern void ampsf_login_throw(AmpsfSession *session, const AmpsfFailure *failure
 	__attribute__((noreturn));
 extern void ampsf_login_wipe(AmpsfSession *session);
 
-/* Milliseconds to wait before attempt number n + 1; retry_after: that header, or NULL. */
-extern int ampsf_backoff(int n, const char *retry_after);
 /* Is it worth repeating, if repeating is safe? */
 extern bool ampsf_failure_is_transient(AmpsfHttpFailure kind);
 /* errdetail and errhint of a failure below HTTP. */

@@ -4,7 +4,7 @@
  * A discarded job passes through up to two calls, abort and delete, that nobody waits for.  The
  * list of such jobs is malloc'ed: a job may be discarded while a failed statement's memory is being
  * freed, when nothing may be allocated or sent.  What was put off then begins at the end of the
- * transaction.
+ * transaction, and what is not through when the backend ends is given a moment there.
  */
 #include "postgres.h"
 
@@ -12,7 +12,12 @@
 
 #include "access/xact.h"
 #include "lib/ilist.h"
+#include "net/http.h"
+#include "storage/ipc.h"
 #include "utils/memutils.h"
+
+/* Milliseconds that a backend's end may be put off. */
+#define LAST_MOMENT 2000
 
 typedef struct Discarded
 {
@@ -112,10 +117,36 @@ at_transaction_end(XactEvent event, void *arg)
 		return;
 	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_COMMIT)
 	{
+		ampsf_call_drive();
 		ampsf_bulk_sweep();
 		/* So that it leaves this machine, though nobody will wait for the answer. */
 		ampsf_call_drive();
 	}
+}
+
+/* The last transaction has ended, and the process still has its latch. */
+static void
+at_exit(int code, Datum arg)
+{
+	AmpsfHttpAlarm alarm = {0};
+	int64 end = ampsf_http_now() + LAST_MOMENT;
+
+	if (dlist_is_empty(&discarded))
+		return;
+	sweeping = false;
+	ampsf_http_alarm_set(&alarm, end);
+	for (;;)
+	{
+		uint64 moves = ampsf_call_moves();
+
+		ampsf_bulk_sweep();
+		if (dlist_is_empty(&discarded) || ampsf_http_now() >= end)
+			break;
+		ampsf_call_drive();
+		if (ampsf_call_moves() == moves)
+			ampsf_call_sleep();
+	}
+	ampsf_http_alarm_unset(&alarm);
 }
 
 void
@@ -129,6 +160,7 @@ ampsf_bulk_discard(AmpsfSession *session, const char *id, bool ended)
 	if (!registered)
 	{
 		RegisterXactCallback(at_transaction_end, NULL);
+		on_shmem_exit(at_exit, (Datum) 0);
 		registered = true;
 	}
 	d->session = session;

@@ -21,7 +21,7 @@
 /*
  * Nobody needs the job any more: it is aborted, unless it has ended, and deleted.  Returns at once,
  * and neither fails nor throws: what follows is done by and by when the backend uses the network,
- * and at the end of the transaction.  Fit for a context callback.
+ * at the end of the transaction, and at that of the backend.  Fit for a context callback.
  */
 extern void ampsf_bulk_discard(AmpsfSession *session, const char *id, bool ended);
 /* Goes on with that, without waiting. */

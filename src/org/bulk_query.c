@@ -7,17 +7,19 @@
  * where it is.  So there are two windows of memory, whatever the number and the width of the rows.
  *
  * A page that breaks off is asked for again and its first rows are passed over: a job's result does
- * not change. An end that comes at another count of rows than was announced, for the page or for
- * the job, is an error.
+ * not change, and a sum over the bytes that were given tells whether that holds. An end that comes
+ * at another count of rows than was announced, for the page or for the job, is an error.
  *
  * Where several processes share the result, one creates the job and waits for it, and each reads
- * the pages that it claims, see page_chain.h. Must not know: PostgreSQL's executor, what the fields mean.
+ * the pages that it claims, see page_chain.h. Must not know: PostgreSQL's executor, what the fields
+ * mean.
  */
 #include "postgres.h"
 
 #include "org/row_source.h"
 
 #include "base/error.h"
+#include "base/guc.h"
 #include "base/progress.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
@@ -26,6 +28,7 @@
 #include "org/bulk_job.h"
 #include "org/page_chain.h"
 #include "utils/memutils.h"
+#include "wire/bytesum.h"
 #include "wire/csv_scan.h"
 #include "wire/json_doc.h"
 #include "wire/text.h"
@@ -34,11 +37,10 @@
 #define WINDOW ((size_t) 1024 * 1024)
 /* No row can be longer: palloc's limit, less than that of StringInfo. */
 #define MAX_WINDOW ((size_t) 512 * 1024 * 1024)
-/* Milliseconds before a job is asked for the first time and at most. */
-#define FIRST_INTERVAL 50
+/* Milliseconds between two questions about a job at most. */
 #define LAST_INTERVAL 10000
-/* Times that one page is asked for again. */
-#define MAX_RESUMED 4
+
+#define WHAT_RESULT "read the result of a Bulk query"
 
 typedef enum BulkPhase
 {
@@ -91,8 +93,12 @@ typedef struct BulkQuery
 	bool page_over;	  /* no byte will be added to the part */
 	int page_no;	  /* from 1 */
 	int64 page_rows;  /* given, or passed over */
-	int64 pass_over;  /* rows that were given before the page broke off */
+	AmpsfByteSum sum; /* of the page's bytes up to summed */
+	size_t summed;	  /* of the part at hand */
+	bool resting;	  /* it has broken off, and is asked for again at the alarm */
 	int resumed;
+	int64 pass_over; /* rows that were given before it broke off, and their sum */
+	AmpsfByteSum given;
 	int64 earlier_rows; /* of the pages before it */
 	int64 counted;		/* rows that the statistics know of: a rewind reads them again */
 	AmpsfValue *peeked;
@@ -122,10 +128,25 @@ static void
 throw_reply(BulkQuery *q, const char *detail)
 {
 	ereport(ERROR,
-			(errcode(ERRCODE_FDW_UNABLE_TO_CREATE_REPLY),
-			 errmsg("could not read the result of a Bulk query from Salesforce"),
+			(errcode(ERRCODE_FDW_UNABLE_TO_CREATE_REPLY), errmsg("could not " WHAT_RESULT),
 			 errdetail("Job %s, page %d: %s.", q->id, q->page_no, detail),
 			 errcontext("SOQL: %.*s", pg_mbcliplen(q->soql, strlen(q->soql), 4000), q->soql)));
+}
+
+/* A call about the job was not answered well. */
+static void __attribute__((noreturn))
+throw_call(BulkQuery *q, const AmpsfCall *call, const char *what)
+{
+	if (ampsf_call_status(call) == 404 && q->id[0])
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION),
+			 errmsg("Bulk query job %s is gone", q->id),
+			 errdetail("Salesforce does not know it any more: somebody has deleted it."),
+			 errhint("Run the statement again. ampsf.jobs_cleanup() spares jobs younger than its "
+					 "second argument."),
+			 errcontext("SOQL: %.*s", pg_mbcliplen(q->soql, strlen(q->soql), 4000), q->soql)));
+	ampsf_call_throw(call, what, q->soql);
 }
 
 /* -------- the job -------- */
@@ -184,7 +205,7 @@ parse_answer(BulkQuery *q, const char *what, MemoryContext cxt)
 	AmpsfJson *doc;
 
 	if (status < 200 || status > 299)
-		ampsf_call_throw(q->call, what, q->soql);
+		throw_call(q, q->call, what);
 	text = ampsf_call_body(q->call, &len);
 	doc = ampsf_json_parse(text, len, cxt);
 	if (!doc)
@@ -199,7 +220,7 @@ schedule(BulkQuery *q)
 	q->phase = BULK_WAITING;
 	ampsf_progress_phase(q->progress, AMPSF_PHASE_WAITING);
 	ampsf_http_alarm_set(&q->alarm, ampsf_http_now() + q->interval);
-	q->interval = Min(q->interval + q->interval / 2, LAST_INTERVAL);
+	q->interval = Max(q->interval, Min(q->interval + q->interval / 2 + 1, LAST_INTERVAL));
 }
 
 static void
@@ -239,6 +260,9 @@ take_info(BulkQuery *q, MemoryContext tmp)
 	{
 		note_complete(q);
 		q->src.total = ampsf_json_int(doc, "numberRecordsProcessed", -1);
+		if (q->src.total < 0)
+			throw_reply(q, "the job does not tell how many rows it has");
+		ampsf_progress_expected(q->progress, q->src.total);
 		if (q->share)
 			ampsf_share_set_total(q->share, q->src.total);
 		q->phase = BULK_READING;
@@ -297,25 +321,62 @@ begin_page(BulkQuery *q)
 	q->page_rows = 0;
 	q->pass_over = 0;
 	q->resumed = 0;
+	q->summed = 0;
+	memset(&q->sum, 0, sizeof(q->sum));
 	ampsf_csv_scan_reset(q->scan);
+}
+
+/* Takes what has been cut since the last time into the sum. */
+static void
+sum_up(BulkQuery *q, const char *part)
+{
+	ampsf_bytesum_add(&q->sum, part + q->summed, q->pos - q->summed);
+	q->summed = q->pos;
 }
 
 /* The page has broken off: once more from its start, and past what has been given. */
 static void
 resume_page(BulkQuery *q, const char *why)
 {
-	if (q->resumed++ >= MAX_RESUMED)
+	const AmpsfStats again = {.retries = 1};
+	size_t len;
+
+	if (q->resumed++ >= ampsf_session_options(q->session)->max_retries)
+	{
+		if (ampsf_call_status(q->page.call) == 0)
+			throw_call(q, q->page.call, WHAT_RESULT);
 		throw_reply(q, why);
+	}
 	ereport(DEBUG1, (errmsg_internal("Bulk job %s, page %d is asked for again after " INT64_FORMAT
 									 " rows: %s",
 									 q->id, q->page_no, q->page_rows, why)));
+	if (q->page_rows >= q->pass_over)
+	{
+		sum_up(q, ampsf_call_part(q->page.call, &len));
+		q->given = q->sum;
+		q->pass_over = q->page_rows;
+	}
 	ampsf_call_free(q->page.call);
+	q->page.call = NULL;
+	ampsf_session_count(q->session, &again);
+	if (q->stats)
+		ampsf_stats_add(q->stats, &again);
 	q->next_known = q->page_over = false;
-	q->pass_over = Max(q->pass_over, q->page_rows);
 	q->page_rows = 0;
-	q->pos = q->checked = 0;
+	q->pos = q->checked = q->summed = 0;
+	memset(&q->sum, 0, sizeof(q->sum));
 	ampsf_csv_scan_reset(q->scan);
-	ask_page(q, &q->page);
+	q->resting = true;
+	ampsf_http_alarm_set(&q->alarm, ampsf_http_now() + ampsf_backoff(q->resumed - 1, NULL));
+}
+
+/* The rows that were given before the page broke off have come again: are they the same? */
+static void
+check_given(BulkQuery *q, const char *part)
+{
+	sum_up(q, part);
+	if (!ampsf_bytesum_equal(&q->sum, &q->given))
+		throw_reply(q, "it broke off, and now begins with other rows than before");
 }
 
 /* The headers are there: how many rows, and where does it go on?  The next page may start at once.
@@ -416,7 +477,11 @@ cut_row(BulkQuery *q, AmpsfValue *values)
 		{
 			q->page_rows++;
 			if (unlikely(q->page_rows <= q->pass_over))
+			{
+				if (q->page_rows == q->pass_over)
+					check_given(q, part);
 				continue;
+			}
 			if (!q->plain_kinds)
 				set_kinds(q, values);
 			return CUT_ROW;
@@ -427,9 +492,10 @@ cut_row(BulkQuery *q, AmpsfValue *values)
 
 			if (rest > MAX_WINDOW / 2)
 				throw_reply(q, "a row is too long");
+			sum_up(q, part);
 			ampsf_call_consume(q->page.call, q->pos, rest * 2);
 			q->checked -= q->pos;
-			q->pos = 0;
+			q->pos = q->summed = 0;
 			return CUT_WAIT;
 		}
 		if (r == AMPSF_CSV_BAD)
@@ -449,6 +515,8 @@ cut_row(BulkQuery *q, AmpsfValue *values)
 			resume_page(q, why);
 			return CUT_WAIT;
 		}
+		if (q->page_rows < q->pass_over)
+			throw_reply(q, "it broke off, and now ends before the rows that it had");
 		return CUT_OVER;
 	}
 }
@@ -509,6 +577,14 @@ read_page(BulkQuery *q, AmpsfValue *values)
 	{
 		CutResult r;
 
+		if (unlikely(q->resting))
+		{
+			if (q->alarm.due > ampsf_http_now())
+				return CUT_WAIT;
+			ampsf_http_alarm_unset(&q->alarm);
+			q->resting = false;
+			ask_page(q, &q->page);
+		}
 		if (q->share && !q->page.call)
 			ask_shared(q);
 		if (q->phase == BULK_END)
@@ -519,14 +595,14 @@ read_page(BulkQuery *q, AmpsfValue *values)
 
 			if (ampsf_call_begun(q->page.call) && status == 0)
 			{
-				resume_page(q, "the connection was lost");
+				resume_page(q, "it broke off");
 				continue;
 			}
 			if (status != 200)
 			{
 				if (status >= 200 && status <= 299)
 					throw_reply(q, psprintf("its answer has the status %d", status));
-				ampsf_call_throw(q->page.call, "read the result of a Bulk query", q->soql);
+				throw_call(q, q->page.call, WHAT_RESULT);
 			}
 			q->page_over = true;
 		}
@@ -680,6 +756,8 @@ query_rewind(AmpsfRowSource *src)
 		return true;
 	ampsf_call_free(q->page.call);
 	ampsf_call_free(q->next.call);
+	ampsf_http_alarm_unset(&q->alarm);
+	q->resting = false;
 	q->page = q->next = (BulkPage){NULL, NULL};
 	q->page_no = 0;
 	q->earlier_rows = 0;
@@ -714,7 +792,8 @@ ampsf_bulk_acceptance(AmpsfRowSource *src)
 void
 ampsf_bulk_throw(AmpsfRowSource *src)
 {
-	ampsf_call_throw(((BulkQuery *) src)->call, "create a Bulk query job", ((BulkQuery *) src)->soql);
+	ampsf_call_throw(((BulkQuery *) src)->call, "create a Bulk query job",
+					 ((BulkQuery *) src)->soql);
 }
 
 static void
@@ -754,7 +833,7 @@ ampsf_bulk_query(const AmpsfQuerySpec *spec)
 	q->plain_kinds = true;
 	for (int i = 0; i < spec->nfields; i++)
 		q->plain_kinds &= spec->kinds[i] == AMPSF_VALUE_STRING;
-	q->interval = FIRST_INTERVAL;
+	q->interval = ampsf_bulk_poll_interval;
 	q->share = spec->share;
 	if (q->share && !q->share->first)
 	{

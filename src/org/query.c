@@ -12,6 +12,7 @@
 
 #include "org/query.h"
 
+#include "base/progress.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "org/compound.h"
@@ -243,6 +244,7 @@ choose(Chooser *q)
 	{
 		if (q->rest->ops->poll(q->rest) == AMPSF_SOURCE_PENDING)
 			return false;
+		ampsf_progress_expected(q->spec.progress, q->rest->total);
 		q->choice = q->rest->total >= q->transport.threshold && offer_bulk(q) ? OFFERED : CHOSEN;
 	}
 	if (q->choice == OFFERED)
@@ -260,6 +262,7 @@ choose(Chooser *q)
 					ampsf_bulk_throw(q->bulk);
 				note_refusal(q->spec.session, q->transport.object);
 				drop(&q->bulk);
+				ampsf_progress_phase(q->spec.progress, AMPSF_PHASE_PAGES);
 				break;
 		}
 		q->choice = CHOSEN;

@@ -26,5 +26,6 @@ extern void test_json_unescape(void);
 extern void test_json_scan(void);
 extern void test_csv_scan(void);
 extern void test_strata(void);
+extern void test_bytesum(void);
 
 #endif

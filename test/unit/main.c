@@ -68,6 +68,7 @@ main(void)
 	run("json_scan", test_json_scan);
 	run("csv_scan", test_csv_scan);
 	run("strata", test_strata);
+	run("bytesum", test_bytesum);
 	printf("%d passed, %d failed\n", passed, failed);
 	return failed > 0;
 }
