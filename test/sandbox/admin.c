@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "admin.h"
+#include "ae.h"
 #include "bulk.h"
 #include "config.h"
 #include "cursors.h"
@@ -117,6 +118,7 @@ reset(Request *r, Response *w)
 	fault_clear();
 	refresh_restore();
 	api_reset();
+	ae_reset();
 	if (known)
 		ok(w);
 	else
@@ -157,9 +159,9 @@ clock_set(Request *r, Response *w)
 	ok(w);
 }
 
-/* POST /__sandbox/bulk?polls=2&page-rows=100: what bulk jobs do from now on. */
+/* POST /__sandbox/bulk?polls=2&page-rows=100: what bulk jobs do from now on; the same of Account Engagement. */
 static void
-bulk_settings_set(Request *r, Response *w)
+take_settings(Request *r, Response *w, bool (*set)(const char *name, const char *value))
 {
 	char *text = req_own(r, strdup(r->raw_query));
 	char *save = NULL;
@@ -170,7 +172,7 @@ bulk_settings_set(Request *r, Response *w)
 
 		if (eq != NULL)
 			*eq = '\0';
-		if (eq == NULL || !bulk_set(p, req_own(r, url_decode(eq + 1, strlen(eq + 1), true))))
+		if (eq == NULL || !set(p, req_own(r, url_decode(eq + 1, strlen(eq + 1), true))))
 		{
 			bad(w, "unknown setting, or no value for it");
 			return;
@@ -194,6 +196,11 @@ admin_handle(Request *r, Response *w)
 		bulk_list_admin(&w->body);
 		ok(w);
 	}
+	else if (strcmp(name, "ae-stats") == 0)
+	{
+		ae_stats(&w->body);
+		ok(w);
+	}
 	else if (!post)
 		bad(w, "POST it");
 	else if (strcmp(name, "reset") == 0)
@@ -201,7 +208,9 @@ admin_handle(Request *r, Response *w)
 	else if (strcmp(name, "now") == 0)
 		clock_set(r, w);
 	else if (strcmp(name, "bulk") == 0)
-		bulk_settings_set(r, w);
+		take_settings(r, w, bulk_set);
+	else if (strcmp(name, "ae") == 0)
+		take_settings(r, w, ae_set);
 	else if (strcmp(name, "expire-sessions") == 0)
 	{
 		session_expire_all();

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "admin.h"
+#include "ae.h"
 #include "bulk.h"
 #include "config.h"
 #include "cursors.h"
@@ -49,6 +50,8 @@ enum
 	OPT_PAGE_CACHE,
 	OPT_MAX_PARENTS,
 	OPT_READINGS,
+	OPT_AE,
+	OPT_AE_PROSPECTS,
 	OPT_BULK, /* and those that follow: one for each of bulk_options[] */
 	OPT_READING = OPT_BULK + 20, /* and those that follow: one for each of readings[] */
 	OPT_HELP = OPT_READING + 100
@@ -142,6 +145,8 @@ static const struct option plain_options[] = {
 	{"page-cache-mb", required_argument, NULL, OPT_PAGE_CACHE},
 	{"max-parents", required_argument, NULL, OPT_MAX_PARENTS},
 	{"readings", required_argument, NULL, OPT_READINGS},
+	{"ae", required_argument, NULL, OPT_AE},
+	{"ae-prospects", required_argument, NULL, OPT_AE_PROSPECTS},
 	{"help", no_argument, NULL, OPT_HELP},
 	{NULL, 0, NULL, 0},
 };
@@ -168,7 +173,9 @@ static const char help[] =
 	"  --max-locators N         open query locators of a user (10)\n"
 	"  --gzip on|off            compress answers for clients that ask for it (on)\n"
 	"  --chunked on|off         chunked answers, as Salesforce sends them (on)\n"
-	"  --page-cache-mb N        memory for rendered pages (512)\n";
+	"  --page-cache-mb N        memory for rendered pages (512)\n"
+	"  --ae-prospects N         prospects of Account Engagement (5000)\n"
+	"  --ae NAME=VALUE          a setting of Account Engagement (see README.md)\n";
 
 static const char readings_help[] =
 	"\nWhat no document settles (the first word is the default):\n"
@@ -272,6 +279,17 @@ take_now(const char *text)
 }
 
 static void
+take_ae(const char *arg)
+{
+	char name[64];
+	size_t n = strcspn(arg, "=");
+
+	snprintf(name, sizeof(name), "%.*s", (int) n, arg);
+	if (arg[n] != '=' || n >= sizeof(name) || !ae_set(name, arg + n + 1))
+		usage("\"%s\" is not a setting of Account Engagement", arg);
+}
+
+static void
 take(int opt, const char *arg)
 {
 	static const struct
@@ -335,6 +353,13 @@ take(int opt, const char *arg)
 			if (!readings[i].alone)
 				set_reading(&readings[i], either(arg, "second", "first"));
 	}
+	else if (opt == OPT_AE_PROSPECTS)
+	{
+		if (!ae_set("prospects", arg))
+			usage("\"%s\" is not a number that fits here", arg);
+	}
+	else if (opt == OPT_AE)
+		take_ae(arg);
 	else if (opt == OPT_HELP)
 		print_help();
 	else if (opt == '?')

@@ -16,7 +16,7 @@
 #include "oauth.h"
 #include "store.h"
 
-#define DEFAULT_SCOPE "refresh_token api id"
+#define DEFAULT_SCOPE "refresh_token api pardot_api id"
 
 /* The format in which the client wants its answer: a parameter, else the Accept header. */
 typedef enum
@@ -252,7 +252,7 @@ grant_client_credentials(Request *r, Response *w)
 		else
 		{
 			log_user(r, &u);
-			token_answer(r, w, app, u.id, "api id", NULL, NULL, true);
+			token_answer(r, w, app, u.id, "api pardot_api id", NULL, NULL, true);
 		}
 		user_free(&u);
 	}
@@ -316,7 +316,7 @@ grant_jwt(Request *r, Response *w)
 		return;
 	}
 	log_user(r, &u);
-	token_answer(r, w, app, u.id, "api id", NULL, NULL, false);
+	token_answer(r, w, app, u.id, "api pardot_api id", NULL, NULL, false);
 	user_free(&u);
 }
 

@@ -214,7 +214,7 @@ decide(Request *r, Response *w, const Ask *a, const App *app)
 	}
 	memcpy(c.grant.user_id, u.id, sizeof(c.grant.user_id));
 	c.grant.app = app;
-	strncpy(c.grant.scope, a->v[SCOPE] ? a->v[SCOPE] : "refresh_token api id",
+	strncpy(c.grant.scope, a->v[SCOPE] ? a->v[SCOPE] : "refresh_token api pardot_api id",
 			sizeof(c.grant.scope) - 1);
 	strncpy(c.redirect_uri, a->v[REDIRECT_URI], sizeof(c.redirect_uri) - 1);
 	strncpy(c.challenge, a->v[CHALLENGE] ? a->v[CHALLENGE] : "", sizeof(c.challenge) - 1);

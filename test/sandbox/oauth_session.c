@@ -211,7 +211,7 @@ sessions_init(void)
 	for (int i = 0; i < N_APPS; i++)
 	{
 		if (apps[i].refresh_token != NULL)
-			add(&refreshes, strdup(apps[i].refresh_token), "", &apps[i], "refresh_token api id")
+			add(&refreshes, strdup(apps[i].refresh_token), "", &apps[i], "refresh_token api pardot_api id")
 				->built_in = true;
 	}
 	pthread_mutex_unlock(&lock);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "admin.h"
+#include "ae.h"
 #include "bulk.h"
 #include "config.h"
 #include "oauth.h"
@@ -277,6 +278,8 @@ handle_request(Request *r, Response *w)
 		admin_handle(r, w);
 	else if (under(r->raw_path, "/services/data"))
 		data_handle(r, w);
+	else if (strncmp(r->raw_path, "/api/v5/", 8) == 0)
+		ae_handle(r, w);
 	else if (strncmp(r->path, "/services/oauth2/", 17) == 0)
 		oauth_handle(r, w);
 	else if (under(r->path, "/id"))
