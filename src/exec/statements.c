@@ -1,5 +1,6 @@
 /*
- * statements.c - a scan whose rows take more than one statement: a list or a field list is longer than one can be.
+ * statements.c - a scan whose rows take more than one statement: a list or a field list is longer
+ * than one can be.
  *
  * Such statements go over REST, in this process alone.
  */
@@ -43,7 +44,8 @@ ampsf_scan_print_statements(AmpsfScanState *state, AmpsfBind *bind)
 		{
 			select.fields = lfirst(lc);
 			bind->list_bytes = 0;
-			state->statements = lappend(state->statements, ampsf_deparse_select(&select, bind, NULL));
+			state->statements =
+				lappend(state->statements, ampsf_deparse_select(&select, bind, NULL));
 		}
 	}
 	else if (state->must_recheck && !state->share && !state->pages_only)
@@ -56,7 +58,8 @@ ampsf_scan_print_statements(AmpsfScanState *state, AmpsfBind *bind)
 	if (state->wide && state->share)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						errmsg("a query of so many fields cannot be read in parallel"),
-						errhint("Set the table's option parallel to false, or max_parallel_workers_per_gather to 0.")));
+						errhint("Set the table's option parallel to false, or "
+								"max_parallel_workers_per_gather to 0.")));
 }
 
 static char **

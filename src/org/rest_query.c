@@ -326,8 +326,8 @@ find_member(const char *p, const char *end, const char *key, const char **value,
 }
 
 /*
- * Is it the answer to a query with more groups than fit into a page, and does the reader know what to do?  Then
- * the query ends without rows.
+ * Is it the answer to a query with more groups than fit into a page, and does the reader know what
+ * to do?  Then the query ends without rows.
  */
 static bool
 ends_for_groups(RestQuery *q, int status, const char *body, size_t len)
@@ -600,6 +600,9 @@ end_shared_page(RestQuery *q)
 {
 	int64 rows, total;
 
+	/* It was read ahead, and is empty. */
+	if (q->share->claimed)
+		tell_others(q);
 	if (!ampsf_share_page_done(q->share, q->page_rows, &rows, &total))
 		throw_reply(q, psprintf("the result ended after " INT64_FORMAT " rows, " INT64_FORMAT
 								" were announced",

@@ -13,6 +13,7 @@
 #include "nodes/makefuncs.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
+#include "optimizer/paths.h"
 #include "optimizer/planmain.h"
 #include "optimizer/restrictinfo.h"
 #include "utils/lsyscache.h"
@@ -148,45 +149,6 @@ ampsf_add_path(RelOptInfo *rel, ForeignPath *path)
 	add_path(rel, &path->path);
 }
 
-/* A worker for the first so many pages, and one more each time there are three times as many. */
-#define PAGES_OF_A_WORKER 8
-
-void
-ampsf_add_partial_path(PlannerInfo *root, RelOptInfo *rel, const AmpsfRelInfo *info,
-					   const ForeignPath *alone)
-{
-	double pages = ampsf_pages(info->table->page_size, info->remote_rows);
-	double share;
-	int workers = 0;
-	ForeignPath *path;
-
-	for (double p = PAGES_OF_A_WORKER; p <= pages && workers < max_parallel_workers_per_gather;
-		 p *= 3)
-		workers++;
-	if (workers == 0 || !rel->consider_parallel || rel->lateral_relids || root->rowMarks != NIL)
-		return;
-	path = makeNode(ForeignPath);
-	*path = *alone;
-	path->path.parallel_safe = path->path.parallel_aware = true;
-	path->path.parallel_workers = workers;
-
-	/* As PostgreSQL guesses it for its own scans. */
-	share = workers;
-	if (parallel_leader_participation && workers < 4)
-		share += 1.0 - 0.3 * workers;
-	path->path.rows = clamp_row_est(alone->path.rows / share);
-	/*
-	 * A page is asked for when the one before has begun to come: the calls take their time one after
-	 * the other, while all the processes take in what they bring.
-	 */
-	path->path.total_cost = alone->path.startup_cost +
-							(alone->path.total_cost - alone->path.startup_cost -
-							 (pages - 1) * info->server->call_cost) /
-								share +
-							(pages - 1) * info->server->call_cost;
-	add_partial_path(rel, &path->path);
-}
-
 bool
 ampsfIsForeignPathAsyncCapable(ForeignPath *path)
 {
@@ -286,6 +248,74 @@ choose_fields(AmpsfRelInfo *info, AmpsfOutput *out)
 		ampsf_output_add(out, attnum, col->field, col->field, info->relid, attnum);
 	}
 	table_close(relation, NoLock);
+}
+
+/*
+ * What an average row takes in PostgreSQL's own tables, so that min_parallel_table_scan_size means
+ * the same for ours: by its default a worker is worth its start from 100,000 rows on.
+ */
+#define ROW_BYTES 84
+/* The part of a row's cost (see cost.c) that another process can take, in units of cpu_tuple_cost.
+ */
+#define DECODE_WEIGHT 10
+
+/* Does one statement hold all fields of the result?  Several of them are read by one process. */
+static bool
+is_one_statement(const RelOptInfo *rel, AmpsfRelInfo *info)
+{
+	AmpsfOutput out = {NIL};
+	List *exprs = extract_actual_clauses(info->clauses, false);
+	ListCell *lc;
+
+	if (IS_SIMPLE_REL(rel))
+		choose_fields(info, &out);
+	else
+		foreach (lc, pull_var_clause((Node *) list_concat(exprs, rel->reltarget->exprs),
+									 PVC_RECURSE_PLACEHOLDERS))
+		{
+			AmpsfColumn *col = ampsf_classify_column(&info->classify, lfirst(lc), NULL);
+
+			if (col)
+				place_of_field(&out, col->field, col->field);
+		}
+	return ampsf_split_fields(out.fields) == NIL;
+}
+
+void
+ampsf_add_partial_path(PlannerInfo *root, RelOptInfo *rel, AmpsfRelInfo *info,
+					   const ForeignPath *alone)
+{
+	double size = info->remote_rows * ROW_BYTES / BLCKSZ;
+	double share;
+	int workers;
+	ForeignPath *path;
+
+	if (!rel->consider_parallel || rel->lateral_relids || root->rowMarks != NIL)
+		return;
+	/* It knows the least size of base relations only, and leaves that of partitions to the cost. */
+	if (IS_JOIN_REL(rel) && size < min_parallel_table_scan_size)
+		return;
+	workers = compute_parallel_worker(rel, size, -1, max_parallel_workers_per_gather);
+	if (workers <= 0 || !is_one_statement(rel, info))
+		return;
+	path = makeNode(ForeignPath);
+	*path = *alone;
+	path->path.parallel_safe = path->path.parallel_aware = true;
+	path->path.parallel_workers = workers;
+
+	/* As PostgreSQL guesses it for its own scans. */
+	share = workers;
+	if (parallel_leader_participation && workers < 4)
+		share += 1.0 - 0.3 * workers;
+	path->path.rows = clamp_row_est(alone->path.rows / share);
+	/*
+	 * A page is asked for when the one before has begun to come: the calls take their time one
+	 * after the other, and what comes shares the line.  Only the rest is done by several, each over
+	 * a connection of its own.
+	 */
+	path->path.total_cost -= info->remote_rows * cpu_tuple_cost * DECODE_WEIGHT * (1 - 1 / share);
+	path->path.total_cost += info->server->call_cost;
+	add_partial_path(rel, &path->path);
 }
 
 void

@@ -83,7 +83,7 @@ extern void ampsf_add_path(RelOptInfo *rel, ForeignPath *path);
  * Adds, where it may pay, the path of several processes that share the pages of the result of info's
  * statement; alone is the one of one process, which is to be added afterwards (and may be freed then).
  */
-extern void ampsf_add_partial_path(PlannerInfo *root, RelOptInfo *rel, const AmpsfRelInfo *info,
+extern void ampsf_add_partial_path(PlannerInfo *root, RelOptInfo *rel, AmpsfRelInfo *info,
 								   const ForeignPath *alone);
 
 /* Is there a comparison with a list in the condition tree, or an OR of very many? */
