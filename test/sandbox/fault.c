@@ -39,6 +39,11 @@ static const struct
 	{"dead-locator", FAULT_DEAD_LOCATOR},
 	{"lock-row", FAULT_LOCK_ROW},
 	{"html", FAULT_HTML},
+	{"stall", FAULT_STALL},
+	{"bad-header", FAULT_BAD_HEADER},
+	{"bad-row", FAULT_BAD_ROW},
+	{"bad-utf8", FAULT_BAD_UTF8},
+	{"other-value", FAULT_OTHER_VALUE},
 	{"job-failed", FAULT_JOB_FAILED},
 	{"job-aborted", FAULT_JOB_ABORTED},
 	{"job-stuck", FAULT_JOB_STUCK},
@@ -49,9 +54,20 @@ static const struct
 	{"early-end", FAULT_EARLY_END},
 };
 
-static const char *const keys[] = {
-	"path",	   "method", "match",		"skip", "count",		   "do", "status", "code",
-	"message", "body",	 "retry-after", "ms",	"bytes-per-second"};
+static const char *const keys[] = {"path",
+								   "method",
+								   "match",
+								   "skip",
+								   "count",
+								   "do",
+								   "status",
+								   "code",
+								   "message",
+								   "body",
+								   "retry-after",
+								   "ms",
+								   "bytes-per-second",
+								   "bytes"};
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static Rule *rules;
@@ -147,6 +163,8 @@ set_value(Rule *r, const char *key, char *value)
 		number = &r->fault.ms;
 	else if (strcmp(key, "bytes-per-second") == 0)
 		number = &r->fault.bytes_per_second;
+	else if (strcmp(key, "bytes") == 0)
+		number = &r->fault.bytes;
 	else
 	{
 		r->fault.kind = FAULT_NONE;
@@ -206,6 +224,7 @@ fault_add(const char *spec, char **reason)
 	*reason = NULL;
 	r->spec = strdup(spec);
 	r->count = 1;
+	r->fault.bytes = -1;
 	while (*p)
 	{
 		const char *key = known_key(p);

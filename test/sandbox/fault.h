@@ -25,6 +25,11 @@ typedef enum FaultKind
 	FAULT_DEAD_LOCATOR,
 	FAULT_LOCK_ROW,
 	FAULT_HTML,
+	FAULT_STALL,
+	FAULT_BAD_HEADER,
+	FAULT_BAD_ROW,
+	FAULT_BAD_UTF8,
+	FAULT_OTHER_VALUE,
 	/* of bulk jobs: how they end, and what is wrong with their results */
 	FAULT_JOB_FAILED,
 	FAULT_JOB_ABORTED,
@@ -47,6 +52,7 @@ typedef struct Fault
 	char *retry_after;
 	int ms;
 	int bytes_per_second;
+	int bytes; /* of the body, that get through; -1: half of it */
 } Fault;
 
 const char *fault_name(FaultKind kind);

@@ -37,7 +37,8 @@
 #define CONNECTION_MEMORY (256 * 1024)
 #define SEND_BLOCK (128 * 1024)
 #define GZIP_FROM 200
-/* Files beyond this size go as they are: to compress them each time would take longer than to send them. */
+/* Files beyond this size go as they are: to compress them each time would take longer than to send
+ * them. */
 #define GZIP_FILES (4 * 1024 * 1024)
 /* How long the first half of an answer may take to arrive before the connection is reset. */
 #define DRAIN_TENTHS 50
@@ -63,6 +64,7 @@ typedef struct Sending
 	size_t tail_len;
 	size_t total;
 	size_t stop_at; /* reset the connection there; SIZE_MAX: never */
+	bool stall;		/* or rather say nothing more */
 	int rate;		/* bytes per second; 0: no limit */
 	int fd;
 } Sending;
@@ -128,6 +130,24 @@ drain_socket(int fd)
 	}
 }
 
+/* Waits; false if the client hung up meanwhile, so that a request of long ago is not carried out.
+ */
+static bool
+delay(int fd, int ms)
+{
+	double end = monotonic() + ms / 1000.0;
+
+	while (!stopping && monotonic() < end)
+	{
+		struct pollfd p = {.fd = fd, .events = POLLRDHUP};
+		double left = (end - monotonic()) * 1000;
+
+		if (poll(&p, 1, left < 50 ? (int) left + 1 : 50) > 0)
+			return false;
+	}
+	return true;
+}
+
 static ssize_t
 send_more(void *cls, uint64_t pos, char *out, size_t max)
 {
@@ -136,6 +156,9 @@ send_more(void *cls, uint64_t pos, char *out, size_t max)
 	const char *from;
 	size_t n;
 
+	if (pos >= s->stop_at && s->stall)
+		while (delay(s->fd, 1000) && !stopping)
+			;
 	if (pos >= s->stop_at)
 	{
 		drain_socket(s->fd);
@@ -297,6 +320,38 @@ pretty_print(Response *w)
 	json_object_put(o);
 }
 
+/*
+ * Bytes of a page of CSV that no client may accept, or not after it has seen what was there before:
+ * a character of the first column's name, of a value in the middle of the page, or of the first
+ * value.
+ */
+static void
+spoil_csv(Buf *b, FaultKind kind)
+{
+	char *line = b->len ? memchr(b->data, '\n', b->len) : NULL;
+	char *value;
+
+	if (line == NULL)
+		return;
+	if (kind == FAULT_BAD_HEADER)
+	{
+		b->data[1] ^= 1;
+		return;
+	}
+	if (kind != FAULT_OTHER_VALUE)
+		line = memchr(b->data + b->len / 2, '\n', b->len - b->len / 2);
+	value = line ? memchr(line, '"', b->len - (size_t) (line - b->data)) : NULL;
+	if (value == NULL)
+		return;
+	/* a value that has begun without a quote and has one inside; no character; another digit */
+	if (kind == FAULT_BAD_ROW)
+		value[0] = 'x';
+	else if (kind == FAULT_BAD_UTF8)
+		value[1] = (char) 0xff;
+	else
+		value[1] ^= 1;
+}
+
 /* The faults that change an answer which was made in good order. */
 static void
 spoil(Sending *s, const Fault *f)
@@ -323,6 +378,16 @@ spoil(Sending *s, const Fault *f)
 		case FAULT_SLOW:
 			s->rate = f->bytes_per_second;
 			break;
+		case FAULT_STALL:
+			s->stall = true;
+			break;
+		case FAULT_BAD_HEADER:
+		case FAULT_BAD_ROW:
+		case FAULT_BAD_UTF8:
+		case FAULT_OTHER_VALUE:
+			res_flatten(w);
+			spoil_csv(&w->body, f->kind);
+			break;
 		default:
 			break;
 	}
@@ -336,8 +401,8 @@ make_response(Sending *s, bool chunked)
 	bool empty = w->status == 204 || w->status == 304;
 
 	/* Straight from the file, where nothing has to be done to it. */
-	bool straight =
-		w->from_file && w->body.len == 0 && s->tail_len == 0 && s->rate == 0 && s->stop_at == SIZE_MAX;
+	bool straight = w->from_file && w->body.len == 0 && s->tail_len == 0 && s->rate == 0 &&
+					s->stop_at == SIZE_MAX;
 
 	if (empty || s->total == 0)
 		m = MHD_create_response_from_buffer(0, (void *) "", MHD_RESPMEM_PERSISTENT);
@@ -379,7 +444,8 @@ send_answer(Request *r, Transfer *t, Response *w, const Fault *f, bool log)
 	Sending *s = calloc(1, sizeof(Sending));
 	const char *pretty = server_header(r, "X-PrettyPrint");
 	bool chunked = config.chunked && strncmp(r->path, "/services/data", 14) == 0 &&
-				   f->kind != FAULT_TRUNCATE_JSON && f->kind != FAULT_RESET_MIDDLE;
+				   f->kind != FAULT_TRUNCATE_JSON && f->kind != FAULT_RESET_MIDDLE &&
+				   f->kind != FAULT_STALL;
 	int status = w->status ? w->status : 500;
 	struct MHD_Response *m;
 	enum MHD_Result ok;
@@ -398,8 +464,9 @@ send_answer(Request *r, Transfer *t, Response *w, const Fault *f, bool log)
 	if (!s->w.from_file && s->w.body.len + s->cached_len >= GZIP_FROM && wants_gzip(r))
 		gzip_answer(s);
 	s->total = s->w.body.len + s->cached_len + s->tail_len;
-	if (f->kind == FAULT_RESET_MIDDLE)
-		s->stop_at = s->total / 2;
+	if (f->kind == FAULT_RESET_MIDDLE || f->kind == FAULT_STALL)
+		s->stop_at =
+			f->bytes >= 0 && (size_t) f->bytes < s->total ? (size_t) f->bytes : s->total / 2;
 	if (log)
 		reqlog_write(r, resets(f->kind) ? 0 : status, (monotonic() - t->start) * 1000,
 					 resets(f->kind) ? 0 : s->total,
@@ -542,24 +609,6 @@ fault_answers(Request *r, const Fault *f, const char *soql, Response *w)
 				  : f->status == 503 ? "SERVER_UNAVAILABLE"
 									 : "UNKNOWN_EXCEPTION",
 				  f->message ? f->message : "An unexpected error occurred. Please try again.");
-	return true;
-}
-
-/* Waits; false if the client hung up meanwhile, so that a request of long ago is not carried out.
- */
-static bool
-delay(int fd, int ms)
-{
-	double end = monotonic() + ms / 1000.0;
-
-	while (!stopping && monotonic() < end)
-	{
-		struct pollfd p = {.fd = fd, .events = POLLRDHUP};
-		double left = (end - monotonic()) * 1000;
-
-		if (poll(&p, 1, left < 50 ? (int) left + 1 : 50) > 0)
-			return false;
-	}
 	return true;
 }
 

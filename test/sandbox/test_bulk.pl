@@ -440,6 +440,23 @@ sub test_faults
 		fault("path=*/results;do=$f->[0]");
 		check(results($id)->{curl} != 0, "connection reset $f->[1]");
 	}
+	fault('path=*/results;do=reset-middle;bytes=10');
+	$r = results($id);
+	check($r->{curl} != 0 && $r->{body} eq substr($good->{body}, 0, 10), 'reset after some bytes');
+	fault('path=*/results;do=bad-header');
+	check(csv(results($id)->{body})->[0][0] eq 'Hd', 'bad-header');
+	fault('path=*/results;do=bad-row');
+	$r = results($id);
+	check(@{ csv($r->{body}) } == 0 && length $r->{body} == length $good->{body}, 'bad-row');
+	fault('path=*/results;do=bad-utf8');
+	$r = results($id);
+	check($r->{body} =~ /"\xff/ && length $r->{body} == length $good->{body}, 'bad-utf8');
+	fault('path=*/results;do=other-value');
+	$r = results($id);
+	my ($was, $is) = map { csv($_->{body}) } $good, $r;
+	check($is->[1][0] ne $was->[1][0] && $r->{body} ne $good->{body}, 'other-value');
+	$is->[1][0] = $was->[1][0];
+	check(join('|', map { @$_ } @$is) eq join('|', map { @$_ } @$was), '... and nothing else');
 	fault('path=*/jobs/query;method=POST;do=reset-after');
 	my $before = @{ http('GET', "$J/query")->{json}{records} };
 	$job->();
