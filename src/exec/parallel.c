@@ -1,6 +1,6 @@
 /*
  * parallel.c - a scan that several processes share: sets up the chain of pages that they read, see
- * org/page_chain.h, and takes it down.
+ * org/page_chain.h, and takes it down.  All of them go by the leader's login.
  *
  * The leader takes it down, whatever happens: when it leaves the shared memory segment, at the end
  * of the query or of a transaction that failed, the Bulk job is discarded and what the workers
@@ -16,13 +16,28 @@
 #include "storage/dsm.h"
 #include "utils/memutils.h"
 
+/* The shared memory of a scan; the chain is behind it. */
+typedef struct Shared
+{
+	AmpsfLoan loan;
+} Shared;
+
 /* What the leader must do when it leaves; in TopMemoryContext. */
 typedef struct AmpsfLeave
 {
+	ParallelContext *pcxt;
+	Shared *shared;
 	AmpsfPageChain *chain;
+	AmpsfShare *share;	   /* the leader's own */
 	AmpsfSession *session; /* held */
 	AmpsfScanState *state; /* NULL: the executor's memory is gone */
 } AmpsfLeave;
+
+static void *
+place_of_chain(Shared *shared)
+{
+	return (char *) shared + MAXALIGN(sizeof(Shared));
+}
 
 static void
 discard_job(AmpsfPageChain *chain, AmpsfSession *session)
@@ -47,6 +62,7 @@ leave_chain(dsm_segment *seg, Datum arg)
 	ampsf_chain_spent(leave->chain, &spent);
 	ampsf_session_count(leave->session, &spent);
 	ampsf_session_release(leave->session);
+	explicit_bzero(&leave->shared->loan, sizeof(AmpsfLoan));
 	if (leave->state)
 	{
 		ampsf_stats_add(&leave->state->stats, &spent);
@@ -68,55 +84,77 @@ forget_state(void *arg)
 Size
 ampsfEstimateDSMForeignScan(ForeignScanState *node, ParallelContext *pcxt)
 {
-	return ampsf_chain_size(pcxt->nworkers + 1);
+	return MAXALIGN(sizeof(Shared)) + ampsf_chain_size(pcxt->nworkers + 1);
 }
 
 void
 ampsfInitializeDSMForeignScan(ForeignScanState *node, ParallelContext *pcxt, void *coordinate)
 {
 	AmpsfScanState *state = node->fdw_state;
+	Shared *shared = coordinate;
+	AmpsfSession *session;
 	AmpsfLeave *leave;
 	MemoryContext old;
 
 	/* Without shared memory there will be no workers. */
 	if (!pcxt->seg)
 		return;
+	session = ampsf_session_get(state->serverid, state->userid);
+	ampsf_session_lend(session, &shared->loan);
 	leave = MemoryContextAllocZero(TopMemoryContext, sizeof(AmpsfLeave));
-	leave->state = state;
-	leave->chain = ampsf_chain_create(coordinate, pcxt->nworkers + 1);
-	leave->session = ampsf_session_get(state->serverid, state->userid);
+	leave->pcxt = pcxt;
+	leave->shared = shared;
+	leave->session = session;
+	leave->chain = ampsf_chain_create(place_of_chain(shared), pcxt->nworkers + 1);
 	on_dsm_detach(pcxt->seg, leave_chain, PointerGetDatum(leave));
-	ampsf_session_hold(leave->session);
+	ampsf_session_hold(session);
 	if (!state->on_reset.func)
 	{
 		state->on_reset.func = forget_state;
 		state->on_reset.arg = state;
 		MemoryContextRegisterResetCallback(node->ss.ps.state->es_query_cxt, &state->on_reset);
 	}
-	state->leave = leave;
 	old = MemoryContextSwitchTo(node->ss.ps.state->es_query_cxt);
-	state->share = ampsf_share_join(leave->chain, 0);
+	leave->share = ampsf_share_join(leave->chain, 0);
 	MemoryContextSwitchTo(old);
+	leave->state = state;
+	state->leave = leave;
+	state->share = leave->share;
 }
 
+/* The workers of the run before have ended. */
 void
 ampsfReInitializeDSMForeignScan(ForeignScanState *node, ParallelContext *pcxt, void *coordinate)
 {
-	AmpsfScanState *state = node->fdw_state;
+	AmpsfLeave *leave = ((AmpsfScanState *) node->fdw_state)->leave;
 
-	if (!state->share)
+	if (!leave)
 		return;
-	discard_job(state->leave->chain, state->leave->session);
-	ampsf_chain_renew(state->leave->chain);
-	state->share->claimed = false;
+	discard_job(leave->chain, leave->session);
+	ampsf_chain_renew(leave->chain);
+	leave->share->claimed = false;
+	/* It may be another by now. */
+	ampsf_session_lend(leave->session, &leave->shared->loan);
 }
 
 void
 ampsfInitializeWorkerForeignScan(ForeignScanState *node, shm_toc *toc, void *coordinate)
 {
 	AmpsfScanState *state = node->fdw_state;
+	Shared *shared = coordinate;
 
-	state->share = ampsf_share_join(coordinate, ParallelWorkerNumber + 1);
+	ampsf_session_borrow(ampsf_session_get(state->serverid, state->userid), &shared->loan);
+	state->share = ampsf_share_join(place_of_chain(shared), ParallelWorkerNumber + 1);
+}
+
+/* A process that is alone asks for pages ahead, which those who share do not. */
+void
+ampsf_parallel_settle(ForeignScanState *node)
+{
+	AmpsfScanState *state = node->fdw_state;
+
+	if (state->leave)
+		state->share = state->leave->pcxt->nworkers_launched > 0 ? state->leave->share : NULL;
 }
 
 /*

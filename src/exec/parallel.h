@@ -17,4 +17,7 @@ extern void ampsfInitializeWorkerForeignScan(ForeignScanState *node, shm_toc *to
 											 void *coordinate);
 extern void ampsfShutdownForeignScan(ForeignScanState *node);
 
+/* Before a run: if no worker could be had, nothing is shared. */
+extern void ampsf_parallel_settle(ForeignScanState *node);
+
 #endif

@@ -6,6 +6,7 @@
  */
 #include "base/ampsf.h"
 #include "base/progress.h"
+#include "exec/parallel.h"
 #include "exec/scan.h"
 
 #include "access/table.h"
@@ -353,6 +354,7 @@ ampsfIterateForeignScan(ForeignScanState *node)
 		return ampsf_groups_next(node);
 	if (!state->started)
 	{
+		ampsf_parallel_settle(node);
 		bind_statement(node);
 		start_source(node);
 	}
@@ -431,7 +433,8 @@ ampsfReScanForeignScan(ForeignScanState *node)
 	/* The same statement: from memory, if all of it is still there. */
 	state->row = 0;
 	state->ended = false;
-	if (state->source && (state->share || !state->source->ops->rewind(state->source)))
+	if (state->source &&
+		(state->share || state->leave || !state->source->ops->rewind(state->source)))
 		close_source(state);
 	if (!state->source)
 		state->started = false;
@@ -442,6 +445,8 @@ ampsfEndForeignScan(ForeignScanState *node)
 {
 	AmpsfScanState *state = node->fdw_state;
 
+	/* Before anybody waits for the workers. */
+	ampsfShutdownForeignScan(node);
 	if (state && state->source)
 		close_source(state);
 	if (state && state->groups)

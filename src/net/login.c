@@ -138,6 +138,32 @@ accept_token(AmpsfSession *session, AmpsfToken *token)
 	}
 }
 
+void
+ampsf_session_lend(AmpsfSession *session, AmpsfLoan *loan)
+{
+	loan->token[0] = '\0';
+	/* One that is given is known to all. */
+	if (session->kind == AMPSF_AUTH_ACCESS_TOKEN)
+		return;
+	ampsf_session_login(session);
+	if (strlen(session->token) >= sizeof(loan->token) ||
+		strlen(session->instance_url) >= sizeof(loan->instance_url))
+		return;
+	strcpy(loan->token, session->token);
+	strcpy(loan->instance_url, session->instance_url);
+}
+
+void
+ampsf_session_borrow(AmpsfSession *session, const AmpsfLoan *loan)
+{
+	if (session->token || loan->token[0] == '\0')
+		return;
+	replace(session, &session->token, loan->token);
+	replace(session, &session->instance_url, loan->instance_url);
+	session->generation++;
+	session->login_state = AMPSF_LOGIN_READY;
+}
+
 /* The request has ended, one way or another. */
 static void
 take_answer(AmpsfSession *session)

@@ -27,6 +27,21 @@ extern int ampsf_session_disconnect(Oid serverid);
 /* Logs in now if there is no token yet; for doctor. */
 extern void ampsf_session_login(AmpsfSession *session);
 
+/*
+ * What another process needs to go on in the same login: in memory that only the processes of one
+ * statement share, and to be wiped.  A login for each of them would take time, counts against the
+ * org's limits, and a refresh token that rotates allows one only.
+ */
+typedef struct AmpsfLoan
+{
+	char token[8192]; /* "": there is none to lend */
+	char instance_url[512];
+} AmpsfLoan;
+/* Logs in if need be, waiting. */
+extern void ampsf_session_lend(AmpsfSession *session, AmpsfLoan *loan);
+/* Does nothing if there is a token already. */
+extern void ampsf_session_borrow(AmpsfSession *session, const AmpsfLoan *loan);
+
 /* Keeps the session from being forgotten while somebody remembers it between calls. */
 extern void ampsf_session_hold(AmpsfSession *session);
 extern void ampsf_session_release(AmpsfSession *session);
@@ -42,6 +57,8 @@ extern const AmpsfStats *ampsf_session_stats(AmpsfSession *session); /* since it
 extern void ampsf_session_count(AmpsfSession *session, const AmpsfStats *stats);
 /* From the latest Sforce-Limit-Info; false if none was seen. */
 extern bool ampsf_session_quota(AmpsfSession *session, int64 *used, int64 *max);
+/* The same of Account Engagement, from the latest x-api-usage. */
+extern bool ampsf_session_engagement_quota(AmpsfSession *session, int64 *used, int64 *max);
 /*
  * A place for caches that must live and die with the session (describes, row counts): the context,
  * and slots that their owners fill.
@@ -63,12 +80,14 @@ typedef struct AmpsfCallSpec
 						   /services/data/vXX.X/ */
 	const char *body;	/* copied; NULL if none */
 	size_t body_len;
+	int body_fd; /* > 0: body_len bytes of that file are the body; it stays open as long as the call; body is NULL */
 	const char *content_type;	/* default application/json; charset=UTF-8 */
 	const char *const *headers; /* "Name: value", NULL-terminated; may be NULL */
 	bool idempotent;			/* may be sent again after a lost connection or 5xx */
 	size_t window; /* > 0: a 2xx answer is read by ampsf_call_part() while it comes, which waits where so much
 					  is unread */
 	bool early;	   /* a 2xx answer can be looked at by ampsf_call_part() while it comes, not consumed */
+	bool engagement; /* goes to Account Engagement, in the name of the server's business unit */
 	AmpsfStats *stats; /* what is spent is added here too; may be NULL; must outlive the call */
 } AmpsfCallSpec;
 

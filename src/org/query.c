@@ -245,7 +245,12 @@ choose(Chooser *q)
 		if (q->rest->ops->poll(q->rest) == AMPSF_SOURCE_PENDING)
 			return false;
 		ampsf_progress_expected(q->spec.progress, q->rest->total);
-		q->choice = q->rest->total >= q->transport.threshold && offer_bulk(q) ? OFFERED : CHOSEN;
+		/* Once the others have heard of the pages after the first, it is too late. */
+		if (q->rest->total >= q->transport.threshold &&
+			(!q->spec.share || q->spec.share->claimed) && offer_bulk(q))
+			q->choice = OFFERED;
+		else
+			q->choice = CHOSEN;
 	}
 	if (q->choice == OFFERED)
 	{
