@@ -39,6 +39,7 @@ struct AmpsfCall
 
 	char *method, *path, *body, *content_type;
 	size_t body_len;
+	int body_fd; /* the file that has it instead; 0: none */
 	char **headers;
 	int nheaders;
 	bool idempotent;
@@ -196,9 +197,11 @@ ampsf_call_start(AmpsfSession *session, const AmpsfCallSpec *spec, MemoryContext
 		call->path = pstrdup(spec->path);
 	else
 		call->path = psprintf("/services/data/v%s/%s", session->options->api_version, spec->path);
-	if (spec->body)
+	if (spec->body || spec->body_fd > 0)
 	{
-		call->body = copy_bytes(spec->body, spec->body_len);
+		if (spec->body)
+			call->body = copy_bytes(spec->body, spec->body_len);
+		call->body_fd = spec->body_fd;
 		call->body_len = spec->body_len;
 		call->content_type =
 			pstrdup(spec->content_type ? spec->content_type : "application/json; charset=UTF-8");
@@ -307,6 +310,7 @@ send_call(AmpsfCall *call)
 	spec.url = psprintf("%s%s", session->instance_url, call->path);
 	spec.body = call->body;
 	spec.body_len = call->body_len;
+	spec.body_fd = call->body_fd;
 	spec.headers = headers;
 	spec.ca_file = o->ca_file;
 	spec.connect_timeout = o->connect_timeout;

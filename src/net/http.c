@@ -44,7 +44,16 @@ on_read(char *out, size_t size, size_t n, void *arg)
 	AmpsfHttp *req = arg;
 	size_t len = Min(size * n, req->out_len - req->out_pos);
 
-	memcpy(out, req->out + req->out_pos, len);
+	if (req->out_fd > 0)
+	{
+		ssize_t got = pread(req->out_fd, out, len, req->out_pos);
+
+		if (got < 0 || (got == 0 && len > 0))
+			return CURL_READFUNC_ABORT;
+		len = got;
+	}
+	else
+		memcpy(out, req->out + req->out_pos, len);
 	req->out_pos += len;
 	req->out_max = Max(req->out_max, req->out_pos);
 	return len;
@@ -287,6 +296,7 @@ set_options(AmpsfHttp *req, const AmpsfHttpSpec *spec)
 {
 	CURL *e = req->easy;
 	bool post = strcmp(spec->method, "POST") == 0;
+	bool has_body = spec->body || spec->body_fd > 0;
 	bool ok = ampsf_mux_options(e);
 
 #define SET(option, value) ok = ok && curl_easy_setopt(e, CURLOPT_##option, value) == CURLE_OK
@@ -309,7 +319,7 @@ set_options(AmpsfHttp *req, const AmpsfHttpSpec *spec)
 	SET(PRIVATE, req);
 	SET(ERRORBUFFER, req->text);
 
-	if (spec->body || post)
+	if (has_body || post)
 	{
 		/* A read function rather than POSTFIELDS: so it is known how much libcurl has taken. */
 		SET(POST, 1L);
@@ -321,7 +331,7 @@ set_options(AmpsfHttp *req, const AmpsfHttpSpec *spec)
 	}
 	if (strcmp(spec->method, "HEAD") == 0)
 		SET(NOBODY, 1L);
-	else if (!(spec->body ? post : post || strcmp(spec->method, "GET") == 0))
+	else if (!(has_body ? post : post || strcmp(spec->method, "GET") == 0))
 		SET(CUSTOMREQUEST, spec->method);
 	SET(HTTPHEADER, req->headers_out);
 
@@ -356,6 +366,7 @@ ampsf_http_start(const AmpsfHttpSpec *spec, MemoryContext cxt)
 
 	ampsf_mux_init();
 	req->out = spec->body;
+	req->out_fd = spec->body_fd;
 	req->out_len = spec->body_len;
 	req->max_response = spec->max_response;
 	req->window = spec->window;

@@ -18,6 +18,7 @@ typedef struct AmpsfHttpSpec
 	const char *url;  /* its host has been checked by the caller */
 	const char *body; /* not copied: lives at least as long as the request; NULL if none */
 	size_t body_len;
+	int body_fd; /* > 0: body_len bytes of that file are the body, which stays open as long; body is NULL */
 	const char *const *headers; /* "Name: value", NULL-terminated; copied */
 	const char *ca_file;		/* or NULL */
 	int connect_timeout;		/* milliseconds */

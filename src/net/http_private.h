@@ -18,6 +18,7 @@ struct AmpsfHttp
 	struct curl_slist *headers_out;
 
 	const char *out;				  /* request body */
+	int out_fd;						  /* or the file that has it */
 	size_t out_len, out_pos, out_max; /* out_max: the farthest that libcurl has ever taken */
 
 	char *body; /* malloc'ed */
