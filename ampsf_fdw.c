@@ -70,10 +70,15 @@ ampsf_fdw_handler(PG_FUNCTION_ARGS)
 	routine->EndForeignModify = ampsfEndForeignModify;
 	routine->BeginForeignInsert = ampsfBeginForeignInsert;
 	routine->EndForeignInsert = ampsfEndForeignInsert;
+	routine->PlanDirectModify = ampsfPlanDirectModify;
+	routine->BeginDirectModify = ampsfBeginDirectModify;
+	routine->IterateDirectModify = ampsfIterateDirectModify;
+	routine->EndDirectModify = ampsfEndDirectModify;
 	routine->IsForeignRelUpdatable = ampsfIsForeignRelUpdatable;
 
 	routine->ExplainForeignScan = ampsfExplainForeignScan;
 	routine->ExplainForeignModify = ampsfExplainForeignModify;
+	routine->ExplainDirectModify = ampsfExplainDirectModify;
 
 	routine->AnalyzeForeignTable = ampsfAnalyzeForeignTable;
 

@@ -50,8 +50,8 @@ has_after_statement(const TriggerDesc *trig, AmpsfWriteOp op)
 								: trig->trig_delete_after_statement;
 }
 
-static AmpsfModifyState *
-make_state(EState *estate, ResultRelInfo *rinfo, AmpsfWriteOp op)
+AmpsfModifyState *
+ampsf_modify_make(EState *estate, ResultRelInfo *rinfo, AmpsfWriteOp op)
 {
 	MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
 	AmpsfModifyState *state = palloc0(sizeof(AmpsfModifyState));
@@ -132,10 +132,10 @@ ampsfBeginForeignModify(ModifyTableState *mtstate, ResultRelInfo *rinfo, List *f
 
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
-	state = make_state(estate, rinfo,
-					   plan->operation == CMD_INSERT   ? AMPSF_INSERT
-					   : plan->operation == CMD_UPDATE ? AMPSF_UPDATE
-													   : AMPSF_DELETE);
+	state = ampsf_modify_make(estate, rinfo,
+							  plan->operation == CMD_INSERT	  ? AMPSF_INSERT
+							  : plan->operation == CMD_UPDATE ? AMPSF_UPDATE
+															  : AMPSF_DELETE);
 	rinfo->ri_FdwState = state;
 	old = MemoryContextSwitchTo(estate->es_query_cxt);
 	foreach (lc, (List *) list_nth(fdw_private, AMPSF_MODIFY_TARGETS))
@@ -185,7 +185,7 @@ ampsfBeginForeignInsert(ModifyTableState *mtstate, ResultRelInfo *rinfo)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("cannot route rows into foreign table \"%s\" while it is being updated",
 						RelationGetRelationName(rinfo->ri_RelationDesc))));
-	state = make_state(estate, rinfo, AMPSF_INSERT);
+	state = ampsf_modify_make(estate, rinfo, AMPSF_INSERT);
 	rinfo->ri_FdwState = state;
 	old = MemoryContextSwitchTo(estate->es_query_cxt);
 
@@ -343,9 +343,8 @@ ampsfExecForeignDelete(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slo
 	return slot;
 }
 
-/* "update Contact (LastName, AccountId)" */
-static char *
-describe_operation(Relation rel, CmdType op, List *targets)
+char *
+ampsf_modify_describe(Relation rel, CmdType op, List *targets)
 {
 	StringInfoData buf;
 	ListCell *lc;
@@ -378,8 +377,8 @@ ampsfExplainForeignModify(ModifyTableState *mtstate, ResultRelInfo *rinfo, List 
 		AmpsfWriteOp op = plan->operation == CMD_INSERT	  ? AMPSF_INSERT
 						  : plan->operation == CMD_UPDATE ? AMPSF_UPDATE
 														  : AMPSF_DELETE;
-		char *text =
-			describe_operation(rel, plan->operation, list_nth(fdw_private, AMPSF_MODIFY_TARGETS));
+		char *text = ampsf_modify_describe(rel, plan->operation,
+										   list_nth(fdw_private, AMPSF_MODIFY_TARGETS));
 		int batch;
 
 		if (op == AMPSF_INSERT)

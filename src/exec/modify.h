@@ -30,4 +30,9 @@ extern void ampsfExplainForeignModify(ModifyTableState *mtstate, ResultRelInfo *
 									  List *fdw_private, int subplan_index,
 									  struct ExplainState *es);
 
+extern void ampsfBeginDirectModify(ForeignScanState *node, int eflags);
+extern TupleTableSlot *ampsfIterateDirectModify(ForeignScanState *node);
+extern void ampsfEndDirectModify(ForeignScanState *node);
+extern void ampsfExplainDirectModify(ForeignScanState *node, struct ExplainState *es);
+
 #endif

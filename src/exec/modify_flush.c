@@ -106,18 +106,33 @@ open_sink(AmpsfModifyState *state)
 	MemoryContextSwitchTo(old);
 }
 
+void
+ampsf_modify_add_fields(AmpsfModifyState *state, const char *id, const char *fields, size_t len,
+						uint32 flags)
+{
+	AmpsfWriteRow row = {0};
+
+	if (state->sink == NULL)
+		open_sink(state);
+	if (!state->sink->ops->has_room(state->sink, len))
+		ampsf_modify_flush(state, NULL);
+	row.number = ++state->added;
+	row.id = id;
+	row.fields = fields;
+	row.len = len;
+	row.flags = flags;
+	state->sink->ops->add(state->sink, &row);
+}
+
 /* slot is not looked at for a DELETE. */
 void
 ampsf_modify_add(AmpsfModifyState *state, const char *id, TupleTableSlot *slot)
 {
 	MemoryContext old;
 	StringInfoData buf;
-	AmpsfWriteRow row = {0};
 	bool references = false;
 	ErrorContextCallback errcb = {error_context_stack, ampsf_modify_written_context, state->estate};
 
-	if (state->sink == NULL)
-		open_sink(state);
 	MemoryContextReset(state->row_cxt);
 	old = MemoryContextSwitchTo(state->row_cxt);
 	initStringInfo(&buf);
@@ -127,14 +142,7 @@ ampsf_modify_add(AmpsfModifyState *state, const char *id, TupleTableSlot *slot)
 		ampsf_modify_fields(state, slot, &buf, &references);
 	error_context_stack = errcb.previous;
 	MemoryContextSwitchTo(old);
-	if (!state->sink->ops->has_room(state->sink, buf.len))
-		ampsf_modify_flush(state, NULL);
-	row.number = ++state->added;
-	row.id = id;
-	row.fields = buf.data;
-	row.len = buf.len;
-	row.flags = references ? AMPSF_ROW_REFERS : 0;
-	state->sink->ops->add(state->sink, &row);
+	ampsf_modify_add_fields(state, id, buf.data, buf.len, references ? AMPSF_ROW_REFERS : 0);
 }
 
 void

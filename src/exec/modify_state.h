@@ -2,6 +2,7 @@
  * modify_state.h - what the files of modify share; nobody else includes it.
  *
  *   modify.c		  the executor's callbacks
+ *   modify_direct.c  UPDATE and DELETE of rows that the executor never sees
  *   modify_row.c	  a slot into the JSON of a row, and an answer back into a slot
  *   modify_flush.c	  the moments at which what waits is sent
  *   modify_outcome.c  what became of the rows, and what is said of it
@@ -73,6 +74,11 @@ typedef struct AmpsfFlushed
 	bool created;				 /* the last that was written was not there before */
 } AmpsfFlushed;
 
+/* modify.c: rinfo's state for that operation, in es_query_cxt. */
+extern AmpsfModifyState *ampsf_modify_make(EState *estate, ResultRelInfo *rinfo, AmpsfWriteOp op);
+/* "update Contact (LastName, AccountId)" */
+extern char *ampsf_modify_describe(Relation rel, CmdType op, List *targets);
+
 /* modify_row.c */
 extern AmpsfColumn *ampsf_modify_column(AmpsfModifyState *state, AttrNumber attno);
 /* The fields of a row to be inserted, or updated; *references: is a reference among them? In
@@ -89,6 +95,9 @@ extern void ampsf_modify_old_row(AmpsfModifyState *state, TupleTableSlot *slot,
 extern void ampsf_modify_open(AmpsfModifyState *state);
 /* Adds a row, and before that sends those that wait if it does not fit. */
 extern void ampsf_modify_add(AmpsfModifyState *state, const char *id, TupleTableSlot *slot);
+/* The same for a row whose fields (in the form of AmpsfWriteRow) are there already. */
+extern void ampsf_modify_add_fields(AmpsfModifyState *state, const char *id, const char *fields,
+									size_t len, uint32 flags);
 /* Sends what waits, and waits for all outcomes; ERROR if a row was refused.  out: may be NULL. */
 extern void ampsf_modify_flush(AmpsfModifyState *state, AmpsfFlushed *out);
 /* Sends if no row more would fit. */

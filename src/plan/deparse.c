@@ -401,7 +401,7 @@ ampsf_read_select(List *fdw_private, AmpsfSelect *select)
 {
 	List *groups;
 
-	Assert(list_length(fdw_private) == AMPSF_SCAN_LENGTH);
+	Assert(list_length(fdw_private) >= AMPSF_SCAN_LENGTH);
 	select->object = strVal(list_nth(fdw_private, AMPSF_SCAN_OBJECT));
 	select->fields = list_nth(fdw_private, AMPSF_SCAN_FIELDS);
 	select->quals = list_nth(fdw_private, AMPSF_SCAN_QUALS);

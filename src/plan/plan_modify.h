@@ -19,11 +19,26 @@ typedef enum AmpsfModifyPrivate
 	AMPSF_MODIFY_LENGTH
 } AmpsfModifyPrivate;
 
+/* Positions in the list that ampsfPlanDirectModify appends to the scan's, as AMPSF_SCAN_DIRECT. */
+typedef enum AmpsfDirectPrivate
+{
+	AMPSF_DIRECT_TARGETS, /* IntList: the columns that are set */
+	AMPSF_DIRECT_VALUES,  /* Integer: where their values begin in fdw_exprs */
+	AMPSF_DIRECT_SET_TAG, /* Integer: 1 if the rows count in the command's tag */
+	AMPSF_DIRECT_LENGTH
+} AmpsfDirectPrivate;
+
+#define AMPSF_SCAN_DIRECT AMPSF_SCAN_LENGTH
+
 extern void ampsfAddForeignUpdateTargets(PlannerInfo *root, Index rtindex,
 										 RangeTblEntry *target_rte, Relation target_relation);
 extern List *ampsfPlanForeignModify(PlannerInfo *root, ModifyTable *plan, Index resultRelation,
 									int subplan_index);
 extern int ampsfIsForeignRelUpdatable(Relation rel);
+extern bool ampsfPlanDirectModify(PlannerInfo *root, ModifyTable *plan, Index resultRelation,
+								  int subplan_index);
+/* Do the table's options let rows be written that nobody has looked at? */
+extern bool ampsf_may_modify_direct(const AmpsfTableOptions *table);
 
 /* The column that shows the field Id; 0: there is none. */
 extern AttrNumber ampsf_id_column(Relation rel);

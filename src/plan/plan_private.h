@@ -35,7 +35,7 @@ typedef enum AmpsfScanPrivate
 	AMPSF_SCAN_RTI,		/* Integer: ... of which this is the smallest of the relations scanned */
 	AMPSF_SCAN_ROWS,	/* Float: rows that are expected of Salesforce, before clauses are checked here */
 	AMPSF_SCAN_GROUPS,	/* List, see AmpsfGroupsPrivate; NIL if the statement does not group */
-	AMPSF_SCAN_LENGTH
+	AMPSF_SCAN_LENGTH	/* and behind it what plan_direct.c appends */
 } AmpsfScanPrivate;
 
 /*
