@@ -14,6 +14,7 @@
 #include "config.h"
 #include "cursors.h"
 #include "fault.h"
+#include "locks.h"
 #include "oauth.h"
 #include "pagecache.h"
 #include "store.h"
@@ -113,6 +114,7 @@ reset(Request *r, Response *w)
 	bulk_reset();
 	store_lock();
 	cursors_reset();
+	locks_clear();
 	known = store_seed(seed);
 	store_unlock();
 	fault_clear();
@@ -181,6 +183,27 @@ take_settings(Request *r, Response *w, bool (*set)(const char *name, const char 
 	ok(w);
 }
 
+/* POST /__sandbox/locks?ids=A,B: somebody holds these rows, until DELETE or a reset. */
+static void
+locks(Request *r, Response *w)
+{
+	char *ids = req_own(
+		r,
+		strdup(strcmp(r->method, "POST") == 0 && req_param(r, "ids") ? req_param(r, "ids") : ""));
+	char full[SF_ID_LEN + 1];
+	char *save = NULL;
+
+	store_lock();
+	if (strcmp(r->method, "DELETE") == 0)
+		locks_clear();
+	for (char *p = strtok_r(ids, ",", &save); p; p = strtok_r(NULL, ",", &save))
+		if (store_canonical_id(p, strlen(p), full))
+			locks_hold(full);
+	locks_list(&w->body);
+	store_unlock();
+	ok(w);
+}
+
 void
 admin_handle(Request *r, Response *w)
 {
@@ -191,6 +214,8 @@ admin_handle(Request *r, Response *w)
 		faults(r, w);
 	else if (strcmp(name, "stats") == 0)
 		stats(w);
+	else if (strcmp(name, "locks") == 0)
+		locks(r, w);
 	else if (strcmp(name, "jobs") == 0)
 	{
 		bulk_list_admin(&w->body);

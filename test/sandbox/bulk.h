@@ -56,6 +56,8 @@ typedef struct BulkJob
 
 	BulkState state;	/* that clients have been told */
 	BulkState finished; /* that it will end in, once its time has come; BULK_OPEN: not yet known */
+	BulkState fate;		/* fault: how it will end when that many rows have been written */
+	int64_t stop_after; /* -1: all */
 	int polls;			/* times that it was asked for since it was started */
 	bool taken;			/* the thread has it */
 	bool worked;		/* and has let go of it */
@@ -96,6 +98,11 @@ typedef struct BulkSettings
 	bool empty_bare;   /* a result without rows has no header */
 	bool early_204;	   /* results of a job that is not complete: 204, not 400 */
 	bool hard_delete;  /* the users may */
+	int batch_rows;	   /* of an ingest job in a batch */
+	int rows;		   /* of ingest jobs in 24 hours */
+	int chunk_ms;	   /* that 200 rows of an ingest job keep their locks */
+	int workers;	   /* jobs that are worked on at a time */
+	bool blanks_fail_job; /* blanks outside of quotes: the whole job, not the row */
 	char refuse[1000]; /* objects that it has nothing to do with, separated by commas */
 } BulkSettings;
 
@@ -120,8 +127,12 @@ void bulk_release(BulkJob *j);
 void bulk_poll(BulkJob *j);
 /* Waits until the thread has let go of the job. */
 void bulk_wait_work(BulkJob *j);
-/* One of the day's batches. */
-void bulk_count_batch(void);
+/* What a fault on the creation means for the job, which is not in the table yet. */
+struct Fault;
+void bulk_strike(BulkJob *j, const struct Fault *f);
+/* One of the day's batches; false with the reason if they, or the day's rows, are used up. */
+bool bulk_take_batch(char **error);
+void bulk_count_rows(int64_t n);
 /* These are called with the table locked. */
 void bulk_start(BulkJob *j); /* it may be worked on */
 void bulk_end_as(BulkJob *j, BulkState state, const char *error);
@@ -178,6 +189,8 @@ typedef enum BulkShow
 void bulk_json(Buf *b, const BulkJob *j, BulkShow show);
 /* Reads columnDelimiter, lineEnding and contentType of a request; false with the answer filled. */
 bool bulk_format(BulkJob *j, json_object *o, Response *w);
+/* Results belong to the version that the job was created with: 409 for another. */
+bool bulk_other_version(const Request *r, Response *w, const BulkJob *j);
 const char *bulk_text(json_object *o, const char *name); /* NULL if it is absent or null */
 /* The answer with rows of a result from first on; whole: no pages. */
 void bulk_send_rows(Request *r, Response *w, BulkResult *res, int64_t first, int64_t count);

@@ -1,166 +1,25 @@
 /*
  * bulk_apply.c - the rows of an ingest job, written by the same rules as those of REST.
  *
- * Owns: what a column's name means, and the three results.  Must not know: HTTP, SQL but for
+ * Owns: the three results.  Must not know: HTTP, SQL but for
  * hardDelete.
  */
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include "bulk.h"
-#include "bulk_csv.h"
+#include "bulk_apply.h"
 #include "config.h"
-#include "rest.h"
+#include "locks.h"
 #include "store_internal.h"
 
-/* Rows that are written while the store is locked. */
-#define SLICE 100
 #define PAUSE_US 20
-#define BATCH 10000
-#define MAX_COLUMNS 5000
-#define MAX_HEADER 32000
 #define MAX_FIELD 32000
 #define MAX_RECORD 400000
 /* Failed rows show the Id that they were given from this version on. */
 #define FAILED_ID 53
-
-typedef struct Column
-{
-	char *name;			  /* as it was written */
-	const Field *field;	  /* that is set; of a parent's key: the lookup */
-	const Object *parent; /* whose key it is, or NULL */
-	const Field *key;
-} Column;
-
-/* Rows of a result that are kept until their batch has ended, since results have another order. */
-typedef struct Pile
-{
-	BulkResult *result;
-	Buf text;
-	uint32_t lengths[BATCH];
-	int64_t n;
-} Pile;
-
-typedef struct Apply
-{
-	BulkJob *job;
-	CsvReader csv;
-	CsvRow row;
-	Column *columns;
-	int n;
-	int id;	 /* the column of the Id, -1: none */
-	int key; /* of the external id of an upsert */
-	Pile done, refused;
-	bool locked; /* the next row is: a fault */
-} Apply;
-
-/* ---- columns ---- */
-
-/* Rel.Field or Type:Rel.Field */
-static bool
-resolve_parent(const Object *o, Column *c, const char *dot)
-{
-	const char *colon = memchr(c->name, ':', (size_t) (dot - c->name));
-	const char *rel = colon ? colon + 1 : c->name;
-	const Field *via = schema_relationship(o, rel, (size_t) (dot - rel));
-	const char *target = NULL;
-
-	if (via == NULL)
-		return false;
-	for (int i = 0; i < via->n_reference_to; i++)
-		if (colon == NULL
-				? via->n_reference_to == 1
-				: strlen(via->reference_to[i]) == (size_t) (colon - c->name) &&
-					  strncasecmp(via->reference_to[i], c->name, (size_t) (colon - c->name)) == 0)
-			target = via->reference_to[i];
-	c->field = via;
-	c->parent = target ? schema_find(target, strlen(target)) : NULL;
-	c->key = c->parent ? schema_field(c->parent, dot + 1, strlen(dot + 1)) : NULL;
-	return c->key != NULL && (c->key->external_id || c->key->id_lookup);
-}
-
-static bool
-resolve(const Object *o, Column *c)
-{
-	const char *dot = strchr(c->name, '.');
-
-	if (dot != NULL)
-		return resolve_parent(o, c, dot);
-	c->field = schema_field(o, c->name, strlen(c->name));
-	return c->field != NULL;
-}
-
-static bool __attribute__((format(printf, 2, 3))) fail(char **error, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	if (vasprintf(error, fmt, ap) < 0)
-		abort();
-	va_end(ap);
-	return false;
-}
-
-static int
-find_column(const Apply *a, const Field *f)
-{
-	for (int i = 0; i < a->n; i++)
-		if (a->columns[i].field == f && a->columns[i].key == NULL)
-			return i;
-	return -1;
-}
-
-/* The names of the first row; false where the whole job fails. */
-static bool
-read_header(Apply *a, char **error)
-{
-	const BulkJob *j = a->job;
-	size_t len;
-
-	if (!csv_next(&a->csv, &a->row))
-		return fail(error, "InvalidBatch : The content is empty");
-	if (a->row.other_end)
-		return fail(error,
-					"ClientInputError : LineEnding is invalid on user data. Current LineEnding "
-					"setting is %s",
-					j->crlf ? "CRLF" : "LF");
-	if (a->row.error != NULL || a->row.n > MAX_COLUMNS || a->row.text.len > MAX_HEADER)
-		return fail(error, "InvalidBatch : The header cannot be read: %s",
-					a->row.error ? a->row.error : "it is too long");
-	a->columns = calloc((size_t) a->row.n, sizeof(*a->columns));
-	if (a->columns == NULL)
-		abort();
-	for (a->n = 0; a->n < a->row.n; a->n++)
-		a->columns[a->n].name = strdup(csv_cell(&a->row, a->n, &len));
-	return true;
-}
-
-static bool
-check_header(Apply *a, char **error)
-{
-	const BulkJob *j = a->job;
-	bool deletes = j->operation == BULK_DELETE || j->operation == BULK_HARD_DELETE;
-
-	for (int i = 0; i < a->n; i++)
-	{
-		if (!resolve(j->object, &a->columns[i]))
-			return fail(error, "InvalidBatch : Field name not found : %s", a->columns[i].name);
-		for (int k = 0; k < i; k++)
-			if (strcasecmp(a->columns[k].name, a->columns[i].name) == 0)
-				return fail(error, "InvalidBatch : Duplicate field name : %s", a->columns[i].name);
-	}
-	a->id = find_column(a, schema_field(j->object, "Id", 2));
-	a->key = j->key ? find_column(a, j->key) : -1;
-	if (deletes && (a->n != 1 || a->id != 0))
-		return fail(error, "InvalidBatch : Delete batch must contain only ids");
-	if (j->operation == BULK_UPDATE && a->id < 0)
-		return fail(error, "InvalidBatch : Field name not found : Id");
-	if (j->operation == BULK_UPSERT && a->key < 0)
-		return fail(error, "InvalidBatch : Field name not found : %s", j->key->name);
-	return true;
-}
 
 /* ---- results ---- */
 
@@ -180,8 +39,9 @@ new_result(const Apply *a, const char *first, const char *second)
 			buf_addc(&b, a->job->delimiter);
 		buf_adds(&b, a->columns[i].name);
 	}
-	buf_adds(&b, a->job->crlf ? "\r\n" : "\n");
-	r = bulk_result_new(b.data, b.len, INT32_MAX);
+	if (b.len > 0)
+		buf_adds(&b, a->job->crlf ? "\r\n" : "\n");
+	r = bulk_result_new(b.data ? b.data : "", b.len, INT32_MAX);
 	buf_free(&b);
 	return r;
 }
@@ -234,21 +94,51 @@ pile_add(Apply *a, Pile *p, const char *first, const char *second)
 	csv_quote(&p->text, second, strlen(second));
 	buf_addc(&p->text, a->job->delimiter);
 	add_cells(a, &p->text);
+	if (p->n == p->cap)
+	{
+		p->cap = p->cap ? p->cap * 2 : 1024;
+		p->lengths = realloc(p->lengths, sizeof(*p->lengths) * (size_t) p->cap);
+		if (p->lengths == NULL)
+			abort();
+	}
 	p->lengths[p->n++] = (uint32_t) (p->text.len - from);
 }
 
-/* A batch has ended: its rows go to the result, the last one first. */
-static void
-pile_flush(Pile *p)
+/* xorshift: the same job always has the same order. */
+static uint64_t
+next_random(Apply *a)
 {
-	size_t end = p->text.len;
+	a->random ^= a->random << 13;
+	a->random ^= a->random >> 7;
+	a->random ^= a->random << 17;
+	return a->random;
+}
 
-	while (p->n > 0)
+/* A batch has ended: its rows go to the result, in an order that is not theirs. */
+static void
+pile_flush(Apply *a, Pile *p)
+{
+	size_t *starts = malloc(sizeof(*starts) * (size_t) (p->n + 1));
+	int64_t *order = malloc(sizeof(*order) * (size_t) (p->n + 1));
+	size_t at = 0;
+
+	if (starts == NULL || order == NULL)
+		abort();
+	for (int64_t i = 0; i < p->n; i++)
 	{
-		end -= p->lengths[--p->n];
-		bulk_result_add(p->result, p->text.data + end, &p->lengths[p->n], 1);
+		int64_t k = bulk_settings.natural ? i : (int64_t) (next_random(a) % (uint64_t) (i + 1));
+
+		starts[i] = at;
+		at += p->lengths[i];
+		order[i] = order[k];
+		order[k] = i;
 	}
+	for (int64_t i = 0; i < p->n; i++)
+		bulk_result_add(p->result, p->text.data + starts[order[i]], &p->lengths[order[i]], 1);
+	p->n = 0;
 	buf_clear(&p->text);
+	free(starts);
+	free(order);
 }
 
 /* CODE:message:FIELD1,FIELD2 -- */
@@ -337,6 +227,16 @@ add_parent(json_object *values, const Column *c, const char *s)
 	json_object_object_add(values, c->field->relationship, parent);
 }
 
+static size_t
+characters(const char *s)
+{
+	size_t n = 0;
+
+	for (; *s; s++)
+		n += (*s & 0xc0) != 0x80;
+	return n;
+}
+
 static bool
 row_fits(const Apply *a, StoreError *e)
 {
@@ -353,8 +253,7 @@ row_fits(const Apply *a, StoreError *e)
 						MAX_RECORD);
 	for (int i = 0; i < row->n && e->message == NULL; i++)
 	{
-		csv_cell(row, i, &n);
-		if (n > MAX_FIELD)
+		if (characters(csv_cell(row, i, &n)) > MAX_FIELD)
 			store_error_set(e, 400, "INVALID_CSV_ROW", "%s has more than %d characters",
 							a->columns[i].name, MAX_FIELD);
 	}
@@ -450,9 +349,75 @@ write_row(Apply *a, json_object *values, const char *given, char id[SF_ID_LEN + 
 	return ok;
 }
 
-/* Returns whether the row has been written. */
+/* What tells a row from the others of its chunk: its Id, or its external id; 0 if nothing does. */
+static uint64_t
+row_key(const Apply *a, const CsvRow *row)
+{
+	int column = a->key >= 0 ? a->key : a->id;
+	bool exact = a->key >= 0 && a->job->key->type != FT_ID && a->job->key->case_sensitive;
+	char full[SF_ID_LEN + 1];
+	uint64_t h = 14695981039346656037u;
+	const char *s;
+	size_t n;
+
+	if (column >= row->n)
+		return 0;
+	s = csv_cell(row, column, &n);
+	if (n == 0)
+		return 0;
+	/* an Id may be written in two ways */
+	if (a->columns[column].field->type == FT_ID)
+	{
+		if (!store_canonical_id(s, n, full))
+			return 0;
+		s = full;
+		exact = true;
+	}
+	for (; *s; s++)
+		h = (h ^ (unsigned char) (exact ? *s : tolower((unsigned char) *s))) * 1099511628211u;
+	return h | 1;
+}
+
+/* The keys of the rows that come next. */
+static void
+read_keys(Apply *a, int n)
+{
+	CsvReader ahead = a->csv;
+	CsvRow row = {0};
+
+	a->n_keys = 0;
+	if ((a->job->operation != BULK_UPDATE && a->job->operation != BULK_UPSERT) ||
+		(a->job->operation == BULK_UPDATE && config.twice_allowed))
+		return;
+	while (a->n_keys < n && csv_next(&ahead, &row))
+		a->keys[a->n_keys++] = row_key(a, &row);
+	csv_free(&row);
+}
+
+/* Two rows of a chunk that mean the same are both refused: which would be the last word? */
 static bool
-apply_row(Apply *a)
+row_once(const Apply *a, int at, StoreError *e)
+{
+	int column = a->key >= 0 ? a->key : a->id;
+	int same = 0;
+	size_t n;
+
+	if (at >= a->n_keys || a->keys[at] == 0)
+		return true;
+	for (int i = 0; i < a->n_keys; i++)
+		same += a->keys[i] == a->keys[at];
+	if (same == 1)
+		return true;
+	store_error_set(e, 400, "DUPLICATE_VALUE", "Duplicate %sid specified: %s",
+					a->columns[column].field->type == FT_ID ? "" : "external ",
+					csv_cell(&a->row, column, &n));
+	store_error_field(e, a->columns[column].field->name);
+	return false;
+}
+
+/* Returns whether the row has been written; it is the nth of its chunk. */
+static bool
+apply_row(Apply *a, int nth)
 {
 	char id[SF_ID_LEN + 1] = "";
 	const char *given = "";
@@ -461,13 +426,13 @@ apply_row(Apply *a)
 	bool created = false, ok;
 	size_t len;
 
-	ok = row_fits(a, &e);
-	if (ok && a->id >= 0)
+	ok = row_fits(a, &e) && row_once(a, nth, &e);
+	if (a->id >= 0 && a->id < a->row.n)
 		given = csv_cell(&a->row, a->id, &len);
 	if (ok && a->locked)
 	{
 		a->locked = ok = false;
-		rest_lock_error(&e, *given ? given : a->job->object->key_prefix);
+		rules_lock_error(&e, *given ? given : a->job->object->key_prefix);
 	}
 	ok =
 		ok && (values = row_values(a, &e)) != NULL && write_row(a, values, given, id, &created, &e);
@@ -488,7 +453,8 @@ rest_of(Apply *a)
 	Buf b;
 
 	buf_init(&b);
-	while (csv_next(&a->csv, &a->row))
+	/* nobody can tell where a row ends that cannot be read */
+	while (a->n > 0 && csv_next(&a->csv, &a->row) && (a->row.error == NULL || a->row.blanks))
 	{
 		buf_clear(&b);
 		add_cells(a, &b);
@@ -500,14 +466,16 @@ rest_of(Apply *a)
 	return r;
 }
 
-/* A slice of rows; false at the end. */
+/* A chunk of rows; false at the end. */
 static bool
-apply_slice(Apply *a, int n, int64_t *processed, int64_t *failed)
+apply_chunk(Apply *a, int n, int64_t *processed, int64_t *failed)
 {
 	bool more = true;
 
+	read_keys(a, n);
 	store_lock();
 	store_set_user(a->job->user_id);
+	locks_begin(a->job->id, bulk_settings.chunk_ms > 0);
 	store_begin();
 	for (int i = 0; i < n && more; i++)
 	{
@@ -515,38 +483,76 @@ apply_slice(Apply *a, int n, int64_t *processed, int64_t *failed)
 		if (!more)
 			break;
 		++*processed;
-		if (!apply_row(a))
+		if (!apply_row(a, i))
 			++*failed;
 	}
 	store_commit();
+	locks_pause();
 	store_unlock();
 	return more;
 }
 
+/* How long a chunk's transaction lasts beyond its work; nobody else may have its rows meanwhile. */
 static void
-apply_rows(Apply *a)
+hold_chunk(const BulkJob *j)
+{
+	double end = monotonic() + bulk_settings.chunk_ms / 1000.0;
+
+	do
+		nap(PAUSE_US);
+	while (monotonic() < end && !bulk_unwanted(j));
+	store_lock();
+	locks_end(j->id);
+	store_unlock();
+}
+
+/* Rows that may be written before something stops the job, or the next batch begins. */
+static int
+next_rows(const Apply *a, int64_t processed)
+{
+	int64_t n = CHUNK;
+
+	if (n > bulk_settings.batch_rows - processed % bulk_settings.batch_rows)
+		n = bulk_settings.batch_rows - processed % bulk_settings.batch_rows;
+	if (a->job->stop_after >= 0 && n > a->job->stop_after - processed)
+		n = a->job->stop_after - processed;
+	return (int) n;
+}
+
+/* False with the job's error filled if the day's rows or batches are used up. */
+static bool
+apply_rows(Apply *a, char **error)
 {
 	BulkJob *j = a->job;
 	int64_t processed = 0, failed = 0;
-	bool more = true;
+	bool more = true, ok = true;
+	int n;
 
-	while (more && !bulk_unwanted(j))
+	while (more && !bulk_unwanted(j) && (n = next_rows(a, processed)) > 0)
 	{
-		more = apply_slice(a, SLICE, &processed, &failed);
-		if (more ? processed % BATCH == 0 : processed % BATCH > 0)
+		int64_t before = processed;
+
+		if (processed % bulk_settings.batch_rows == 0)
 		{
-			pile_flush(&a->done);
-			pile_flush(&a->refused);
-			bulk_count_batch();
+			pile_flush(a, &a->done);
+			pile_flush(a, &a->refused);
+			if (a->csv.at < a->csv.end && !bulk_take_batch(error))
+			{
+				ok = false;
+				break;
+			}
 		}
+		more = apply_chunk(a, n, &processed, &failed);
+		bulk_count_rows(processed - before);
 		bulk_lock();
 		j->processed = processed;
 		j->failed = failed;
 		bulk_unlock();
-		nap(PAUSE_US);
+		hold_chunk(j);
 	}
-	pile_flush(&a->done);
-	pile_flush(&a->refused);
+	pile_flush(a, &a->done);
+	pile_flush(a, &a->refused);
+	return ok;
 }
 
 static void
@@ -558,6 +564,8 @@ apply_free(Apply *a)
 	csv_free(&a->row);
 	buf_free(&a->done.text);
 	buf_free(&a->refused.text);
+	free(a->done.lengths);
+	free(a->refused.lengths);
 	free(a);
 }
 
@@ -571,6 +579,7 @@ apply_new(BulkJob *j)
 	a->job = j;
 	a->id = a->key = -1;
 	a->locked = j->lock_row;
+	a->random = (uint64_t) store_id_number(j->id) * 0x9e3779b97f4a7c15u | 1;
 	csv_open(&a->csv, j->content ? j->content : "", j->content_len, j->delimiter, j->crlf);
 	return a;
 }
@@ -582,12 +591,13 @@ bulk_run_ingest(BulkJob *j, char **error)
 	BulkResult *unprocessed;
 	char *content;
 	/* rows of a job that fails for its header are shown as they came */
-	bool ok = read_header(a, error) && check_header(a, error);
+	bool ok =
+		bulk_read_header(a, error) && bulk_check_header(a, error) && bulk_check_content(j, error);
 
 	a->done.result = new_result(a, "sf__Id", "sf__Created");
 	a->refused.result = new_result(a, "sf__Id", "sf__Error");
 	if (ok && j->finished == BULK_OPEN)
-		apply_rows(a);
+		ok = apply_rows(a, error);
 	bulk_result_end(a->done.result);
 	bulk_result_end(a->refused.result);
 	unprocessed = rest_of(a);
@@ -611,7 +621,7 @@ bulk_never_applied(BulkJob *j)
 	char *error = NULL;
 	BulkResult *r;
 
-	read_header(a, &error);
+	bulk_read_header(a, &error);
 	r = rest_of(a);
 	free(error);
 	apply_free(a);

@@ -11,12 +11,7 @@
 void
 csv_open(CsvReader *c, const char *text, size_t len, char delimiter, bool crlf)
 {
-	/* a byte order mark is no part of the first name */
-	if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
-	{
-		text += 3;
-		len -= 3;
-	}
+	/* a byte order mark is a part of the first name, as the real one takes it */
 	c->at = text;
 	c->end = text + len;
 	c->delimiter = delimiter;
@@ -46,6 +41,25 @@ line_end(const CsvReader *c, const char *p)
 	return *p == '\r' && p + 1 < c->end && p[1] == '\n' ? 2 : 0;
 }
 
+/* The first error counts, and one that is more than blanks counts most. */
+static void
+spoil(CsvRow *row, const char *error, bool blanks)
+{
+	if (row->error != NULL && (blanks || !row->blanks))
+		return;
+	row->error = error;
+	row->blanks = blanks;
+}
+
+/* What is between the two is blank. */
+static bool
+blank(const char *from, const char *to)
+{
+	while (from < to && *from == ' ')
+		from++;
+	return from == to;
+}
+
 /* Reads a cell that begins with a quote; leaves the reader behind its last one. */
 static void
 quoted_cell(CsvReader *c, CsvRow *row)
@@ -60,7 +74,7 @@ quoted_cell(CsvReader *c, CsvRow *row)
 		{
 			buf_add(&row->text, p, (size_t) (c->end - p));
 			c->at = c->end;
-			row->error = "a quoted value does not end";
+			spoil(row, "EOF reached before closing an opened quote", false);
 			return;
 		}
 		buf_add(&row->text, p, (size_t) (quote - p));
@@ -73,10 +87,14 @@ quoted_cell(CsvReader *c, CsvRow *row)
 	c->at = p;
 	if (p < c->end && *p != c->delimiter && line_end(c, p) == 0)
 	{
+		const char *q = p;
+
+		while (q < c->end && *q != c->delimiter && line_end(c, q) == 0)
+			q++;
 		/* a line that ends as it should not is the caller's affair */
 		if (*p == '\n' || *p == '\r')
 			row->other_end = true;
-		row->error = "there is something outside of the quotes of a value";
+		spoil(row, "Not expecting more text after end quote", blank(p, q));
 	}
 }
 
@@ -85,11 +103,14 @@ static void
 plain_cell(CsvReader *c, CsvRow *row)
 {
 	const char *p = c->at;
+	bool quote = false;
 
 	while (p < c->end && *p != c->delimiter && line_end(c, p) == 0)
 	{
-		if (*p == '"' && row->error == NULL)
-			row->error = "there is something outside of the quotes of a value";
+		if (*p == '"' && !quote)
+			spoil(row, "Found unescaped quote. A value with quote should be within a quote",
+				  blank(c->at, p));
+		quote |= *p == '"';
 		if ((*p == '\n' && c->crlf) || (*p == '\r' && !c->crlf && p + 1 < c->end && p[1] == '\n'))
 			row->other_end = true;
 		p++;
@@ -108,7 +129,7 @@ csv_next(CsvReader *c, CsvRow *row)
 	buf_clear(&row->text);
 	row->n = 0;
 	row->error = NULL;
-	row->other_end = false;
+	row->blanks = row->other_end = false;
 	if (row->cap == 0)
 	{
 		add_cell(row);

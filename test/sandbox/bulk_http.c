@@ -134,6 +134,17 @@ bulk_format(BulkJob *j, json_object *o, Response *w)
 	return false;
 }
 
+bool
+bulk_other_version(const Request *r, Response *w, const BulkJob *j)
+{
+	if (strcmp(j->version, r->version) == 0)
+		return false;
+	res_errorf(w, 409, "API_ERROR",
+			   "The job was created with API version %s and cannot be used with version %s",
+			   j->version, r->version);
+	return true;
+}
+
 /* ---- rows ---- */
 
 void

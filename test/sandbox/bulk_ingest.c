@@ -98,21 +98,11 @@ new_ingest(Request *r, Response *w, json_object *o)
 	return NULL;
 }
 
-/* A fault on the creation decides how the job will end. */
 static void
 add_job(Request *r, Response *w, BulkJob *j)
 {
 	j->lock_row |= req_take_lock(r);
-	if (r->fault != NULL && r->fault->kind == FAULT_JOB_STUCK)
-		j->stuck = true;
-	else if (r->fault != NULL && r->fault->kind == FAULT_JOB_ABORTED)
-		j->finished = BULK_ABORTED;
-	else if (r->fault != NULL && r->fault->kind == FAULT_JOB_FAILED)
-	{
-		j->finished = BULK_FAILED;
-		j->retries = BULK_MAX_RETRIES;
-		j->error = strdup(r->fault->message ? r->fault->message : BULK_RETRIED);
-	}
+	bulk_strike(j, r->fault);
 	r->job = strdup(j->id);
 	w->status = 200;
 	bulk_json(&w->body, j, BULK_SHOW_CREATED);
@@ -323,6 +313,8 @@ bulk_ingest_results(Request *r, Response *w, BulkJob *j, const char *which)
 		res_not_found(w);
 		return;
 	}
+	if (bulk_other_version(r, w, j))
+		return;
 	bulk_lock();
 	ended = bulk_ended(j);
 	bulk_unlock();

@@ -13,12 +13,14 @@
 
 #include "bulk.h"
 #include "config.h"
+#include "fault.h"
 #include "store_internal.h"
 
 /* How long a question about a job may wait for it to end: then a small job is asked for once only.
  */
 #define LINGER_MS 2000
 #define DAY 86400
+#define MAX_WORKERS 16
 
 BulkSettings bulk_settings = {
 	.page_rows = 50000,
@@ -27,17 +29,20 @@ BulkSettings bulk_settings = {
 	.storage_mb = 976562,
 	.upload_mb = 100,
 	.batches = 15000,
+	.batch_rows = 10000,
+	.rows = 150000000,
+	.workers = 1,
 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static BulkJob *jobs; /* the oldest first */
 static int64_t numbers;
-static pthread_t thread;
-static bool running; /* the thread has been started */
+static pthread_t threads[MAX_WORKERS];
+static int running; /* threads that have been started */
 static bool ending;
-static bool busy; /* it works on a job */
-static int64_t jobs_today, bytes_today, batches_today;
+static int busy; /* threads that work on a job */
+static int64_t jobs_today, bytes_today, batches_today, rows_today;
 static double today;
 
 void
@@ -71,6 +76,10 @@ bulk_set(const char *name, const char *value)
 		{"storage-mb", &bulk_settings.storage_mb, 0},
 		{"upload-mb", &bulk_settings.upload_mb, 0},
 		{"batches", &bulk_settings.batches, 0},
+		{"batch-rows", &bulk_settings.batch_rows, 1},
+		{"rows", &bulk_settings.rows, 0},
+		{"chunk-ms", &bulk_settings.chunk_ms, 0},
+		{"workers", &bulk_settings.workers, 1},
 		{"keep", &bulk_settings.keep, 0},
 	};
 	bool known = false;
@@ -133,7 +142,7 @@ turn_day(void)
 	if (today != 0 && monotonic() - today < DAY)
 		return;
 	today = monotonic();
-	jobs_today = bytes_today = batches_today = 0;
+	jobs_today = bytes_today = batches_today = rows_today = 0;
 }
 
 int64_t
@@ -160,12 +169,31 @@ bulk_batches_left(void)
 	return left > 0 ? left : 0;
 }
 
+bool
+bulk_take_batch(char **error)
+{
+	const char *used = NULL;
+
+	bulk_lock();
+	turn_day();
+	if (batches_today >= bulk_settings.batches)
+		used = "batches";
+	else if (rows_today >= bulk_settings.rows)
+		used = "records";
+	else
+		batches_today++;
+	bulk_unlock();
+	if (used != NULL && asprintf(error, "ExceededQuota : The %s of 24 hours are used up", used) < 0)
+		abort();
+	return used == NULL;
+}
+
 void
-bulk_count_batch(void)
+bulk_count_rows(int64_t n)
 {
 	bulk_lock();
 	turn_day();
-	batches_today++;
+	rows_today += n;
 	bulk_unlock();
 }
 
@@ -215,6 +243,7 @@ bulk_new(const Request *r, BulkOperation op, const Object *o)
 	j->operation = op;
 	j->object = o;
 	j->delimiter = ',';
+	j->stop_after = -1;
 	store_lock();
 	j->created = j->modified = store_now();
 	store_unlock();
@@ -249,6 +278,33 @@ bulk_release(BulkJob *j)
 	bulk_lock();
 	unref(j);
 	bulk_unlock();
+}
+
+void
+bulk_strike(BulkJob *j, const Fault *f)
+{
+	BulkState state = BULK_OPEN;
+
+	if (f == NULL)
+		return;
+	if (f->kind == FAULT_JOB_STUCK)
+		j->stuck = true;
+	else if (f->kind == FAULT_JOB_ABORTED)
+		state = BULK_ABORTED;
+	else if (f->kind == FAULT_JOB_FAILED)
+	{
+		state = BULK_FAILED;
+		j->retries = BULK_MAX_RETRIES;
+		free(j->error);
+		j->error = strdup(f->message ? f->message : BULK_RETRIED);
+	}
+	else
+		return;
+	j->stop_after = f->rows;
+	if (f->rows >= 0 && !bulk_is_query(j))
+		j->fate = state;
+	else
+		j->finished = state;
 }
 
 bool
@@ -404,11 +460,11 @@ work_on(BulkJob *j)
 
 	j->taken = true;
 	j->refs++;
-	busy = true;
+	busy++;
 	bulk_unlock();
 	ok = bulk_is_query(j) ? bulk_run_query(j, &error) : bulk_run_ingest(j, &error);
 	bulk_lock();
-	busy = false;
+	busy--;
 	j->worked = true;
 	j->took_ms = (monotonic() - start) * 1000;
 	if (bulk_is_query(j) && j->result != NULL)
@@ -416,7 +472,7 @@ work_on(BulkJob *j)
 	/* a fault may have decided already */
 	if (j->finished == BULK_OPEN)
 	{
-		j->finished = ok ? BULK_COMPLETE : BULK_FAILED;
+		j->finished = j->fate != BULK_OPEN ? j->fate : ok ? BULK_COMPLETE : BULK_FAILED;
 		if (!ok && j->error == NULL)
 			j->error = error ? strdup(error) : NULL;
 	}
@@ -434,7 +490,7 @@ work(void *arg)
 	{
 		BulkJob *j = next_work();
 
-		if (j != NULL)
+		if (j != NULL && busy < bulk_settings.workers)
 			work_on(j);
 		else
 			pthread_cond_wait(&changed, &mutex);
@@ -449,11 +505,11 @@ bulk_start(BulkJob *j)
 	j->state = BULK_UPLOADED;
 	j->started = monotonic();
 	j->modified = store_now();
-	if (!running && !ending)
+	while (running < bulk_settings.workers && running < MAX_WORKERS && !ending)
 	{
-		if (pthread_create(&thread, NULL, work, NULL) != 0)
+		if (pthread_create(&threads[running], NULL, work, NULL) != 0)
 			abort();
-		running = true;
+		running++;
 	}
 	pthread_cond_broadcast(&changed);
 }
@@ -490,10 +546,10 @@ bulk_reset(void)
 	bulk_lock();
 	while (jobs != NULL)
 		bulk_forget(jobs);
-	while (busy)
+	while (busy > 0)
 		pthread_cond_wait(&changed, &mutex);
 	numbers = 0;
-	jobs_today = bytes_today = batches_today = 0;
+	jobs_today = bytes_today = batches_today = rows_today = 0;
 	bulk_keep_clear();
 	bulk_unlock();
 }
@@ -501,18 +557,18 @@ bulk_reset(void)
 void
 bulk_stop(void)
 {
-	bool join;
+	int n;
 
 	bulk_lock();
 	ending = true;
-	join = running;
-	running = false;
+	n = running;
+	running = 0;
 	while (jobs != NULL)
 		bulk_forget(jobs);
 	pthread_cond_broadcast(&changed);
 	bulk_unlock();
-	if (join)
-		pthread_join(thread, NULL);
+	while (n > 0)
+		pthread_join(threads[--n], NULL);
 }
 
 /* ---- for tests ---- */

@@ -63,25 +63,6 @@ new_query(Request *r, Response *w, const char *soql, bool all, json_object *o)
 	return j;
 }
 
-/* What a fault makes of a job that is not in the table yet: how it will end. */
-static void
-strike(BulkJob *j, const Fault *f)
-{
-	if (f == NULL)
-		return;
-	if (f->kind == FAULT_JOB_STUCK)
-		j->stuck = true;
-	else if (f->kind == FAULT_JOB_ABORTED)
-		j->finished = BULK_ABORTED;
-	else if (f->kind == FAULT_JOB_FAILED)
-	{
-		j->finished = BULK_FAILED;
-		j->retries = BULK_MAX_RETRIES;
-		free(j->error);
-		j->error = strdup(f->message ? f->message : BULK_RETRIED);
-	}
-}
-
 void
 bulk_query_create(Request *r, Response *w)
 {
@@ -113,7 +94,7 @@ bulk_query_create(Request *r, Response *w)
 	if (j == NULL)
 		return;
 	r->job = strdup(j->id);
-	strike(j, r->fault);
+	bulk_strike(j, r->fault);
 	bulk_json(&w->body, j, BULK_SHOW_CREATED);
 	w->status = 200;
 	if (!bulk_add(j))
@@ -328,10 +309,8 @@ result_of(Request *r, Response *w, BulkJob *j)
 	bulk_lock();
 	if (r->fault != NULL && r->fault->kind == FAULT_DEAD_LOCATOR)
 		j->generation++;
-	if (strcmp(j->version, r->version) != 0)
-		res_errorf(w, 409, "API_ERROR",
-				   "The job was created with API version %s and cannot be used with version %s",
-				   j->version, r->version);
+	if (bulk_other_version(r, w, j))
+		;
 	else if (j->state != BULK_COMPLETE && bulk_settings.early_204)
 		w->status = 204;
 	else if (j->state != BULK_COMPLETE)

@@ -33,6 +33,7 @@ typedef struct Config
 	int page_cache_mb;
 	bool short_pages;
 	bool stale_counts;
+	bool twice_allowed; /* an Id may be twice in a chunk of updates */
 	SoqlReadings readings;
 	bool gzip;
 	bool chunked;

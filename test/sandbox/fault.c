@@ -67,7 +67,8 @@ static const char *const keys[] = {"path",
 								   "retry-after",
 								   "ms",
 								   "bytes-per-second",
-								   "bytes"};
+								   "bytes",
+								   "rows"};
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static Rule *rules;
@@ -165,6 +166,8 @@ set_value(Rule *r, const char *key, char *value)
 		number = &r->fault.bytes_per_second;
 	else if (strcmp(key, "bytes") == 0)
 		number = &r->fault.bytes;
+	else if (strcmp(key, "rows") == 0)
+		number = &r->fault.rows;
 	else
 	{
 		r->fault.kind = FAULT_NONE;
@@ -225,6 +228,7 @@ fault_add(const char *spec, char **reason)
 	r->spec = strdup(spec);
 	r->count = 1;
 	r->fault.bytes = -1;
+	r->fault.rows = -1;
 	while (*p)
 	{
 		const char *key = known_key(p);

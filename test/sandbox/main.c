@@ -53,7 +53,7 @@ enum
 	OPT_AE,
 	OPT_AE_PROSPECTS,
 	OPT_BULK, /* and those that follow: one for each of bulk_options[] */
-	OPT_READING = OPT_BULK + 20, /* and those that follow: one for each of readings[] */
+	OPT_READING = OPT_BULK + 50, /* and those that follow: one for each of readings[] */
 	OPT_HELP = OPT_READING + 100
 };
 
@@ -96,6 +96,10 @@ static const struct Reading
 	 "the CSV of a bulk query without rows: its header, or nothing at all"},
 	{"bulk-early", "400", "204", &bulk_settings.early_204, NULL, false,
 	 "results of a bulk job that is not complete: an error, or no content"},
+	{"bulk-blanks", "row", "job", &bulk_settings.blanks_fail_job, NULL, false,
+	 "blanks outside of the quotes of a value: that row fails, or the whole job"},
+	{"same-id-twice", "refuse", "accept", &config.twice_allowed, NULL, false,
+	 "updates of one row in one call, or in 200 rows of a job"},
 	{"milliseconds", "drop", "keep", NULL, store_keep_milliseconds, true,
 	 "what a datetime does with a fraction of a second: documented is that it has none"},
 };
@@ -113,7 +117,11 @@ static const struct
 	{"query-jobs", "N", "query jobs in 24 hours (10000)"},
 	{"storage-mb", "N", "results of them in 24 hours (976562)"},
 	{"upload-mb", "N", "data of an ingest job (100)"},
-	{"batches", "N", "batches of 10,000 rows in 24 hours (15000)"},
+	{"batches", "N", "batches of ingest jobs in 24 hours (15000)"},
+	{"batch-rows", "N", "rows of a batch (10000)"},
+	{"rows", "N", "rows of ingest jobs in 24 hours (150000000)"},
+	{"chunk-ms", "N", "how long 200 rows of an ingest job keep their locks (0)"},
+	{"workers", "N", "jobs that are worked on at a time (1)"},
 	{"keep", "N", "results of query jobs kept for jobs that say the same, for benchmarks (0)"},
 	{"order", "shuffled|natural", "rows of a result without ORDER BY (shuffled)"},
 	{"hard-delete", "on|off", "whether users have the permission (off)"},

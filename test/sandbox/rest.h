@@ -33,7 +33,6 @@ void rest_blob(Request *r, Response *w, const Object *o, const char *id, const F
  */
 void rest_store_error(Response *w, StoreError *e);
 void rest_error_item(Buf *out, const StoreError *e);
-void rest_lock_error(StoreError *e, const char *id);
 /* Names separated by commas to fields; NULL with the answer filled if one is unknown. */
 const Field **rest_fields(Request *r, Response *w, const Object *o, const char *names, int *n);
 

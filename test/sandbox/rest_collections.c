@@ -8,8 +8,10 @@
 #include <string.h>
 #include <strings.h>
 
+#include "config.h"
 #include "rest.h"
 #include "soql.h"
+#include "store_internal.h"
 
 #define MAX_RECORDS 200
 #define MAX_CHUNKS 10
@@ -85,8 +87,26 @@ without(json_object *record, const char *name)
 	return copy;
 }
 
+/* Two records of a request that are one row are both refused: which would be the last word? */
 static bool
-update_one(const Object *o, json_object *record, Outcome *out)
+id_twice(const Job *j, const Object *o, const char *full)
+{
+	char other[SF_ID_LEN + 1];
+	int n = 0;
+
+	for (int i = 0; i < j->n && !config.twice_allowed; i++)
+	{
+		json_object *record = json_object_array_get_idx(j->records, (size_t) i);
+		const char *id = text_member(record, "Id");
+
+		n += id != NULL && strcasecmp(type_of(record), o->name) == 0 &&
+			 store_canonical_id(id, strlen(id), other) && strcmp(other, full) == 0;
+	}
+	return n > 1;
+}
+
+static bool
+update_one(const Job *j, const Object *o, json_object *record, Outcome *out)
 {
 	const char *id = text_member(record, "Id");
 	char full[SF_ID_LEN + 1];
@@ -106,6 +126,12 @@ update_one(const Object *o, json_object *record, Outcome *out)
 		store_error_field(&out->error, "Id");
 		return false;
 	}
+	if (id_twice(j, o, full))
+	{
+		store_error_set(&out->error, 400, "DUPLICATE_VALUE", "Duplicate id specified: %s", full);
+		store_error_field(&out->error, "Id");
+		return false;
+	}
 	memcpy(out->id, full, sizeof(full));
 	values = without(record, "Id");
 	ok = store_update(o, full, values, &out->error);
@@ -113,7 +139,7 @@ update_one(const Object *o, json_object *record, Outcome *out)
 	return ok;
 }
 
-/* Two records with one key in a request are both refused: which would be the last word? */
+/* The same of an external id. */
 static bool
 key_twice(const Job *j, const char *value)
 {
@@ -142,7 +168,7 @@ upsert_one(const Job *j, const Object *o, json_object *record, Outcome *out)
 	if (j->key->type == FT_ID)
 	{
 		if (value != NULL)
-			return update_one(o, record, out);
+			return update_one(j, o, record, out);
 		out->created = true;
 		return store_insert(o, record, out->id, &out->error);
 	}
@@ -206,7 +232,7 @@ do_one(const Job *j, int i, Outcome *out)
 							 ? j->ids[i]
 							 : text_member(json_object_array_get_idx(j->records, (size_t) i), "Id");
 
-		rest_lock_error(&out->error, id ? id : "");
+		rules_lock_error(&out->error, id ? id : "");
 		return false;
 	}
 	if (j->op == DELETE)
@@ -229,7 +255,7 @@ do_one(const Job *j, int i, Outcome *out)
 	}
 	if (j->op == CREATE)
 		return store_insert(o, record, out->id, &out->error);
-	return j->op == UPDATE ? update_one(o, record, out) : upsert_one(j, o, record, out);
+	return j->op == UPDATE ? update_one(j, o, record, out) : upsert_one(j, o, record, out);
 }
 
 static void

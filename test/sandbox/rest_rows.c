@@ -13,6 +13,7 @@
 #include "admin.h"
 #include "rest.h"
 #include "soql.h"
+#include "store_internal.h"
 
 #define MAX_FIELDS 1000
 
@@ -56,13 +57,6 @@ rest_error_item(Buf *out, const StoreError *e)
 	buf_addc(out, '}');
 }
 
-void
-rest_lock_error(StoreError *e, const char *id)
-{
-	store_error_set(e, 400, "UNABLE_TO_LOCK_ROW",
-					"unable to obtain exclusive access to this record or 1 records: %s", id);
-}
-
 static bool
 locked(Request *r, Response *w, const char *id)
 {
@@ -70,7 +64,7 @@ locked(Request *r, Response *w, const char *id)
 
 	if (!req_take_lock(r))
 		return false;
-	rest_lock_error(&e, id);
+	rules_lock_error(&e, id);
 	rest_store_error(w, &e);
 	return true;
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "locks.h"
 #include "store_internal.h"
 
 static const char *
@@ -206,6 +207,52 @@ rules_by_external_id(const Field *f, json_object *json, Value *out, StoreError *
 	if (n > 0)
 		free(ids);
 	return n == 1;
+}
+
+void
+rules_lock_error(StoreError *e, const char *id)
+{
+	store_error_set(e, 400, "UNABLE_TO_LOCK_ROW",
+					"unable to obtain exclusive access to this record or 1 records: %s", id);
+}
+
+/* A write takes its parents too, where it names them or hangs on them; but neither users nor types.
+ */
+static bool
+takes_parent(const Row *r, const Row *old, const Field *f)
+{
+	const Value *v = &r->v[f->index];
+
+	if (f->type != FT_REFERENCE || v->kind != V_TEXT || strncmp(v->s, "005", 3) == 0 ||
+		strncmp(v->s, "012", 3) == 0)
+		return false;
+	return f->cascade_delete ||
+		   (r->given[f->index] && (old == NULL || !value_same(v, &old->v[f->index])));
+}
+
+static bool
+take_all(const Row *r, const Row *old, StoreError *e)
+{
+	const char *id = row_text(r, "Id");
+
+	if (id != NULL && !locks_take(id))
+	{
+		rules_lock_error(e, id);
+		return false;
+	}
+	for (int i = 0; i < r->o->n_fields; i++)
+		if (takes_parent(r, old, &r->o->fields[i]) && !locks_take(r->v[i].s))
+		{
+			rules_lock_error(e, r->v[i].s);
+			return false;
+		}
+	return true;
+}
+
+bool
+rules_locks(const Row *r, const Row *old, StoreError *e)
+{
+	return r != NULL ? take_all(r, old, e) : take_all(old, old, e);
 }
 
 bool

@@ -181,6 +181,11 @@ delete_tree(const Object *o, const char *id, const char *root, StoreError *e)
 	if (!check_restricted(o, id, e) || !check_won(o, id, e))
 		return false;
 	old = row_load(o, id);
+	if (!rules_locks(NULL, old, e))
+	{
+		row_free(old);
+		return false;
+	}
 	/* before the children: a circle of lookups must end here */
 	mark_deleted(o, id, root);
 	for (i = 0; i < o->n_children; i++)

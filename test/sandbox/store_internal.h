@@ -98,6 +98,9 @@ bool rules_value(const Field *f, json_object *json, Value *out, StoreError *e);
 bool rules_reference(const Field *f, const Value *v, StoreError *e);
 bool rules_unique(const Row *r, const Row *old, StoreError *e);
 bool rules_by_external_id(const Field *f, json_object *json, Value *out, StoreError *e);
+/* The row and its parents are this transaction's, or nobody's; old is NULL on insert, r on delete. */
+bool rules_locks(const Row *r, const Row *old, StoreError *e);
+void rules_lock_error(StoreError *e, const char *id);
 /* The id of a request for this object: canonical, of the right type, and its row live. */
 bool rules_target(const Object *o, const char *id, char out[SF_ID_LEN + 1], StoreError *e);
 

@@ -338,7 +338,7 @@ store_insert_mode(const Object *o, json_object *values, WriteMode mode, char id[
 		set_defaults(r);
 		ok = rules_compute(r, NULL, mode, e);
 		if (mode == WRITE_USER && ok)
-			ok = check_required(r, true, e) && check_references(r, e);
+			ok = check_required(r, true, e) && check_references(r, e) && rules_locks(r, NULL, e);
 		ok = ok && rules_unique(r, NULL, e) && row_insert(r, e);
 		if (ok)
 		{
@@ -390,7 +390,8 @@ store_update(const Object *o, const char *id, json_object *values, StoreError *e
 		store_begin();
 		set_audit(r, false);
 		ok = check_required(r, false, e) && rules_compute(r, old, WRITE_USER, e) &&
-			 check_references(r, e) && rules_unique(r, old, e) && row_update(r, e);
+			 check_references(r, e) && rules_locks(r, old, e) && rules_unique(r, old, e) &&
+			 row_update(r, e);
 		if (ok)
 		{
 			rules_effects(r, old);

@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# test_bulk.pl BINARY - the sandbox's Bulk API 2.0 over HTTP: query and ingest jobs, and what tests can make of them.
+# test_bulk.pl BINARY - query jobs of the sandbox's Bulk API 2.0 over HTTP, and what tests can make of them.
 #
 # Starts the binary itself, on a free port.  Ends with "N passed, N failed".
 use strict;
@@ -10,40 +10,6 @@ require "$Bin/test_http.pl";
 our ($binary, $tmp, $json, $passed, $failed, $pid, $url, $token, $D);
 
 my $J = "$D/jobs";
-
-# The rows of a CSV with its header, by a second reading of the format than the sandbox's.
-sub csv
-{
-	my ($text, $delimiter, $end) = (@_, ',', "\n");
-	my (@rows, @row);
-	for (my $at = 0; $at < length $text;)
-	{
-		my $value = '';
-		if (substr($text, $at, 1) eq '"')
-		{
-			my $close = $at;
-			# a quote after a quote is one of the text
-			do { $close = index $text, '"', $close + 1; return [] if $close < 0 }
-			  while (substr($text, $close + 1, 1) eq '"' && ++$close);
-			($value = substr $text, $at + 1, $close - $at - 1) =~ s/""/"/g;
-			$at = $close + 1;
-		}
-		else
-		{
-			pos($text) = $at;
-			$text =~ /\G[^"\Q$delimiter\E\r\n]*/g;
-			$value = $&;
-			$at = pos $text;
-		}
-		push @row, $value;
-		if (substr($text, $at, 1) eq $delimiter) { $at++; next }
-		return [] if substr($text, $at, length $end) ne $end;
-		$at += length $end;
-		push @rows, [@row];
-		@row = ();
-	}
-	return @row ? [] : \@rows;
-}
 
 sub create
 {
@@ -56,21 +22,6 @@ sub create
 sub info { my ($id) = @_; return http('GET', "$J/query/$id") }
 sub results { my ($id, $query, %o) = @_; return http('GET', "$J/query/$id/results" . ($query ? "?$query" : ''), %o) }
 
-# Asks until the job has ended, and returns what was said last.
-sub ended
-{
-	my ($id, $kind) = (@_, 'query');
-	my $r;
-	for (1 .. 600)
-	{
-		$r = http('GET', "$J/$kind/$id");
-		last if ($r->{json}{state} // '') =~ /JobComplete|Failed|Aborted/;
-		select undef, undef, undef, 0.02;
-	}
-	return $r;
-}
-
-# A job that has ended, by its Id.
 sub job { my ($soql, %o) = @_; my $id = create($soql, %o)->{json}{id}; ended($id); return $id }
 
 # All rows of a result, page by page; and what was said of the pages.
@@ -91,9 +42,6 @@ sub read_all
 	}
 	return { rows => \@rows, counts => \@counts, headers => \@headers };
 }
-
-sub setting { my (%o) = @_; return post_admin('bulk?' . form(%o)) }
-sub fault { my ($spec) = @_; post_admin('faults', $spec) }
 
 sub test_job
 {
@@ -507,226 +455,6 @@ sub test_admin
 
 # ---- ingest ----
 
-sub ingest { my (%o) = @_; return http('POST', "$J/ingest", body => {%o}) }
-
-sub upload
-{
-	my ($id, $text) = @_;
-	return http('PUT', "$J/ingest/$id/batches", body => $text, headers => { 'Content-Type' => 'text/csv' });
-}
-sub state { my ($id, $state) = @_; return http('PATCH', "$J/ingest/$id", body => { state => $state }) }
-
-# A job from its creation to its end; what it says then.
-sub load
-{
-	my ($text, %o) = @_;
-	my $r = ingest(operation => 'insert', %o);
-	my $id = $r->{json}{id} or die "no job: $r->{body}";
-	$r = upload($id, $text);
-	die "no upload: $r->{body}" if $r->{status} != 201;
-	state($id, 'UploadComplete');
-	return ended($id, 'ingest')->{json};
-}
-sub part { my ($j, $which) = @_; return http('GET', "$J/ingest/$j->{id}/$which") }
-
-# Rows of one of the three results, keyed by the column of that number.
-sub by_column
-{
-	my ($j, $which, $column) = @_;
-	my ($header, @rows) = @{ csv(part($j, $which)->{body}) };
-	return { map { $_->[$column] => $_ } @rows };
-}
-sub row { my ($object, $id) = @_; return http('GET', "$D/sobjects/$object/$id")->{json} }
-
-sub test_ingest
-{
-	post_admin('reset?seed=demo');
-	my $r = ingest(object => 'Account', operation => 'insert');
-	my $j = $r->{json};
-	my $id = $j->{id};
-	check($r->{status} == 200 && $j->{state} eq 'Open' && $id =~ /^750/, 'an ingest job is created with 200', $r->{body});
-	check($j->{contentUrl} eq "services/data/v62.0/jobs/ingest/$id/batches", 'contentUrl without a slash before it', $j->{contentUrl});
-	is_error(http('GET', "$J/query/$id"), 404, 'NOT_FOUND', 'an ingest job is no query job');
-	is_error(part($j, 'successfulResults'), 400, 'INVALIDJOBSTATE', 'results of a job that is Open');
-	is_error(http('PUT', "$J/ingest/$id/batches", body => '{}'), 415, 'UNSUPPORTED_MEDIA_TYPE', 'content that is no CSV');
-	$r = upload($id, qq(Name,AnnualRevenue,Description,Ext_Id__c\nOne,912260031,"line\nx ""q""",b-1\nTwo,12.5,,b-2\n,5,no name,b-3\nBad,much,,b-4\nTwice,,,b-1\n));
-	check($r->{status} == 201 && $r->{body} eq '', 'uploaded with 201', $r->{body});
-	is_error(upload($id, "Name\nx\n"), 400, 'CLIENTINPUTERROR', 'a second upload', 'Found multiple contents');
-	check(http('GET', "$J/ingest/$id")->{json}{state} eq 'Open', 'and is Open still');
-	$r = state($id, 'UploadComplete');
-	check($r->{status} == 200 && $r->{json}{state} eq 'UploadComplete' && !grep({ exists $r->{json}{$_} } qw(lineEnding columnDelimiter contentUrl)), 'closed', $r->{body});
-	is_error(state($id, 'UploadComplete'), 400, 'INVALIDJOBSTATE', 'closed again');
-	is_error(upload($id, "Name\nx\n"), 400, 'CLIENTINPUTERROR', 'an upload to a closed job');
-	$j = ended($id, 'ingest')->{json};
-	check($j->{state} eq 'JobComplete' && $j->{jobType} eq 'V2Ingest' && $j->{numberRecordsProcessed} == 5 && $j->{numberRecordsFailed} == 3, 'complete with failed rows', $json->encode($j));
-	my $good = part($j, 'successfulResults/')->{body};
-	check($good =~ /\A"sf__Id","sf__Created",Name,AnnualRevenue,Description,Ext_Id__c\n/, 'header of successfulResults', $good);
-	my $rows = by_column($j, 'successfulResults', 5);
-	check(join(' ', sort keys %$rows) eq 'b-1 b-2' && $rows->{'b-1'}[3] eq '9.12260031E8' && $rows->{'b-1'}[4] eq "line\nx \"q\"" && $rows->{'b-1'}[1] eq 'true', 'successful rows', $good);
-	check(csv($good)->[1][5] eq 'b-2', 'in another order than they came');
-	my $new = row('Account', $rows->{'b-1'}[0]);
-	check($new->{Name} eq 'One' && $new->{AnnualRevenue} == 912260031 && $new->{Description} eq "line\nx \"q\"", 'as they are in the org');
-	my $bad = part($j, 'failedResults/')->{body};
-	check($bad =~ /\A"sf__Id","sf__Error",Name,AnnualRevenue,Description,Ext_Id__c\n/, 'header of failedResults', $bad);
-	$rows = by_column($j, 'failedResults', 5);
-	check($rows->{'b-3'}[1] eq 'REQUIRED_FIELD_MISSING:Required fields are missing: [Name]:Name --' && $rows->{'b-3'}[0] eq '', 'a row that is refused', $bad);
-	check($rows->{'b-4'}[1] eq q(INVALID_FIELD:Failed to deserialize field at col 1. Due to, 'much' is not a valid value for the type xsd:double:AnnualRevenue --), 'a value that is none', $bad);
-	check($rows->{'b-1'}[1] =~ /^DUPLICATE_VALUE:duplicate value found: Ext_Id__c duplicates value on record with id: \w{15}:--$/, 'a duplicate of the same job', $bad);
-	check(part($j, 'unprocessedrecords')->{body} eq "Name,AnnualRevenue,Description,Ext_Id__c\n", 'nothing is unprocessed');
-	is_error(part($j, 'otherResults'), 404, 'NOT_FOUND', 'no other results');
-	is_error(state($id, 'Aborted'), 400, 'INVALIDJOBSTATE', 'abort of a complete job', 'Aborting already Completed Job not allowed');
-	check(http('DELETE', "$J/ingest/$id")->{status} == 204 && http('GET', "$J/ingest/$id")->{status} == 404, 'deleted');
-}
-
-sub test_operations
-{
-	my $j = load("Name,Ext_Id__c,Phone,Description\nP,o-1,123,text\nQ,o-2,,\n", object => 'Account', lineEnding => 'LF');
-	my %id = map { $_->[3] => $_->[0] } values %{ by_column($j, 'successfulResults', 3) };
-	$j = load("Id,Phone,Description\n$id{'o-1'},,#N/A\n$id{'o-2'},456,x\n0015g00000zzzzzAAA,1,\n,2,\n", object => 'Account', operation => 'update');
-	my $p = row('Account', $id{'o-1'});
-	check($j->{numberRecordsProcessed} == 4 && $j->{numberRecordsFailed} == 2, 'update', $json->encode($j));
-	check($p->{Phone} eq '123' && !defined $p->{Description}, 'an empty value says nothing, #N/A is null', $json->encode($p));
-	my $bad = by_column($j, 'failedResults', 3);
-	check($bad->{1}[0] eq '0015g00000zzzzzAAA' && $bad->{1}[1] =~ /^INVALID_CROSS_REFERENCE_KEY|^NOT_FOUND|^ENTITY_IS_DELETED/, 'an unknown row', join '|', @{ $bad->{1} // [] });
-	check($bad->{2}[1] eq 'MISSING_ARGUMENT:Id not specified:Id --', 'a row without Id', join '|', @{ $bad->{2} // [] });
-	my $good = by_column($j, 'successfulResults', 2);
-	check($good->{ $id{'o-1'} }[1] eq 'false', 'sf__Created of an update');
-
-	$j = load("Ext_Id__c|Name|Phone\r\no-1||9\r\no-3|New|8\r\n|Nameless|7\r\n", object => 'account', operation => 'upsert', externalIdFieldName => 'ext_id__C',
-		columnDelimiter => 'PIPE', lineEnding => 'CRLF');
-	check($j->{externalIdFieldName} eq 'Ext_Id__c' && $j->{numberRecordsFailed} == 1, 'upsert', $json->encode($j));
-	my %created = map { $_->[2] => $_->[1] } @{ csv(part($j, 'successfulResults')->{body}, '|', "\r\n") };
-	check($created{'o-1'} eq 'false' && $created{'o-3'} eq 'true', 'sf__Created of an upsert', $json->encode(\%created));
-	check(row('Account', $id{'o-1'})->{Phone} eq '9', 'and what it wrote');
-
-	$j = load("LastName,Account.Ext_Id__c,Email\nChild,o-1,c\@x.example\nOrphan,o-9,\n", object => 'Contact');
-	$good = by_column($j, 'successfulResults', 2);
-	check($j->{numberRecordsFailed} == 1 && row('Contact', $good->{Child}[0])->{AccountId} eq $id{'o-1'}, 'a parent by its external id', $json->encode($j));
-	check(by_column($j, 'failedResults', 2)->{Orphan}[1] =~ /^INVALID_FIELD:Foreign key external ID: o-9 not found for field Ext_Id__c in entity Account:--/, 'a parent that is not there');
-	$j = load("Id,Account.Ext_Id__c\n$good->{Child}[0],#N/A\n", object => 'Contact', operation => 'update');
-	check($j->{numberRecordsFailed} == 0 && !defined row('Contact', $good->{Child}[0])->{AccountId}, '#N/A as a parent');
-	$j = load("Subject,Contact:Who.Email\nCall,c\@x.example\n", object => 'Task');
-	check($j->{numberRecordsFailed} == 0 && row('Task', csv(part($j, 'successfulResults')->{body})->[1][0])->{WhoId} eq $good->{Child}[0], 'a parent of several objects', $json->encode($j));
-
-	my $gone = $id{'o-2'};
-	$j = load("Id\n$gone\n$gone\n", object => 'Account', operation => 'delete');
-	check($j->{numberRecordsProcessed} == 2 && $j->{numberRecordsFailed} == 1, 'delete', $json->encode($j));
-	check(csv(part($j, 'failedResults')->{body})->[1][1] eq 'ENTITY_IS_DELETED:entity is deleted:--', 'what is deleted already');
-	check(@{ http('GET', "$D/queryAll?q=" . enc("SELECT Id FROM Account WHERE Id = '$gone'"))->{json}{records} } == 1, 'it is in the recycle bin');
-	is_error(ingest(object => 'Account', operation => 'hardDelete'), 400, 'FEATURENOTENABLED', 'hardDelete', 'special user profile permission');
-	setting('hard-delete' => 'on');
-	$gone = $id{'o-1'};
-	$j = load("Id\n$gone\n", object => 'Account', operation => 'hardDelete');
-	check($j->{numberRecordsFailed} == 0, 'hardDelete by who may', $json->encode($j));
-	check(@{ http('GET', "$D/queryAll?q=" . enc("SELECT Id FROM Account WHERE Id = '$gone'"))->{json}{records} } == 0, 'it is nowhere');
-	setting('hard-delete' => 'off');
-}
-
-sub test_ingest_refused
-{
-	is_error(ingest(object => 'Nothing', operation => 'insert'), 400, 'INVALIDENTITY', 'an unknown object');
-	is_error(ingest(object => 'Account', operation => 'query'), 400, 'INVALIDOPERATION', 'an unknown operation');
-	is_error(ingest(object => 'Account', operation => 'upsert'), 400, 'INVALIDJOB', 'upsert without a key', 'External ID was blank for Account');
-	is_error(ingest(object => 'Account', operation => 'upsert', externalIdFieldName => 'Phone'), 400, 'INVALIDJOB', 'a key that is none', 'does not match an External ID');
-	is_error(ingest(object => 'Account', operation => 'insert', columnDelimiter => 'DOT'), 400, 'API_ERROR', 'an unknown delimiter');
-	setting(refuse => 'Account');
-	is_error(ingest(object => 'Account', operation => 'insert'), 400, 'INVALIDENTITY', 'an object that Bulk refuses');
-	setting(refuse => '');
-	my $count = soql('SELECT COUNT() FROM Account')->{json}{totalSize};
-	my @cases = (
-		[ "Name,StageName_bad\nx,y\n", {}, 'InvalidBatch : Field name not found : StageName_bad' ],
-		[ "Name,Parent.Phone\nx,y\n", {}, 'InvalidBatch : Field name not found : Parent.Phone' ],
-		[ "Name,name\nx,y\n", {}, 'InvalidBatch : Duplicate field name : name' ],
-		[ "Name\r\nx\r\n", {}, 'ClientInputError : LineEnding is invalid on user data. Current LineEnding setting is LF' ],
-		[ "Name,Phone\nx,y\n", { lineEnding => 'CRLF' }, 'ClientInputError : LineEnding is invalid on user data. Current LineEnding setting is CRLF' ],
-		[ "Name\nx\n", { operation => 'update' }, 'InvalidBatch : Field name not found : Id' ],
-		[ "Name\nx\n", { operation => 'upsert', externalIdFieldName => 'Ext_Id__c' }, 'InvalidBatch : Field name not found : Ext_Id__c' ],
-		[ "Id,Name\n1,x\n", { operation => 'delete' }, 'InvalidBatch : Delete batch must contain only ids' ],
-		[ '', {}, 'InvalidBatch : The content is empty' ]);
-	for my $c (@cases)
-	{
-		my $j = load($c->[0], object => 'Account', %{ $c->[1] });
-		check($j->{state} eq 'Failed' && $j->{errorMessage} eq $c->[2] && $j->{numberRecordsProcessed} == 0, $c->[2], $json->encode($j));
-	}
-	my $j = load("Name,Nothing\nx,y\n\"a \"\"b\"\"\",c\n", object => 'Account');
-	check(part($j, 'unprocessedrecords')->{body} eq qq(Name,Nothing\n"x","y"\n"a ""b""","c"\n), 'rows of a failed job are unprocessed');
-	$j = load(qq(Name,Phone\n"a" ,1\nb,"2"\nc\nd,"4\n), object => 'Account');
-	check($j->{numberRecordsProcessed} == 4 && $j->{numberRecordsFailed} == 3, 'rows that cannot be read', part($j, 'failedResults')->{body});
-	check(soql('SELECT COUNT() FROM Account')->{json}{totalSize} == $count + 1, 'nothing else was written');
-	$j = load(qq(Name,Description\nlong,"@{[ 'x' x 32001 ]}"\n), object => 'Account');
-	check($j->{numberRecordsFailed} == 1, 'a value of more than 32,000 characters');
-	setting('upload-mb' => 0);
-	is_error(upload(ingest(object => 'Account', operation => 'insert')->{json}{id}, "Name\nx\n"), 413, 'REQUEST_ENTITY_TOO_LARGE', 'content that is too large');
-	setting('upload-mb' => 100, batches => 0);
-	is_error(ingest(object => 'Account', operation => 'insert'), 400, 'EXCEEDEDQUOTA', 'no batches are left');
-	setting(batches => 15000);
-	check(http('GET', "$D/limits")->{json}{DailyBulkApiBatches}{Remaining} < 15000, 'batches are counted');
-}
-
-sub test_ingest_states
-{
-	my $id = ingest(object => 'Account', operation => 'insert')->{json}{id};
-	my $r = state($id, 'Aborted');
-	check($r->{status} == 200 && $r->{json}{state} eq 'Aborted', 'abort of a job that is Open', $r->{body});
-	is_error(state($id, 'UploadComplete'), 400, 'INVALIDJOBSTATE', 'an aborted job cannot be closed');
-	$id = ingest(object => 'Account', operation => 'insert')->{json}{id};
-	is_error(http('DELETE', "$J/ingest/$id"), 400, 'API_ERROR', 'a job that is Open cannot be deleted');
-	upload($id, "Name\nnever\n");
-	state($id, 'Aborted');
-	check(part({ id => $id }, 'unprocessedrecords')->{body} eq "Name\n\"never\"\n", 'its rows are unprocessed');
-	check(soql("SELECT COUNT() FROM Account WHERE Name = 'never'")->{json}{totalSize} == 0, 'and not in the org');
-	check(http('DELETE', "$J/ingest/$id")->{status} == 204, 'an aborted job can be deleted');
-	setting(polls => 2);
-	$id = ingest(object => 'Account', operation => 'insert')->{json}{id};
-	upload($id, "Name\nin time\n");
-	state($id, 'UploadComplete');
-	check(join(' ', map { http('GET', "$J/ingest/$id")->{json}{state} } 1 .. 3) eq 'UploadComplete InProgress JobComplete', 'states of an ingest job');
-	setting(polls => 0);
-	fault('path=*/jobs/ingest;do=job-failed;message=TooManyLockFailure : of many');
-	my $j = load("Name\nnobody\n", object => 'Account');
-	check($j->{state} eq 'Failed' && $j->{errorMessage} eq 'TooManyLockFailure : of many', 'job-failed', $json->encode($j));
-	fault('path=*/batches;do=lock-row');
-	$j = load("Name\nlocked\nfree\n", object => 'Account');
-	check($j->{numberRecordsFailed} == 1 && csv(part($j, 'failedResults')->{body})->[1][1] =~ /^UNABLE_TO_LOCK_ROW:unable to obtain exclusive access/, 'lock-row', $json->encode($j));
-	fault('path=*/batches;do=reset-after');
-	$id = ingest(object => 'Account', operation => 'insert')->{json}{id};
-	upload($id, "Name\nx\n");
-	is_error(upload($id, "Name\nx\n"), 400, 'CLIENTINPUTERROR', 'an upload without an answer was made');
-}
-
-sub test_multipart
-{
-	my $send = sub {
-		my ($content, $job) = @_;
-		my $body = join "\r\n", '--B', 'Content-Type: application/json', 'Content-Disposition: form-data; name="job"', '', $json->encode($job), '--B',
-		  'Content-Type: text/csv', 'Content-Disposition: form-data; name="content"; filename="content"', '', $content, '--B--', '';
-		return http('POST', "$J/ingest", body => $body, headers => { 'Content-Type' => 'multipart/form-data; boundary=B' });
-	};
-	my $r = $send->("Name\nPart one\nPart two", { object => 'Account', operation => 'insert', contentType => 'CSV' });
-	check($r->{status} == 200 && $r->{json}{state} eq 'UploadComplete', 'job and content at once', $r->{body});
-	my $j = ended($r->{json}{id}, 'ingest')->{json};
-	check($j->{numberRecordsProcessed} == 2 && $j->{numberRecordsFailed} == 0, 'it is worked on without a close', $json->encode($j));
-	check(soql("SELECT COUNT() FROM Account WHERE Name LIKE 'Part %'")->{json}{totalSize} == 2, 'and its rows are there');
-	is_error($send->('x' x 100001, { object => 'Account', operation => 'insert' }), 400, 'EXCEEDEDQUOTA', 'more than 100,000 characters');
-	is_error($send->("Name\n", { object => 'Nothing', operation => 'insert' }), 400, 'INVALIDENTITY', 'its job is looked at');
-	is_error(http('POST', "$J/ingest", body => 'x', headers => { 'Content-Type' => 'multipart/form-data; boundary=B' }), 400, 'API_ERROR', 'no parts');
-}
-
-sub test_ingest_large
-{
-	post_admin('reset?seed=empty');
-	my $text = "LastName,Email\n" . join '', map { "Load $_,l$_\@x.example\n" } 1 .. 12000;
-	my $j = load($text, object => 'Contact');
-	check($j->{numberRecordsProcessed} == 12000 && $j->{numberRecordsFailed} == 0, 'two batches', $json->encode($j));
-	my ($header, @rows) = @{ csv(part($j, 'successfulResults')->{body}) };
-	my %seen = map { $_->[2] => 1 } @rows;
-	check(@rows == 12000 && keys %seen == 12000, 'each row in the result');
-	check(15000 - http('GET', "$D/limits")->{json}{DailyBulkApiBatches}{Remaining} == 2, 'are counted as two');
-	check(@{ read_all(job('SELECT Id FROM Contact'), '')->{rows} } == 12000, 'and read by a query job');
-	post_admin('reset?seed=demo');
-}
-
-# What the work of a job keeps others from: nothing.
 sub test_meanwhile
 {
 	post_admin('reset?seed=big:100000');
@@ -770,8 +498,7 @@ sub test_options
 start('--seed', 'demo');
 login();
 run_tests(\&test_job, \&test_keep, \&test_csv, \&test_values, \&test_pages, \&test_gzip, \&test_refused, \&test_deleted, \&test_states,
-	\&test_list, \&test_limits, \&test_faults, \&test_admin, \&test_ingest, \&test_operations, \&test_ingest_refused,
-	\&test_ingest_states, \&test_multipart, \&test_ingest_large, \&test_meanwhile);
+	\&test_list, \&test_limits, \&test_faults, \&test_admin, \&test_meanwhile);
 stop('the sandbox');
 run_tests(\&test_options);
 finish();

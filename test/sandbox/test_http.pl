@@ -145,6 +145,60 @@ sub login
 	  ->{json}{access_token};
 }
 
+# ---- bulk jobs ----
+
+# The rows of a CSV with its header, by a second reading of the format than the sandbox's.
+sub csv
+{
+	my ($text, $delimiter, $end) = (@_, ',', "\n");
+	my (@rows, @row);
+	for (my $at = 0; $at < length $text;)
+	{
+		my $value = '';
+		if (substr($text, $at, 1) eq '"')
+		{
+			my $close = $at;
+			# a quote after a quote is one of the text
+			do { $close = index $text, '"', $close + 1; return [] if $close < 0 }
+			  while (substr($text, $close + 1, 1) eq '"' && ++$close);
+			($value = substr $text, $at + 1, $close - $at - 1) =~ s/""/"/g;
+			$at = $close + 1;
+		}
+		else
+		{
+			pos($text) = $at;
+			$text =~ /\G[^"\Q$delimiter\E\r\n]*/g;
+			$value = $&;
+			$at = pos $text;
+		}
+		push @row, $value;
+		if (substr($text, $at, 1) eq $delimiter) { $at++; next }
+		return [] if substr($text, $at, length $end) ne $end;
+		$at += length $end;
+		push @rows, [@row];
+		@row = ();
+	}
+	return @row ? [] : \@rows;
+}
+
+# Asks until the job has ended, and returns what was said last.
+sub ended
+{
+	my ($id, $kind) = (@_, 'query');
+	my $r;
+	for (1 .. 600)
+	{
+		$r = http('GET', "$D/jobs/$kind/$id");
+		last if ($r->{json}{state} // '') =~ /JobComplete|Failed|Aborted/;
+		select undef, undef, undef, 0.02;
+	}
+	return $r;
+}
+
+# A job that has ended, by its Id.
+sub setting { my (%o) = @_; return post_admin('bulk?' . form(%o)) }
+sub fault { my ($spec) = @_; my $r = post_admin('faults', $spec); die "fault $spec: $r->{body}" if $r->{status} != 200 }
+
 # Every test, then the end of the program.
 sub finish
 {

@@ -432,8 +432,6 @@ sub test_replication
 	post_admin('now?t=off');
 }
 
-sub fault { my ($spec) = @_; my $r = post_admin('faults', $spec); die "fault $spec: $r->{body}" if $r->{status} != 200 }
-
 sub test_faults
 {
 	my $q = 'SELECT Id FROM Account LIMIT 5';
