@@ -98,3 +98,23 @@ CREATE VIEW @extschema@.progress AS SELECT * FROM @extschema@.progress();
 COMMENT ON VIEW @extschema@.progress IS
 	'reads of foreign tables under way in this database: relation, phase, rows so far and expected, bytes, calls';
 GRANT SELECT ON @extschema@.progress TO PUBLIC;
+
+-- What was spent.
+
+CREATE FUNCTION @extschema@.usage(
+	OUT scope text, OUT since timestamptz, OUT server oid, OUT "user" oid, OUT object text, OUT kind text,
+	OUT calls bigint, OUT retries bigint, OUT bytes_in bigint, OUT bytes_out bigint, OUT rows bigint)
+RETURNS SETOF record
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED ROWS 50 AS 'MODULE_PATHNAME', 'ampsf_sql_usage';
+COMMENT ON FUNCTION @extschema@.usage() IS 'API calls, bytes and rows by server, user, object and kind; see the view';
+
+CREATE VIEW @extschema@.usage AS
+	SELECT u.scope, u.since, s.srvname AS server, r.rolname AS "user", u.object, u.kind,
+		u.calls, u.retries, u.bytes_in, u.bytes_out, u.rows
+	FROM @extschema@.usage() u
+		LEFT JOIN pg_catalog.pg_foreign_server s ON s.oid OPERATOR(pg_catalog.=) u.server
+		LEFT JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) u."user";
+COMMENT ON VIEW @extschema@.usage IS
+	'API calls, retries, bytes and rows by server, user, object and kind: scope backend is this session, '
+	'scope server all sessions of this database since PostgreSQL was started with ampsf_fdw in shared_preload_libraries';
+GRANT SELECT ON @extschema@.usage TO PUBLIC;

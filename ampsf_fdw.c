@@ -11,6 +11,7 @@
 #include "exec/parallel.h"
 #include "exec/scan.h"
 #include "fmgr.h"
+#include "net/usage.h"
 #include "plan/key_join.h"
 #include "plan/plan_modify.h"
 #include "plan/scan_paths.h"
@@ -24,6 +25,7 @@ void
 _PG_init(void)
 {
 	ampsf_guc_init();
+	ampsf_usage_init();
 	ampsf_modify_init();
 	ampsf_key_join_init();
 	ampsf_key_join_plan_init();

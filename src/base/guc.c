@@ -3,12 +3,15 @@
  */
 #include "base/guc.h"
 
+#include <limits.h>
+
 #include "utils/guc.h"
 
 bool ampsf_allow_http_loopback = false;
 char *ampsf_allowed_hosts = NULL;
 bool ampsf_enable_key_lookup = true;
 int ampsf_bulk_poll_interval = 50;
+int ampsf_statement_call_limit = 0;
 int ampsf_max_soql_length = 100000;
 
 void
@@ -41,6 +44,11 @@ ampsf_guc_init(void)
 		"Time until a Bulk job is asked for its state the first time.",
 		"Each question comes half as much later than the one before, up to ten seconds.",
 		&ampsf_bulk_poll_interval, 50, 1, 3600000, PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
+
+	DefineCustomIntVariable(
+		"ampsf.statement_call_limit", "API calls that one statement may make; 0 is any number.",
+		"A statement that needs more fails before the call that would be one too many.",
+		&ampsf_statement_call_limit, 0, 0, INT_MAX, PGC_USERSET, 0, NULL, NULL, NULL);
 
 	MarkGUCPrefixReserved("ampsf");
 }

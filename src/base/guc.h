@@ -13,6 +13,8 @@ extern bool ampsf_enable_key_lookup;
 extern int ampsf_max_soql_length; /* characters */
 extern int ampsf_bulk_poll_interval; /* milliseconds */
 
+extern int ampsf_statement_call_limit; /* API calls of one statement; 0: any number */
+
 extern void ampsf_guc_init(void);
 
 #endif

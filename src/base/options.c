@@ -60,6 +60,8 @@ const AmpsfOption ampsf_options[] = {
 	 "Seconds without one byte moving after which a request is given up"},
 	{"max_retries", SERVER, AMPSF_OPT_INT, false, 0, 20, NULL, "4",
 	 "How often a request that may be repeated is repeated"},
+	{"quota_reserve", SERVER, AMPSF_OPT_TEXT, false, 0, 0, NULL, "0",
+	 "API calls of the org's 24 hours that are left for others: 10%, or a number of calls"},
 	{"max_response_mb", SERVER, AMPSF_OPT_INT, false, 1, 2047, NULL, "256",
 	 "Largest answer accepted, in megabytes after decompression"},
 	{"compression", SERVER, AMPSF_OPT_BOOL, false, 0, 0, NULL, "true",
@@ -329,12 +331,27 @@ is_api_version(const char *v)
 		   strlen(v) > 2 && major >= 47 && major <= 999;
 }
 
+/* "10%" or "500". */
+static bool
+parse_reserve(const char *value, int *n, bool *percent)
+{
+	size_t digits = strspn(value, "0123456789");
+
+	*percent = digits > 0 && strcmp(value + digits, "%") == 0;
+	if (digits == 0 || digits > 9 || (!*percent && value[digits] != '\0'))
+		return false;
+	*n = atoi(value);
+	return !*percent || *n <= 100;
+}
+
 /* Rules that concern several options of a server at once, or one text option's form. */
 static void
 check_server(List *options)
 {
 	const char *workspace = NULL, *instance_url = NULL;
 	ListCell *lc;
+	int reserve;
+	bool percent;
 
 	foreach (lc, options)
 	{
@@ -347,6 +364,9 @@ check_server(List *options)
 			instance_url = value;
 		else if (strcmp(def->defname, "api_version") == 0 && !is_api_version(value))
 			bad_value(find_option("api_version", SERVER), value, "It has the form 62.0, and is at least 47.0.");
+		else if (strcmp(def->defname, "quota_reserve") == 0 && !parse_reserve(value, &reserve, &percent))
+			bad_value(find_option("quota_reserve", SERVER), value,
+					  "It is a number of calls, or a part of the org's calls: 10%.");
 		else if (strcmp(def->defname, "module") == 0 && strcmp(value, AMPSF_DEFAULT_MODULE) != 0)
 			ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 							errmsg("module \"%s\" is not supported by this version", value),
@@ -468,6 +488,8 @@ ampsf_server_options(const ForeignServer *server)
 	o->connect_timeout = get_int(list, "connect_timeout", 30) * 1000;
 	o->request_timeout = get_int(list, "request_timeout", 150) * 1000;
 	o->max_retries = get_int(list, "max_retries", 4);
+	if (get(list, "quota_reserve"))
+		(void) parse_reserve(get(list, "quota_reserve"), &o->quota_reserve, &o->quota_reserve_percent);
 	o->max_response = (int64) get_int(list, "max_response_mb", 256) * 1024 * 1024;
 	o->compression = get_bool(list, "compression", true);
 	o->call_cost = get_int(list, "call_cost", 1000);

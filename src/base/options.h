@@ -50,6 +50,8 @@ typedef struct AmpsfServerOptions
 	int connect_timeout; /* milliseconds */
 	int request_timeout; /* milliseconds without a byte moving */
 	int max_retries;
+	int quota_reserve; /* API calls that are left alone; percent of the org's, or a number */
+	bool quota_reserve_percent;
 	int64 max_response;	/* bytes of one answer after decompression */
 	bool compression;	/* ask for gzip */
 	int call_cost;		/* of one API call, in the planner's units */

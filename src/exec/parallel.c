@@ -11,6 +11,7 @@
 
 #include "exec/scan.h"
 #include "miscadmin.h"
+#include "net/usage.h"
 #include "org/bulk_job.h"
 #include "org/page_chain.h"
 #include "storage/dsm.h"
@@ -30,6 +31,7 @@ typedef struct AmpsfLeave
 	AmpsfPageChain *chain;
 	AmpsfShare *share;	   /* the leader's own */
 	AmpsfSession *session; /* held */
+	AmpsfUsage *usage;
 	AmpsfScanState *state; /* NULL: the executor's memory is gone */
 } AmpsfLeave;
 
@@ -61,6 +63,7 @@ leave_chain(dsm_segment *seg, Datum arg)
 	discard_job(leave->chain, leave->session);
 	ampsf_chain_spent(leave->chain, &spent);
 	ampsf_session_count(leave->session, &spent);
+	ampsf_usage_note(leave->usage, &spent);
 	ampsf_session_release(leave->session);
 	explicit_bzero(&leave->shared->loan, sizeof(AmpsfLoan));
 	if (leave->state)
@@ -106,6 +109,7 @@ ampsfInitializeDSMForeignScan(ForeignScanState *node, ParallelContext *pcxt, voi
 	leave->shared = shared;
 	leave->session = session;
 	leave->chain = ampsf_chain_create(place_of_chain(shared), pcxt->nworkers + 1);
+	leave->usage = ampsf_session_usage(session, state->select.object, "query");
 	on_dsm_detach(pcxt->seg, leave_chain, PointerGetDatum(leave));
 	ampsf_session_hold(session);
 	if (!state->on_reset.func)

@@ -31,6 +31,7 @@ tell(AmpsfSession *session, const char *method, const char *id, const char *body
 	AmpsfCall *call;
 	int status;
 
+	spec.usage = ampsf_session_usage(session, NULL, "job cleanup");
 	spec.path = psprintf("jobs/query/%s", id);
 	spec.body_len = body ? strlen(body) : 0;
 	call = ampsf_call_start(session, &spec, CurrentMemoryContext);

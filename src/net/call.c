@@ -12,6 +12,8 @@
 #include "base/ampsf.h"
 #include "base/progress.h"
 #include "common/pg_prng.h"
+#include "net/budget.h"
+#include "net/usage.h"
 #include "utils/memutils.h"
 
 #define BACKOFF_FIRST 200 /* milliseconds */
@@ -46,6 +48,9 @@ struct AmpsfCall
 	size_t window;
 	bool early;
 	AmpsfStats *stats;
+	AmpsfUsage *usage;
+	bool beyond_budget;
+	bool unsettled; /* sent, and not answered yet */
 
 	CallState state;
 	AmpsfHttp *http;
@@ -164,11 +169,20 @@ ampsf_failure_sqlstate(const AmpsfFailure *failure)
 /* -------- sending -------- */
 
 static void
+settle(AmpsfCall *call)
+{
+	if (call->unsettled)
+		ampsf_budget_settle(call->session);
+	call->unsettled = false;
+}
+
+static void
 forget_call(void *arg)
 {
 	AmpsfCall *call = arg;
 
 	ampsf_http_alarm_unset(&call->alarm);
+	settle(call);
 	call->session->users--;
 }
 
@@ -215,6 +229,8 @@ ampsf_call_start(AmpsfSession *session, const AmpsfCallSpec *spec, MemoryContext
 	call->window = spec->window;
 	call->early = spec->early;
 	call->stats = spec->stats;
+	call->usage = spec->usage ? spec->usage : ampsf_usage(session->serverid, NULL, NULL);
+	call->beyond_budget = spec->beyond_budget;
 	call->state = CALL_LOGIN;
 	call->fresh_login = true;
 	session->users++;
@@ -232,6 +248,7 @@ static void
 count(AmpsfCall *call, const AmpsfStats *spent)
 {
 	ampsf_stats_add(&call->session->stats, spent);
+	ampsf_usage_add(call->usage, spent);
 	if (call->stats)
 	{
 		ampsf_stats_add(call->stats, spent);
@@ -289,6 +306,8 @@ send_call(AmpsfCall *call)
 	call->state = CALL_DONE;
 	call->http = NULL;
 	call->failure.kind = AMPSF_HTTP_BROKEN;
+	if (!call->beyond_budget)
+		ampsf_budget_check(session);
 	MemoryContextReset(call->attempt_cxt);
 	old = MemoryContextSwitchTo(call->attempt_cxt);
 
@@ -329,6 +348,8 @@ send_call(AmpsfCall *call)
 	spent.retries = call->attempts > 0 ? 1 : 0;
 	spent.bytes_out = call->body_len;
 	count(call, &spent);
+	ampsf_budget_spend(session);
+	call->unsettled = true;
 	call->generation = session->generation;
 	call->bytes_counted = 0;
 	call->attempts++;
@@ -351,6 +372,7 @@ note_quota(AmpsfSession *session, const char *header)
 		session->quota_seen = true;
 		session->quota_used = used;
 		session->quota_max = max;
+		session->quota_at = ampsf_http_now();
 	}
 }
 
@@ -437,6 +459,7 @@ take_answer(AmpsfCall *call)
 	AmpsfHttpFailure kind = ampsf_http_failure(call->http);
 	AmpsfStats spent = {0};
 
+	settle(call);
 	spent.bytes_in = new_bytes(call);
 	if (!ampsf_http_sent_any(call->http))
 	{
@@ -444,6 +467,7 @@ take_answer(AmpsfCall *call)
 		spent.calls = -1;
 		spent.retries = call->attempts > 1 ? -1 : 0;
 		spent.bytes_out = -(int64) call->body_len;
+		ampsf_budget_refund();
 	}
 	count(call, &spent);
 	note_quota(call->session, ampsf_http_header(call->http, "Sforce-Limit-Info"));

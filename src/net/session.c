@@ -13,6 +13,7 @@
 #include "commands/defrem.h"
 #include "foreign/foreign.h"
 #include "net/hosts.h"
+#include "net/usage.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
@@ -118,6 +119,7 @@ make_session(UserMapping *mapping)
 	s->umid = mapping->umid;
 	s->server_hash = GetSysCacheHashValue1(FOREIGNSERVEROID, ObjectIdGetDatum(mapping->serverid));
 	s->mapping_hash = GetSysCacheHashValue1(USERMAPPINGOID, ObjectIdGetDatum(mapping->umid));
+	s->server_name = pstrdup(GetForeignServer(mapping->serverid)->servername);
 	s->options = ampsf_server_options(GetForeignServer(mapping->serverid));
 	s->user = ampsf_user_options(mapping);
 	s->kind = ampsf_auth_kind(s->user);
@@ -251,6 +253,12 @@ void
 ampsf_session_count(AmpsfSession *session, const AmpsfStats *stats)
 {
 	ampsf_stats_add(&session->stats, stats);
+}
+
+AmpsfUsage *
+ampsf_session_usage(AmpsfSession *session, const char *object, const char *kind)
+{
+	return ampsf_usage(session->serverid, object, kind);
 }
 
 bool

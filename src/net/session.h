@@ -55,6 +55,11 @@ extern const AmpsfStats *ampsf_session_stats(AmpsfSession *session); /* since it
 /* Adds what was read or written in the session's name; calls and bytes are counted by themselves.
  */
 extern void ampsf_session_count(AmpsfSession *session, const AmpsfStats *stats);
+/*
+ * The account in ampsf.usage for work of that kind ("query", "insert") on an object (may be NULL); for the
+ * life of the backend.  Rows are entered by ampsf_usage_rows().
+ */
+extern struct AmpsfUsage *ampsf_session_usage(AmpsfSession *session, const char *object, const char *kind);
 /* From the latest Sforce-Limit-Info; false if none was seen. */
 extern bool ampsf_session_quota(AmpsfSession *session, int64 *used, int64 *max);
 /* The same of Account Engagement, from the latest x-api-usage. */
@@ -89,6 +94,8 @@ typedef struct AmpsfCallSpec
 	bool early;	   /* a 2xx answer can be looked at by ampsf_call_part() while it comes, not consumed */
 	bool engagement; /* goes to Account Engagement, in the name of the server's business unit */
 	AmpsfStats *stats; /* what is spent is added here too; may be NULL; must outlive the call */
+	struct AmpsfUsage *usage; /* the account that pays, see ampsf_session_usage(); NULL: that of all else */
+	bool beyond_budget; /* not held back by limits: it tidies up, or looks what is left */
 } AmpsfCallSpec;
 
 /*

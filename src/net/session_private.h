@@ -33,6 +33,7 @@ struct AmpsfSession
 	MemoryContext cxt;
 	MemoryContextCallback on_reset;
 	Oid serverid, umid;
+	char *server_name;
 	uint32 server_hash, mapping_hash; /* to recognize invalidations */
 	bool stale;
 	int users; /* calls that exist, and holds */
@@ -59,6 +60,8 @@ struct AmpsfSession
 	AmpsfStats stats;
 	bool quota_seen;
 	int64 quota_used, quota_max;
+	int64 quota_at;	 /* when that was heard, by ampsf_http_now() */
+	int64 unanswered; /* calls that are under way */
 	void *slots[AMPSF_SLOT_MAX];
 };
 

@@ -48,7 +48,7 @@ static void
 step(Discarded *d)
 {
 	static const char abort_body[] = "{\"state\":\"Aborted\"}";
-	AmpsfCallSpec spec = {.idempotent = true};
+	AmpsfCallSpec spec = {.idempotent = true, .beyond_budget = true};
 	char path[64];
 
 	if (d->call)
@@ -69,6 +69,7 @@ step(Discarded *d)
 		d->cxt =
 			AllocSetContextCreate(TopMemoryContext, "ampsf discarded job", ALLOCSET_SMALL_SIZES);
 	snprintf(path, sizeof(path), "jobs/query/%s", d->id);
+	spec.usage = ampsf_session_usage(d->session, NULL, "job cleanup");
 	spec.path = path;
 	spec.method = d->ended ? "DELETE" : "PATCH";
 	if (!d->ended)

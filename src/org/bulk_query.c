@@ -25,12 +25,14 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "net/http.h"
+#include "net/usage.h"
 #include "org/bulk_job.h"
 #include "org/page_chain.h"
 #include "utils/memutils.h"
 #include "wire/bytesum.h"
 #include "wire/csv_scan.h"
 #include "wire/json_doc.h"
+#include "wire/soql_object.h"
 #include "wire/text.h"
 
 /* Bytes of a page that are kept for who reads slower than they come. */
@@ -66,6 +68,7 @@ typedef struct BulkQuery
 	MemoryContextCallback on_reset;
 	AmpsfSession *session;
 	AmpsfStats *stats;
+	AmpsfUsage *usage;
 	char *soql;
 	bool all_rows;
 	int nfields;
@@ -120,6 +123,7 @@ forget_query(void *arg)
 		const AmpsfStats read = {.rows = q->counted};
 
 		ampsf_session_count(q->session, &read);
+		ampsf_usage_rows(q->usage, q->counted);
 	}
 	ampsf_session_release(q->session);
 }
@@ -164,6 +168,7 @@ start_call(BulkQuery *q, const char *method, const char *path, const char *body,
 	/* A job that is created twice costs a job. */
 	spec.idempotent = true;
 	spec.stats = q->stats;
+	spec.usage = q->usage;
 	if (csv)
 	{
 		spec.headers = accept_csv;
@@ -819,6 +824,7 @@ ampsf_bulk_query(const AmpsfQuerySpec *spec)
 		AllocSetContextCreate(CurrentMemoryContext, "ampsf Bulk query", ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(cxt);
 	BulkQuery *q = palloc0(sizeof(BulkQuery));
+	char object[AMPSF_USAGE_OBJECT];
 
 	q->src.ops = &bulk_ops;
 	q->src.total = -1;
@@ -826,6 +832,8 @@ ampsf_bulk_query(const AmpsfQuerySpec *spec)
 	q->session = spec->session;
 	q->stats = spec->stats;
 	q->soql = pstrdup(spec->soql);
+	(void) ampsf_soql_object(q->soql, object, sizeof(object));
+	q->usage = ampsf_session_usage(q->session, object, "bulk query");
 	q->all_rows = spec->all_rows;
 	q->nfields = spec->nfields;
 	q->kinds = spec->kinds;

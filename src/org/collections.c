@@ -18,6 +18,7 @@
 
 #include "base/ampsf.h"
 #include "base/error.h"
+#include "net/usage.h"
 #include "org/row_sink.h"
 #include "wire/json_doc.h"
 #include "wire/sfid.h"
@@ -62,6 +63,7 @@ typedef struct Collections
 	bool all_or_none;
 	const char **headers;
 	AmpsfStats *stats;
+	AmpsfUsage *usage;
 	MemoryContext cxt;		   /* of the sink itself */
 	MemoryContext call_cxt;	   /* of one call and its answer */
 	MemoryContext result_cxt;  /* of the outcomes handed out */
@@ -236,6 +238,7 @@ run_call(const Batch *batch)
 	spec.idempotent = sink->op != AMPSF_INSERT;
 	spec.headers = sink->headers;
 	spec.stats = sink->stats;
+	spec.usage = sink->usage;
 	if (sink->op == AMPSF_DELETE)
 	{
 		spec.method = "DELETE";
@@ -417,6 +420,7 @@ read_results(const Batch *batch)
 			res->code = res->message = res->fields = NULL;
 			if (sink->stats != NULL)
 				sink->stats->rows++;
+			ampsf_usage_rows(sink->usage, 1);
 		}
 		else
 		{
@@ -648,6 +652,7 @@ ampsf_collections_open(const AmpsfWriteSpec *spec)
 	sink->max_rows = spec->max_rows;
 	sink->all_or_none = spec->all_or_none;
 	sink->stats = spec->stats;
+	sink->usage = ampsf_session_usage(spec->session, spec->object, verbs[spec->op]);
 	while (spec->headers != NULL && spec->headers[nheaders] != NULL)
 		nheaders++;
 	sink->headers = palloc0(sizeof(char *) * (nheaders + 1));

@@ -23,6 +23,9 @@ run(AmpsfSession *session, const char *path, const char *body, const char *what,
 	spec.body = body;
 	spec.body_len = body ? strlen(body) : 0;
 	spec.idempotent = true;
+	spec.usage = ampsf_session_usage(session, NULL, "metadata");
+	/* Who asks what is left shall be told, however little it is. */
+	spec.beyond_budget = strcmp(path, "limits") == 0;
 
 	call = ampsf_call_start(session, &spec, cxt);
 	if (soft_status)

@@ -105,6 +105,7 @@ ask(AmpsfSession *session, const char *soql, MemoryContext cxt, AmpsfQueryPlan *
 	spec.path = path.data;
 	/* Not worth a second try: nothing but an estimate hangs on it. */
 	spec.idempotent = false;
+	spec.usage = ampsf_session_usage(session, NULL, "estimate");
 	call = ampsf_call_start(session, &spec, cxt);
 	ampsf_call_wait(call);
 	status = ampsf_call_status(call);

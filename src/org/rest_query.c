@@ -18,8 +18,10 @@
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "net/usage.h"
 #include "org/page_chain.h"
 #include "utils/memutils.h"
+#include "wire/soql_object.h"
 #include "wire/text.h"
 
 /* Rows of a page that Salesforce makes when nothing else is asked for. */
@@ -42,6 +44,7 @@ typedef struct RestQuery
 	MemoryContextCallback on_reset;
 	AmpsfSession *session;
 	AmpsfStats *stats;
+	AmpsfUsage *usage;
 	char *soql;
 	bool all_rows;
 	int page_size;
@@ -146,6 +149,7 @@ send_request(RestQuery *q, const char *next_url)
 	/* The query itself, if it must be repeated, has another result. */
 	spec.early = next_url != NULL;
 	spec.stats = q->stats;
+	spec.usage = q->usage;
 	if (next_url)
 		spec.path = next_url;
 	else
@@ -557,6 +561,7 @@ count_row(RestQuery *q)
 
 	q->counted++;
 	ampsf_session_count(q->session, &read);
+	ampsf_usage_rows(q->usage, 1);
 	if (q->stats)
 		q->stats->rows++;
 }
@@ -771,6 +776,7 @@ ampsf_rest_query(const AmpsfQuerySpec *spec)
 		AllocSetContextCreate(CurrentMemoryContext, "ampsf REST query", ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(cxt);
 	RestQuery *q = palloc0(sizeof(RestQuery));
+	char object[AMPSF_USAGE_OBJECT];
 
 	q->src.ops = &query_ops;
 	q->src.total = -1;
@@ -778,6 +784,8 @@ ampsf_rest_query(const AmpsfQuerySpec *spec)
 	q->session = spec->session;
 	q->stats = spec->stats;
 	q->soql = pstrdup(spec->soql);
+	(void) ampsf_soql_object(q->soql, object, sizeof(object));
+	q->usage = ampsf_session_usage(q->session, object, "query");
 	q->all_rows = spec->all_rows;
 	q->page_size = spec->page_size;
 	q->share = spec->share;

@@ -62,4 +62,47 @@ ok(data_calls() <= 2, 'a cursor that is closed early reads at most one page ahea
 like($c->value("SELECT max, remaining FROM ampsf.limits('sf') WHERE name = 'DailyApiRequests'"), qr/^100000\|\d+$/,
 	'ampsf.limits tells what is left');
 
+# What was spent, by this backend and by all of them.
+{
+	my $p = AmpsfTest->start(seed => 'big:10000', conf => [q{shared_preload_libraries = 'ampsf_fdw'}]);
+	my $usage = q{SELECT object, kind, sum(calls), sum(rows) FROM ampsf.usage WHERE scope = '%s' AND object IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2};
+	my $mine = sprintf($usage, 'backend');
+	my $all  = sprintf($usage, 'server');
+
+	is($p->value("$read; $mine; $all"), "10000\nContact|query|5|10000\nContact|query|5|10000", 'one backend: the server counts what it counts');
+	is($p->value("$mine; $all"), 'Contact|query|5|10000', 'another one: nothing of its own, the same of the server');
+	my @jobs = map { $p->background($read) } 1 .. 4;
+	$p->finish($_) for @jobs;
+	is($p->value($all), 'Contact|query|25|50000', 'four at once');
+	my $stats = $p->stats->{apiCalls};
+	is($p->value("SELECT sum(calls) FROM ampsf.usage WHERE scope = 'server'"), $stats, 'which is what the org counts');
+	$p->psql("BEGIN; INSERT INTO crm.account (name) VALUES ('usage'); ROLLBACK");
+	$p->psql("INSERT INTO crm.account (name) SELECT 'usage' FROM generate_series(1, 3) UNION ALL SELECT repeat('x', 300)");
+	is($p->value("SELECT sum(calls), sum(rows) FROM ampsf.usage WHERE scope = 'server' AND object = 'Account'"), '2|4',
+		'rows that were written count, whatever became of the transaction');
+	my ($bin) = $p->value("SELECT count(*) FROM ampsf.usage WHERE scope = 'server' AND since <= now()");
+	ok($bin > 0, 'and since when');
+	$p->stop;
+}
+
+# Limits hold for a statement, not for a session; and all pages of a read count.
+{
+	my $r = $c->psql("SET ampsf.statement_call_limit = 4; $read");
+	is(AmpsfTest::sqlstate($r), '53400', 'five pages with four calls: an error');
+	is($r->{out}, '', '... and no row count');
+	$c->mark;
+	$r = $c->psql("SET ampsf.statement_call_limit = 5;\n$read;\n$read;");
+	is($r->{out}, "10000\n10000", 'with five calls each of two statements is read');
+	$c->api_limit($c->stats->{apiCalls} + 7);
+	$c->run_sql("ALTER SERVER sf OPTIONS (ADD quota_reserve '3')");
+	$c->mark;
+	$r = $c->psql($read);
+	is(AmpsfTest::sqlstate($r), '53400', 'the reserve is reached in the middle of a scan');
+	like($r->{err}, qr/Option quota_reserve keeps 3\. 3 of the org's \d+ calls/, '... and says what is left');
+	is(scalar(grep { $_->{path} =~ m{^/services/data/} && !$_->{inner} } $c->log), 4, '... without a call that would touch it');
+	$c->run_sql("ALTER SERVER sf OPTIONS (DROP quota_reserve)");
+	$c->api_limit(100000);
+	is($c->value($read), '10000', 'without it all is read');
+}
+
 done_testing();
