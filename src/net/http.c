@@ -7,6 +7,7 @@
 #include "net/http_private.h"
 
 #include <curl/curl.h>
+#include <unistd.h>
 
 #include "utils/memutils.h"
 
