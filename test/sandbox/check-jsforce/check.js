@@ -3,12 +3,13 @@
  * Drives the sandbox org with jsforce, a client that was written for the real one: what jsforce makes of
  * the answers shows whether they are as Salesforce sends them.
  *
- * Use: SANDBOX_URL=http://127.0.0.1:8089 node check.js     (run.sh starts a sandbox and installs jsforce)
+ * Use: SANDBOX_URL=http://127.0.0.1:8089 SANDBOX_LOG=its.log node check.js     (run.sh starts a sandbox and installs jsforce)
  * Fills the org anew first.
  * Prints a line for each check, then "N passed, N failed".
  */
 'use strict';
 const assert = require('assert');
+const fs = require('fs');
 const jsforce = require('jsforce');
 
 const url = process.env.SANDBOX_URL;
@@ -291,6 +292,90 @@ async function composites(conn) {
   await check('recent versions only', () => refused('UNSUPPORTED_API_VERSION', () => conn.request('/services/data/v20.0/limits')));
 }
 
+/* The records of a query job, one after the other. */
+async function bulkQuery(conn, soql) {
+  const stream = await conn.bulk2.query(soql);
+  const found = [];
+  await new Promise((resolve, reject) => {
+    stream.on('record', (r) => found.push(r));
+    stream.on('end', resolve);
+    stream.on('error', reject);
+  });
+  return found;
+}
+
+async function bulk(conn) {
+  const n = 1500;
+  const load = (operation, input, more) => conn.bulk2.loadAndWaitForResults({
+    object: 'Account', operation, input, pollInterval: 50, ...more,
+  });
+  let ids;
+  conn.bulk2.pollInterval = 50;
+  await check('bulk2: load', async () => {
+    const list = Array.from({ length: n }, (_, i) => ({
+      Name: `jsb ${i}, "é"\n😀`, AnnualRevenue: i / 4, NumberOfEmployees: i, Ext_Id__c: `jsb-${i}`,
+    }));
+    list.push({ Name: '', AnnualRevenue: 1, NumberOfEmployees: 1, Ext_Id__c: 'jsb-x' });
+    const r = await load('insert', list);
+    assert.strictEqual(r.successfulResults.length, n);
+    assert.ok(r.successfulResults.every((x) => x.sf__Created === 'true' && x.sf__Id.length === 18));
+    assert.deepStrictEqual(r.failedResults.map((x) => [x.sf__Error, x.sf__Id, x.Ext_Id__c]),
+      [['REQUIRED_FIELD_MISSING:Required fields are missing: [Name]:Name --', '', 'jsb-x']]);
+    assert.strictEqual(r.unprocessedRecords.length, 0);
+    ids = new Map(r.successfulResults.map((x) => [x.Ext_Id__c, x.sf__Id]));
+    assert.strictEqual(ids.size, n);
+  });
+  await check('bulk2: query stream', async () => {
+    const found = await bulkQuery(conn, "SELECT Id, Name, AnnualRevenue, Parent.Name, Ext_Id__c FROM Account WHERE Ext_Id__c LIKE 'jsb-%'");
+    assert.strictEqual(found.length, n);
+    const one = found.find((r) => r.Ext_Id__c === 'jsb-7');
+    assert.deepStrictEqual({ ...one }, {
+      Id: ids.get('jsb-7'), Name: 'jsb 7, "é"\n😀', AnnualRevenue: '1.75', 'Parent.Name': '', Ext_Id__c: 'jsb-7',
+    });
+  });
+  await check('bulk2: update, #N/A and a parent by its external id', async () => {
+    const r = await load('update', [
+      { Id: ids.get('jsb-1'), AnnualRevenue: '#N/A', NumberOfEmployees: '', 'Parent.Ext_Id__c': 'jsb-0' },
+      { Id: ids.get('jsb-2'), AnnualRevenue: 2, NumberOfEmployees: '', 'Parent.Ext_Id__c': 'nobody' },
+    ]);
+    assert.deepStrictEqual(r.successfulResults.map((x) => x.sf__Created), ['false']);
+    assert.match(r.failedResults[0].sf__Error, /^INVALID_FIELD:Foreign key external ID: nobody not found/);
+    const a = await conn.sobject('Account').retrieve(ids.get('jsb-1'));
+    assert.deepStrictEqual([a.AnnualRevenue, a.NumberOfEmployees, a.ParentId], [null, 1, ids.get('jsb-0')]);
+  });
+  await check('bulk2: upsert', async () => {
+    const r = await load('upsert', [{ Ext_Id__c: 'jsb-3', Name: 'again' }, { Ext_Id__c: 'jsb-new', Name: 'new' }],
+      { externalIdFieldName: 'Ext_Id__c' });
+    assert.deepStrictEqual(r.successfulResults.map((x) => [x.Ext_Id__c, x.sf__Created]).sort(),
+      [['jsb-3', 'false'], ['jsb-new', 'true']]);
+  });
+  await check('bulk2: delete', async () => {
+    const r = await load('delete', [...ids.values()].slice(1, 1001).map((Id) => ({ Id })));
+    assert.strictEqual(r.successfulResults.length, 1000);
+    assert.strictEqual((await conn.query("SELECT Id FROM Account WHERE Ext_Id__c LIKE 'jsb-%'")).totalSize, n - 1000 + 1);
+  });
+  await check('bulk2: a column that is no field', () =>
+    assert.rejects(load('insert', [{ Name: 'x', Nothing__c: 1 }]), /InvalidBatch : Field name not found : Nothing__c/));
+  await check('bulk2: a query that it does not do', () =>
+    assert.rejects(conn.bulk2.query('SELECT Industry, COUNT(Id) FROM Account GROUP BY Industry'), /./));
+  await check('bulk2: abort and delete', async () => {
+    const job = conn.bulk2.createJob({ object: 'Account', operation: 'insert' });
+    await job.open();
+    await job.uploadData('Name\nnever\n');
+    await job.abort();
+    assert.strictEqual((await job.check()).state, 'Aborted');
+    assert.deepStrictEqual((await job.getUnprocessedRecords()).map((x) => x.Name), ['never']);
+    await job.delete();
+    await refused('NOT_FOUND', () => job.check());
+  });
+  await check('the request log names the jobs', async () => {
+    const log = process.env.SANDBOX_LOG;
+    const lines = fs.readFileSync(log, 'utf8').trim().split('\n').map((l) => JSON.parse(l));
+    const jobs = lines.filter((l) => l.path.includes('/jobs/') && l.status < 400);
+    assert.ok(jobs.length > 20 && jobs.every((l) => /^750\w{15}$/.test(l.job)), JSON.stringify(jobs.find((l) => !l.job)));
+  });
+}
+
 async function main() {
   let conn;
   await fetch(`${url}/__sandbox/reset`, { method: 'POST' });
@@ -302,6 +387,7 @@ async function main() {
     await arrays(conn);
     await queries(conn);
     await composites(conn);
+    await bulk(conn);
     await check('logout by revoking', async () => {
       await conn.oauth2.revokeToken(conn.accessToken);
       conn._refreshDelegate = undefined;

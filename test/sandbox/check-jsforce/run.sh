@@ -24,7 +24,7 @@ if [ ! -d "$work/node_modules/jsforce" ]; then
 		skip "npm cannot install jsforce: $(tail -n 1 "$work/npm.log")"
 fi
 
-rm -f "$work/port"
+rm -f "$work/port" "$work/requests.log"
 "$binary" --port 0 --port-file "$work/port" --seed demo --log "$work/requests.log" >"$work/sandbox.out" 2>&1 &
 pid=$!
 trap 'kill "$pid" 2>/dev/null || true' EXIT
@@ -39,5 +39,5 @@ while [ ! -s "$work/port" ]; do
 	sleep 0.1
 done
 status=0
-SANDBOX_URL=http://127.0.0.1:$(cat "$work/port") node "$work/check.js" || status=$?
+SANDBOX_URL=http://127.0.0.1:$(cat "$work/port") SANDBOX_LOG="$work/requests.log" node "$work/check.js" || status=$?
 exit $status
