@@ -45,6 +45,15 @@ void rest_batch(Request *r, Response *w);
 void rest_graph(Request *r, Response *w);
 void rest_tree(Request *r, Response *w);
 
+/* rest_search.c, rest_reports.c: search, and analytics/reports */
+void rest_search(Request *r, Response *w);
+void rest_reports(Request *r, Response *w);
+
+/* rest_apex.c: /services/apexrest, tooling, connect */
+void rest_apex(Request *r, Response *w);
+void rest_tooling(Request *r, Response *w);
+void rest_connect(Request *r, Response *w);
+
 /* rest_limits.c */
 void rest_limits(Request *r, Response *w);
 void rest_record_count(Request *r, Response *w);

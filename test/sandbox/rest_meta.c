@@ -34,11 +34,12 @@ rest_versions(Request *r, Response *w)
 void
 rest_resources(Request *r, Response *w)
 {
-	static const char *const names[] = {"sobjects", "query", "queryAll", "limits", "composite"};
+	static const char *const names[] = {"sobjects", "query",	"queryAll", "limits", "composite",
+										"search",	"analytics", "tooling",	 "connect"};
 
 	w->status = 200;
 	buf_adds(&w->body, "{");
-	for (int i = 0; i < 5; i++)
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		buf_addf(&w->body, "\"%s\":\"/services/data/v%s/%s\",", names[i], r->version, names[i]);
 	buf_addf(&w->body, "\"identity\":\"%s/id/%s/%s\"}", r->base_url, store_org_id(), r->user_id);
 }

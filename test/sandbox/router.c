@@ -145,6 +145,14 @@ resource(Request *r, Response *w)
 		composite_resource(r, w);
 	else if (strcmp(first, "limits") == 0)
 		limits_resource(r, w);
+	else if (strcmp(first, "search") == 0 && r->n_seg == 1)
+		rest_search(r, w);
+	else if (strcmp(first, "analytics") == 0)
+		rest_reports(r, w);
+	else if (strcmp(first, "tooling") == 0)
+		rest_tooling(r, w);
+	else if (strcmp(first, "connect") == 0)
+		rest_connect(r, w);
 	else
 		res_not_found(w);
 }
@@ -263,6 +271,23 @@ data_handle(Request *r, Response *w)
 				   "299 - \"This API is deprecated and will be removed in the future.\"");
 }
 
+/* Apex REST has no version in its path. */
+static void
+apex_handle(Request *r, Response *w)
+{
+	char info[80];
+
+	if (!authenticate(r, w))
+		return;
+	if (!api_count())
+		res_error(w, 403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.");
+	else
+		rest_apex(r, w);
+	snprintf(info, sizeof(info), "api-usage=%lld/%lld", (long long) api_used(),
+			 (long long) api_limit());
+	res_header(w, "Sforce-Limit-Info", info);
+}
+
 static bool
 under(const char *path, const char *prefix)
 {
@@ -280,6 +305,8 @@ handle_request(Request *r, Response *w)
 		data_handle(r, w);
 	else if (strncmp(r->raw_path, "/api/v5/", 8) == 0)
 		ae_handle(r, w);
+	else if (under(r->raw_path, "/services/apexrest"))
+		apex_handle(r, w);
 	else if (strncmp(r->path, "/services/oauth2/", 17) == 0)
 		oauth_handle(r, w);
 	else if (under(r->path, "/id"))

@@ -443,7 +443,9 @@ send_answer(Request *r, Transfer *t, Response *w, const Fault *f, bool log)
 	struct MHD_Connection *c = r->connection;
 	Sending *s = calloc(1, sizeof(Sending));
 	const char *pretty = server_header(r, "X-PrettyPrint");
+	/* libmicrohttpd would end the body that a HEAD has not. */
 	bool chunked = config.chunked && strncmp(r->path, "/services/data", 14) == 0 &&
+				   strcmp(r->method, "HEAD") != 0 &&
 				   f->kind != FAULT_TRUNCATE_JSON && f->kind != FAULT_RESET_MIDDLE &&
 				   f->kind != FAULT_STALL;
 	int status = w->status ? w->status : 500;
