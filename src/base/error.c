@@ -33,6 +33,13 @@ typedef struct ErrorRule
 	"See ampsf.limits(server). Until the limit is free again, transport 'rest' reads without "     \
 	"Bulk jobs."
 
+#define HINT_UNIT                                                                                  \
+	"Check the server's options \"business_unit_id\" and \"engagement_url\": business units of sandboxes and " \
+	"developer orgs are reached at https://pi.demo.pardot.com."
+#define HINT_ENGAGEMENT_FIELD                                                                      \
+	"The object has no such field, or this user may not see or write it: drop the column, or mend its option " \
+	"\"field\"."
+
 /* The first rule that fits counts: those with a message come before those without. */
 static const ErrorRule rules[] = {
 	/* OAuth */
@@ -182,6 +189,40 @@ static const ErrorRule rules[] = {
 	{"ENTITY_IS_LOCKED", NULL, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, false,
 	 "The record is locked by an approval process."},
 	{"NOT_FOUND", NULL, ERRCODE_NO_DATA_FOUND, false, NULL},
+
+	/* Account Engagement */
+	{"66", NULL, ERRCODE_CONFIGURATION_LIMIT_EXCEEDED, true,
+	 "Account Engagement takes five calls of a business unit at once; others than this cluster call too."},
+	{"122", NULL, ERRCODE_CONFIGURATION_LIMIT_EXCEEDED, false,
+	 "The business unit has used up its API calls of the day; the next begins in the account's time zone. See "
+	 "ampsf.limits(server)."},
+	{"202", NULL, ERRCODE_CONFIGURATION_LIMIT_EXCEEDED, true, NULL},
+	{"183", NULL, ERRCODE_FDW_ERROR, true, NULL},
+	{"214", NULL, ERRCODE_QUERY_CANCELED, false, "Read fewer rows, or fewer fields, at a time."},
+	{"181", NULL, ERRCODE_FDW_ERROR, false, HINT_UNIT},
+	{"182", NULL, ERRCODE_FDW_ERROR, false, HINT_UNIT},
+	{"201", NULL, ERRCODE_FDW_ERROR, false, HINT_UNIT},
+	{"184", NULL, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, false,
+	 "The app's OAuth scopes must include \"Manage Pardot services (pardot_api)\", and the user must be one of the "
+	 "business unit's."},
+	{"46", NULL, ERRCODE_INSUFFICIENT_PRIVILEGE, false, NULL},
+	{"49", NULL, ERRCODE_INSUFFICIENT_PRIVILEGE, false, NULL},
+	{"60", NULL, ERRCODE_FEATURE_NOT_SUPPORTED, false, NULL},
+	{"109", NULL, ERRCODE_NO_DATA_FOUND, false, NULL},
+	{"192", NULL, ERRCODE_NO_DATA_FOUND, false, NULL},
+	{"198", NULL, ERRCODE_FDW_TABLE_NOT_FOUND, false, NULL},
+	{"219", NULL, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, false, NULL},
+	{"108", NULL, ERRCODE_FOREIGN_KEY_VIOLATION, false, NULL},
+	{"9", NULL, ERRCODE_UNIQUE_VIOLATION, false, NULL},
+	{"54", NULL, ERRCODE_UNIQUE_VIOLATION, false, NULL},
+	{"4", NULL, ERRCODE_CHECK_VIOLATION, false, NULL},
+	{"153", NULL, ERRCODE_NOT_NULL_VIOLATION, false, NULL},
+	{"154", NULL, ERRCODE_CHECK_VIOLATION, false, NULL},
+	{"180", NULL, ERRCODE_FDW_COLUMN_NAME_NOT_FOUND, false, HINT_ENGAGEMENT_FIELD},
+	{"224", NULL, ERRCODE_FDW_COLUMN_NAME_NOT_FOUND, false,
+	 "Account Engagement gives the field of single records only: drop the column."},
+	{"210", NULL, ERRCODE_FDW_ERROR, false, "The result was read for more than four hours. Read fewer rows at a time."},
+	{"211", NULL, ERRCODE_FDW_ERROR, false, NULL},
 	{NULL, NULL, 0, false, NULL}};
 
 /* A part of a text, without case. */
@@ -352,6 +393,8 @@ ampsf_error_parse(int http, const char *body, size_t len, AmpsfApiError *err)
 		/* Rows of a collection say statusCode, the OAuth endpoints error. */
 		code = code ? code : ampsf_json_string(doc, "statusCode");
 		code = code ? code : ampsf_json_string(doc, "error");
+		/* Account Engagement has numbers. */
+		code = code ? code : ampsf_json_string(doc, "code");
 		message = message ? message : ampsf_json_string(doc, "error_description");
 		err->code = copy_or_null(code);
 		err->message = copy_or_null(message);

@@ -24,6 +24,7 @@
 
 /* So many Ids fit into the address of a query. */
 #define AMPSF_LOOKUP_BATCH 400
+#define AMPSF_ENGAGEMENT_URL "https://pi.pardot.com"
 
 static const char *const module_values[] = {"crm", "account_engagement", NULL};
 
@@ -47,7 +48,11 @@ const AmpsfOption ampsf_options[] = {
 	{"login_url", SERVER, AMPSF_OPT_URL, false, 0, 0, NULL, "the org's address",
 	 "Where tokens are asked for, and the audience of a JWT, e.g. https://login.salesforce.com"},
 	{"module", SERVER, AMPSF_OPT_ENUM, false, 0, 0, module_values, "crm",
-	 "Which product of the org: crm (account_engagement is reserved)"},
+	 "Which product of the org: crm, or account_engagement"},
+	{"business_unit_id", SERVER, AMPSF_OPT_TEXT, false, 0, 0, NULL, NULL,
+	 "Of module account_engagement: Id of the business unit, 18 characters from 0Uv"},
+	{"engagement_url", SERVER, AMPSF_OPT_URL, false, 0, 0, NULL, "https://pi.pardot.com",
+	 "Of module account_engagement: its address; https://pi.demo.pardot.com for sandboxes and developer orgs"},
 	{"api_version", SERVER, AMPSF_OPT_TEXT, false, 0, 0, NULL, AMPSF_DEFAULT_API_VERSION,
 	 "Version of Salesforce's API, from 47.0"},
 	{"page_size", SERVER, AMPSF_OPT_INT, false, 200, 2000, NULL, "Salesforce's, 2000",
@@ -268,6 +273,20 @@ check_url(const AmpsfOption *o, const char *value)
 					  : "Salesforce is reached by https only.");
 }
 
+/* Names of Account Engagement's objects have hyphens. */
+static bool
+is_object_or_field(const AmpsfOption *o, const char *value)
+{
+	char *name = pstrdup(value);
+
+	if (o->catalog != TABLE)
+		return ampsf_is_api_name(value, strlen(value));
+	for (char *p = name; *p; p++)
+		if (*p == '-')
+			*p = '_';
+	return ampsf_is_api_name(name, strlen(name)) && strchr(name, '.') == NULL;
+}
+
 static void
 check_value(const AmpsfOption *o, DefElem *def)
 {
@@ -303,8 +322,7 @@ check_value(const AmpsfOption *o, DefElem *def)
 			check_url(o, value);
 			break;
 		case AMPSF_OPT_NAME:
-			if (!ampsf_is_api_name(value, strlen(value)) ||
-				(o->catalog == TABLE && strchr(value, '.') != NULL))
+			if (!is_object_or_field(o, value))
 				bad_value(o, value, "It is an API name: letters, digits and underscores.");
 			break;
 		case AMPSF_OPT_FILE:
@@ -348,7 +366,8 @@ parse_reserve(const char *value, int *n, bool *percent)
 static void
 check_server(List *options)
 {
-	const char *workspace = NULL, *instance_url = NULL;
+	const char *workspace = NULL, *instance_url = NULL, *unit = NULL;
+	bool engagement = false;
 	ListCell *lc;
 	int reserve;
 	bool percent;
@@ -364,14 +383,21 @@ check_server(List *options)
 			instance_url = value;
 		else if (strcmp(def->defname, "api_version") == 0 && !is_api_version(value))
 			bad_value(find_option("api_version", SERVER), value, "It has the form 62.0, and is at least 47.0.");
+		else if (strcmp(def->defname, "module") == 0)
+			engagement = strcmp(value, AMPSF_DEFAULT_MODULE) != 0;
+		else if (strcmp(def->defname, "business_unit_id") == 0)
+			unit = value;
 		else if (strcmp(def->defname, "quota_reserve") == 0 && !parse_reserve(value, &reserve, &percent))
 			bad_value(find_option("quota_reserve", SERVER), value,
 					  "It is a number of calls, or a part of the org's calls: 10%.");
-		else if (strcmp(def->defname, "module") == 0 && strcmp(value, AMPSF_DEFAULT_MODULE) != 0)
-			ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-							errmsg("module \"%s\" is not supported by this version", value),
-							errhint("The supported module is \"crm\".")));
 	}
+	if (unit && (strlen(unit) != 18 || strncmp(unit, "0Uv", 3) != 0 || !ampsf_is_api_name(unit + 3, 15)))
+		bad_value(find_option("business_unit_id", SERVER), unit,
+				  "It has 18 characters and begins with 0Uv: Setup, Business Unit Setup.");
+	if (engagement && !unit)
+		ereport(ERROR, (errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
+						errmsg("option \"business_unit_id\" is required for module \"account_engagement\""),
+						errhint("It stands in Salesforce under Setup, Business Unit Setup, and begins with 0Uv.")));
 	if (workspace && instance_url)
 		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 						errmsg("options \"workspace\" and \"instance_url\" exclude each other"),
@@ -464,6 +490,14 @@ get_url(List *options, const char *name)
 	return v;
 }
 
+static bool
+is_engagement(List *of_server)
+{
+	const char *v = get(of_server, "module");
+
+	return v && strcmp(v, "account_engagement") == 0;
+}
+
 AmpsfServerOptions *
 ampsf_server_options(const ForeignServer *server)
 {
@@ -494,6 +528,11 @@ ampsf_server_options(const ForeignServer *server)
 	o->compression = get_bool(list, "compression", true);
 	o->call_cost = get_int(list, "call_cost", 1000);
 	o->updatable = get_bool(list, "updatable", true);
+	o->engagement = is_engagement(list);
+	o->business_unit = get_text(list, "business_unit_id");
+	o->engagement_url = get_url(list, "engagement_url");
+	if (!o->engagement_url)
+		o->engagement_url = pstrdup(AMPSF_ENGAGEMENT_URL);
 	return o;
 }
 
@@ -533,7 +572,8 @@ ampsf_table_options(Oid relid)
 	o->object = get_text(table->options, "object");
 	if (!o->object)
 		o->object = get_rel_name(relid);
-	if (!ampsf_is_api_name(o->object, strlen(o->object)))
+	o->engagement = is_engagement(server->options);
+	if (!o->engagement && !ampsf_is_api_name(o->object, strlen(o->object)))
 		ereport(ERROR, (errcode(ERRCODE_FDW_TABLE_NOT_FOUND),
 						errmsg("\"%s\" is not the API name of an object", o->object),
 						errhint("Name the object: ALTER FOREIGN TABLE ... OPTIONS (ADD object '...').")));

@@ -56,6 +56,9 @@ typedef struct AmpsfServerOptions
 	bool compression;	/* ask for gzip */
 	int call_cost;		/* of one API call, in the planner's units */
 	bool updatable;
+	bool engagement;	  /* module account_engagement, with the next two */
+	char *business_unit;
+	char *engagement_url; /* as instance_url */
 } AmpsfServerOptions;
 
 typedef struct AmpsfUserOptions
@@ -65,6 +68,7 @@ typedef struct AmpsfUserOptions
 
 typedef struct AmpsfTableOptions
 {
+	bool engagement; /* an object of Account Engagement */
 	char *object; /* API name; default: the table's name */
 	bool include_deleted;
 	bool updatable;

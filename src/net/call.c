@@ -12,12 +12,15 @@
 #include "base/ampsf.h"
 #include "base/progress.h"
 #include "common/pg_prng.h"
+#include "net/slots.h"
 #include "net/budget.h"
 #include "net/usage.h"
 #include "utils/memutils.h"
 
 #define BACKOFF_FIRST 200 /* milliseconds */
 #define BACKOFF_MAX 10000
+/* From one look for a free slot to the next. */
+#define SLOT_WAIT 20
 #define RETRY_AFTER_MAX 60000
 /* Salesforce refuses a request whose URI and headers are longer together. */
 #define REQUEST_HEAD_MAX 16384
@@ -47,6 +50,8 @@ struct AmpsfCall
 	bool idempotent;
 	size_t window;
 	bool early;
+	bool engagement;
+	int slot; /* of the business unit, while a request is under way; else -1 */
 	AmpsfStats *stats;
 	AmpsfUsage *usage;
 	bool beyond_budget;
@@ -168,6 +173,23 @@ ampsf_failure_sqlstate(const AmpsfFailure *failure)
 
 /* -------- sending -------- */
 
+/* Account Engagement takes five calls of a business unit at once, whoever sends them. */
+static bool
+take_slot(AmpsfCall *call)
+{
+	if (call->engagement && call->slot < 0)
+		call->slot = ampsf_slot_take(call->session->options->business_unit);
+	return !call->engagement || call->slot >= 0;
+}
+
+static void
+give_slot(AmpsfCall *call)
+{
+	if (call->slot >= 0)
+		ampsf_slot_give(call->session->options->business_unit, call->slot);
+	call->slot = -1;
+}
+
 static void
 settle(AmpsfCall *call)
 {
@@ -182,6 +204,7 @@ forget_call(void *arg)
 	AmpsfCall *call = arg;
 
 	ampsf_http_alarm_unset(&call->alarm);
+	give_slot(call);
 	settle(call);
 	call->session->users--;
 }
@@ -228,6 +251,8 @@ ampsf_call_start(AmpsfSession *session, const AmpsfCallSpec *spec, MemoryContext
 	call->idempotent = spec->idempotent;
 	call->window = spec->window;
 	call->early = spec->early;
+	call->engagement = spec->engagement;
+	call->slot = -1;
 	call->stats = spec->stats;
 	call->usage = spec->usage ? spec->usage : ampsf_usage(session->serverid, NULL, NULL);
 	call->beyond_budget = spec->beyond_budget;
@@ -312,12 +337,17 @@ send_call(AmpsfCall *call)
 	old = MemoryContextSwitchTo(call->attempt_cxt);
 
 	authorization = psprintf("Authorization: Bearer %s", session->token);
-	headers = palloc(sizeof(char *) * (call->nheaders + 6));
+	headers = palloc(sizeof(char *) * (call->nheaders + 8));
 	headers[n++] = authorization;
 	if (!has_header(call, "Accept:"))
 		headers[n++] = "Accept: application/json";
 	headers[n++] = "User-Agent: " AMPSF_FDW_NAME "/" AMPSF_VERSION;
-	if (!has_header(call, "Sforce-Call-Options:"))
+	if (call->engagement)
+	{
+		headers[n++] = psprintf("Pardot-Business-Unit-Id: %s", o->business_unit);
+		headers[n++] = "X-Return-Api-Usage: 1";
+	}
+	else if (!has_header(call, "Sforce-Call-Options:"))
 		headers[n++] = "Sforce-Call-Options: client=" AMPSF_FDW_NAME;
 	if (call->content_type)
 		headers[n++] = psprintf("Content-Type: %s", call->content_type);
@@ -326,7 +356,7 @@ send_call(AmpsfCall *call)
 	headers[n] = NULL;
 
 	spec.method = call->method;
-	spec.url = psprintf("%s%s", session->instance_url, call->path);
+	spec.url = psprintf("%s%s", call->engagement ? o->engagement_url : session->instance_url, call->path);
 	spec.body = call->body;
 	spec.body_len = call->body_len;
 	spec.body_fd = call->body_fd;
@@ -376,6 +406,19 @@ note_quota(AmpsfSession *session, const char *header)
 	}
 }
 
+/* x-api-usage: 18/25000 */
+static void
+note_engagement_quota(AmpsfSession *session, const char *header)
+{
+	long long used, max;
+
+	if (header && sscanf(header, "%lld/%lld", &used, &max) == 2)
+	{
+		session->engagement_used = used;
+		session->engagement_max = max;
+	}
+}
+
 static void
 back_off(AmpsfCall *call)
 {
@@ -395,6 +438,14 @@ is_incurable(const AmpsfApiError *err)
 	return err->message &&
 		   (strstr(err->message, "Connected app is not attached to Agent") != NULL ||
 			strstr(err->message, "This session is not valid for use with the REST API") != NULL);
+}
+
+/* Account Engagement has not even looked at what is one call at once too many, or one too many in a minute. */
+static bool
+is_turned_away(const AmpsfCall *call, const AmpsfApiError *err)
+{
+	return call->engagement && err->code &&
+		   (strcmp(err->code, "66") == 0 || strcmp(err->code, "202") == 0);
 }
 
 /* A complete answer: is it final? */
@@ -430,7 +481,8 @@ judge_answer(AmpsfCall *call)
 	}
 	again = ampsf_error_is_transient(&err) ||
 			(call->attempts == 1 && err.code && strcmp(err.code, "QUERY_TIMEOUT") == 0);
-	if (again && call->idempotent && call->attempts <= call->session->options->max_retries)
+	if (again && (call->idempotent || is_turned_away(call, &err)) &&
+		call->attempts <= call->session->options->max_retries)
 		back_off(call);
 }
 
@@ -470,7 +522,11 @@ take_answer(AmpsfCall *call)
 		ampsf_budget_refund();
 	}
 	count(call, &spent);
-	note_quota(call->session, ampsf_http_header(call->http, "Sforce-Limit-Info"));
+	give_slot(call);
+	if (call->engagement)
+		note_engagement_quota(call->session, ampsf_http_header(call->http, "x-api-usage"));
+	else
+		note_quota(call->session, ampsf_http_header(call->http, "Sforce-Limit-Info"));
 	if (kind == AMPSF_HTTP_ANSWERED)
 		judge_answer(call);
 	else
@@ -513,7 +569,12 @@ ampsf_call_look(AmpsfCall *call)
 
 				call->fresh_login = false;
 				state = ampsf_login_step(call->session, call->generation, retry, call->stats);
-				if (state == AMPSF_LOGIN_READY)
+				if (state == AMPSF_LOGIN_READY && !take_slot(call))
+				{
+					ampsf_http_alarm_set(&call->alarm, ampsf_http_now() + SLOT_WAIT);
+					call->state = CALL_BACKOFF;
+				}
+				else if (state == AMPSF_LOGIN_READY)
 					send_call(call);
 				else if (state == AMPSF_LOGIN_FAILED)
 					fail_by_login(call);
@@ -700,7 +761,14 @@ ampsf_call_throw(const AmpsfCall *call, const char *what, const char *soql)
 			 errhint(
 				 "Store a new one with ALTER USER MAPPING ... OPTIONS (SET access_token '...'), or "
 				 "use a login that renews itself, such as client credentials.")));
-	if (ampsf_error_sqlstate(&err) == ERRCODE_CONFIGURATION_LIMIT_EXCEEDED && session->quota_seen)
+	if (call->engagement)
+	{
+		if (ampsf_error_sqlstate(&err) == ERRCODE_CONFIGURATION_LIMIT_EXCEEDED && session->engagement_max > 0)
+			err.message =
+				psprintf("%s (" INT64_FORMAT " of " INT64_FORMAT " API calls used)",
+						 err.message ? err.message : "", session->engagement_used, session->engagement_max);
+	}
+	else if (ampsf_error_sqlstate(&err) == ERRCODE_CONFIGURATION_LIMIT_EXCEEDED && session->quota_seen)
 		err.message =
 			psprintf("%s (" INT64_FORMAT " of " INT64_FORMAT " API calls used)",
 					 err.message ? err.message : "", session->quota_used, session->quota_max);

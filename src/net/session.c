@@ -171,6 +171,8 @@ ampsf_session_get(Oid serverid, Oid userid)
 	/* Each time: the setting may have been narrowed since. */
 	ampsf_host_check(found->options->instance_url, "option \"instance_url\"");
 	ampsf_host_check(found->options->login_url, "option \"login_url\"");
+	if (found->options->engagement)
+		ampsf_host_check(found->options->engagement_url, "option \"engagement_url\"");
 	return found;
 }
 
@@ -267,6 +269,14 @@ ampsf_session_quota(AmpsfSession *session, int64 *used, int64 *max)
 	*used = session->quota_used;
 	*max = session->quota_max;
 	return session->quota_seen;
+}
+
+bool
+ampsf_session_engagement_quota(AmpsfSession *session, int64 *used, int64 *max)
+{
+	*used = session->engagement_used;
+	*max = session->engagement_max;
+	return session->engagement_max > 0;
 }
 
 MemoryContext

@@ -60,6 +60,8 @@ typedef enum State
 
 struct AmpsfJsonScan
 {
+	const char *list_key, *next_key; /* what the page calls its records, and where the next is */
+
 	/* fixed by the fields */
 	int nvalues;
 	Node root;
@@ -256,6 +258,8 @@ ampsf_json_scan_create(const char *const *fields, int nfields)
 	}
 	while (slots < max_nodes * 2)
 		slots *= 2;
+	scan->list_key = "records";
+	scan->next_key = "nextRecordsUrl";
 	scan->nvalues = nfields;
 	scan->whole = -1;
 	scan->table_mask = slots - 1;
@@ -279,6 +283,13 @@ ampsf_json_scan_create(const char *const *fields, int nfields)
 	}
 	ampsf_json_scan_reset(scan);
 	return scan;
+}
+
+void
+ampsf_json_scan_engagement(AmpsfJsonScan *scan)
+{
+	scan->list_key = "values";
+	scan->next_key = "nextPageToken";
 }
 
 void
@@ -645,7 +656,7 @@ read_record(AmpsfJsonScan *scan, const char *p, const char *end, bool final, Amp
  * -------------------------------------------------------------------------------------------------
  */
 
-/* Keeps nextRecordsUrl, unescaped. */
+/* Keeps the address of the next page, unescaped. */
 static bool
 keep_next_url(AmpsfJsonScan *scan, const char *s, size_t len)
 {
@@ -666,7 +677,7 @@ keep_next_url(AmpsfJsonScan *scan, const char *s, size_t len)
 	plain = ampsf_json_unescape(s, len, scan->next_url);
 	if (plain < 0)
 	{
-		ampsf_lex_fail(&scan->lex, s, "nextRecordsUrl is broken");
+		ampsf_lex_fail(&scan->lex, s, "the address of the next page is broken");
 		return false;
 	}
 	scan->next_url[plain] = '\0';
@@ -721,18 +732,21 @@ read_page_value(AmpsfJsonScan *scan, const char *key, const char *key_end, const
 			return ampsf_lex_fail(&scan->lex, value, "done is neither true nor false");
 		scan->done = *value == 't';
 	}
-	else if (key_is(key, key_end, "nextRecordsUrl"))
+	else if (key_is(key, key_end, scan->next_key))
 	{
 		scan->has_next_url = false;
+		/* Account Engagement says so by a token that is null. */
+		if (*value == 'n' && scan->next_key[4] == 'P')
+			scan->done = true;
 		if (*value == '"')
 			return keep_next_url(scan, value + 1, (size_t) (p - value - 2)) ? p : NULL;
 		if (*value != 'n')
-			return ampsf_lex_fail(&scan->lex, value, "nextRecordsUrl is no text");
+			return ampsf_lex_fail(&scan->lex, value, "the address of the next page is no text");
 	}
 	return p;
 }
 
-/* A key of the page with its value; of "records" only the bracket. */
+/* A key of the page with its value; of the records only the bracket. */
 static const char *
 read_page_member(AmpsfJsonScan *scan, const char *p, const char *end)
 {
@@ -749,7 +763,7 @@ read_page_member(AmpsfJsonScan *scan, const char *p, const char *end)
 		return ampsf_lex_fail(&scan->lex, p, "expected a colon");
 	if (!(p = skip_space(&scan->lex, p + 1, end)))
 		return NULL;
-	if (!key_is(key, key_end, "records"))
+	if (!key_is(key, key_end, scan->list_key))
 	{
 		p = read_page_value(scan, key, key_end, p, end);
 		if (p)

@@ -54,6 +54,11 @@ typedef struct AmpsfJsonScan AmpsfJsonScan;
  */
 AmpsfJsonScan *ampsf_json_scan_create(const char *const *fields, int nfields);
 void ampsf_json_scan_free(AmpsfJsonScan *scan);
+/*
+ * Pages are Account Engagement's: {"values":[...],"nextPageToken":...}.  What next_url gives is the token, and
+ * done is true where it is null.
+ */
+void ampsf_json_scan_engagement(AmpsfJsonScan *scan);
 
 /* A new page begins. */
 void ampsf_json_scan_reset(AmpsfJsonScan *scan);

@@ -223,9 +223,9 @@ check_heads(void)
 	PAGE("Id", "{\"totalSize\":99999999999999999999,\"records\":[]}",
 		 "!totalSize is no count at byte 13");
 	PAGE("Id", "{\"done\":1,\"records\":[]}", "!done is neither true nor false at byte 8");
-	PAGE("Id", "{\"nextRecordsUrl\":7,\"records\":[]}", "!nextRecordsUrl is no text at byte 18");
+	PAGE("Id", "{\"nextRecordsUrl\":7,\"records\":[]}", "!the address of the next page is no text at byte 18");
 	PAGE("Id", "{\"nextRecordsUrl\":\"\\ud800\",\"records\":[]}",
-		 "!nextRecordsUrl is broken at byte 19");
+		 "!the address of the next page is broken at byte 19");
 	PAGE("Id", "{\"records\":[]} x", "!expected the end at byte 15");
 	PAGE("Id", "{\"records\":[]}}", "!expected the end at byte 14");
 	PAGE("Id", "{\"records\":[],}", "!expected a key at byte 14");
