@@ -348,7 +348,7 @@ resume_page(BulkQuery *q, const char *why)
 
 	if (q->resumed++ >= ampsf_session_options(q->session)->max_retries)
 	{
-		if (ampsf_call_status(q->page.call) == 0)
+		if (ampsf_call_look(q->page.call) && ampsf_call_status(q->page.call) == 0)
 			throw_call(q, q->page.call, WHAT_RESULT);
 		throw_reply(q, why);
 	}
@@ -505,8 +505,6 @@ cut_row(BulkQuery *q, AmpsfValue *values)
 		}
 		if (r == AMPSF_CSV_BAD)
 		{
-			if (!q->page_over)
-				throw_reply(q, ampsf_csv_scan_error(q->scan));
 			resume_page(q, ampsf_csv_scan_error(q->scan));
 			return CUT_WAIT;
 		}
