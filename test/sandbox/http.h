@@ -35,6 +35,7 @@ typedef struct Request
 	 */
 	bool inner;
 	struct Request *outer;
+	bool all_or_none;			/* a composite: what it says goes for the collections in it */
 	json_object *inner_headers; /* httpHeaders of a composite subrequest, or NULL */
 	bool lock_row;				/* fault: the next row written is locked; see req_take_lock() */
 	char *soql;					/* malloc'ed by the query resource: for the request log */
@@ -50,6 +51,7 @@ typedef struct Response
 	int status;
 	const char *content_type; /* static text; default application/json;charset=UTF-8 */
 	Buf body;
+	bool rows_failed; /* of a collection, though it is answered 200 */
 	char **headers; /* name, value, name, value ... malloc'ed */
 	int n_headers;	/* pairs */
 	/* a second half of the body, from a cache: not copied, released with free_cb(arg) after sending

@@ -16,7 +16,10 @@ void rest_resources(Request *r, Response *w);				  /* GET /services/data/vXX.X *
 void rest_global(Request *r, Response *w);					  /* sobjects */
 void rest_object(Request *r, Response *w, const Object *o);	  /* GET sobjects/X */
 void rest_describe(Request *r, Response *w, const Object *o); /* sobjects/X/describe */
-/* True when If-Modified-Since or If-None-Match say that the client has it (304), or others 412. */
+/*
+ * True when If-Modified-Since or If-None-Match say that the client has it (304), others that it is
+ * not what the client thinks (412), or one of them says nothing (400).  etag NULL: it has none.
+ */
 bool rest_precondition(const Request *r, Response *w, time_t modified, const char *etag);
 void rest_http_date(time_t t, char out[40]);
 

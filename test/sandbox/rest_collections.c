@@ -284,7 +284,8 @@ run(Job *j, Response *w)
 		j->out[i].ok = do_one(j, i, &j->out[i]);
 		failed |= !j->out[i].ok;
 	}
-	if (failed && j->all_or_none)
+	w->rows_failed = failed;
+	if (failed && (j->all_or_none || (j->r->inner && j->r->outer->all_or_none)))
 	{
 		store_rollback();
 		roll_back(j);

@@ -1,5 +1,5 @@
 /*
- * rest_composite.c - composite, composite/batch and composite/graph: several requests in one call.
+ * rest_composite.c - composite and composite/batch: several requests in one call.
  *
  * Every subrequest goes through the router like one of its own.  Runs under store_lock(), so that a
  * transaction over several of them has the org for itself.
@@ -10,24 +10,13 @@
 #include <string.h>
 #include <strings.h>
 
-#include "rest.h"
+#include "composite.h"
 
 #define MAX_SUBREQUESTS 25
 #define MAX_HEAVY 5
-#define MAX_GRAPHS 75
-#define MAX_NODES 500
 
-typedef struct Sub
-{
-	const char *method, *url, *ref;
-	json_object *headers, *body;
-	Response w;
-	json_object *answer; /* parsed body, for references */
-	bool halted;		 /* not run, because an earlier one failed */
-} Sub;
-
-static const char *
-member(json_object *o, const char *name)
+const char *
+composite_text(json_object *o, const char *name)
 {
 	json_object *v;
 
@@ -52,6 +41,18 @@ member_no_case(json_object *o, const char *name, size_t n)
 		if (strncasecmp(key, name, n) == 0 && key[n] == '\0')
 			return val;
 	}
+	return NULL;
+}
+
+/* A subrequest has these from the request around it. */
+static const char *
+forbidden_header(json_object *headers)
+{
+	static const char *const names[] = {"Accept", "Authorization", "Content-Type"};
+
+	for (int i = 0; i < 3; i++)
+		if (member_no_case(headers, names[i], strlen(names[i])) != NULL)
+			return names[i];
 	return NULL;
 }
 
@@ -195,9 +196,8 @@ good_reference(const char *ref)
 	return true;
 }
 
-/* Reads a compositeRequest; the number of subrequests, or -1 with the answer filled. */
-static int
-read_subs(json_object *list, Sub *subs, int max, Response *w)
+int
+composite_read(json_object *list, Sub *subs, int max, Response *w)
 {
 	int n = json_object_is_type(list, json_type_array) ? (int) json_object_array_length(list) : 0;
 	int heavy = 0;
@@ -218,9 +218,9 @@ read_subs(json_object *list, Sub *subs, int max, Response *w)
 		json_object *o = json_object_array_get_idx(list, (size_t) i);
 		Sub *s = &subs[i];
 
-		s->method = json_object_is_type(o, json_type_object) ? member(o, "method") : NULL;
-		s->url = s->method ? member(o, "url") : NULL;
-		s->ref = s->url ? member(o, "referenceId") : NULL;
+		s->method = json_object_is_type(o, json_type_object) ? composite_text(o, "method") : NULL;
+		s->url = s->method ? composite_text(o, "url") : NULL;
+		s->ref = s->url ? composite_text(o, "referenceId") : NULL;
 		if (s->url == NULL || !good_reference(s->ref))
 		{
 			res_error(w, 400, "JSON_PARSER_ERROR",
@@ -240,6 +240,12 @@ read_subs(json_object *list, Sub *subs, int max, Response *w)
 		if (json_object_object_get_ex(o, "httpHeaders", &s->headers) &&
 			!json_object_is_type(s->headers, json_type_object))
 			s->headers = NULL;
+		if (s->headers != NULL && forbidden_header(s->headers) != NULL)
+		{
+			res_errorf(w, 400, "INVALID_INPUT", "The header %s cannot be set in a subrequest",
+					   forbidden_header(s->headers));
+			return -1;
+		}
 		heavy += is_heavy(s->url);
 	}
 	if (heavy > MAX_HEAVY)
@@ -273,18 +279,19 @@ run_sub(Request *r, Sub *subs, int i)
 	json_object_put(body);
 }
 
-/* True if all of them succeeded. */
-static bool
-run_subs(Request *r, Sub *subs, int n, bool all_or_none)
+bool
+composite_run(Request *r, Sub *subs, int n, bool all_or_none)
 {
 	int failed = -1;
 
 	if (all_or_none)
 		store_begin();
+	r->all_or_none = all_or_none;
 	for (int i = 0; i < n && (failed < 0 || !all_or_none); i++)
 	{
 		run_sub(r, subs, i);
-		if (subs[i].w.status >= 300 && failed < 0)
+		/* rows of a collection too: what is said here goes for them */
+		if ((subs[i].w.status >= 300 || (all_or_none && subs[i].w.rows_failed)) && failed < 0)
 			failed = i;
 	}
 	if (!all_or_none)
@@ -299,16 +306,22 @@ run_subs(Request *r, Sub *subs, int n, bool all_or_none)
 	{
 		if (i == failed)
 			continue;
-		res_free(&subs[i].w);
-		res_error(&subs[i].w, 400, "PROCESSING_HALTED",
-				  "The transaction was rolled back since another operation in the same "
-				  "transaction failed.");
+		composite_halt(&subs[i]);
 	}
 	return false;
 }
 
-static void
-write_subs(Sub *subs, int n, Buf *b)
+void
+composite_halt(Sub *s)
+{
+	res_free(&s->w);
+	res_error(&s->w, 400, "PROCESSING_HALTED",
+			  "The transaction was rolled back since another operation in the same transaction "
+			  "failed.");
+}
+
+void
+composite_write(Sub *subs, int n, Buf *b)
 {
 	buf_adds(b, "{\"compositeResponse\":[");
 	for (int i = 0; i < n; i++)
@@ -335,8 +348,8 @@ write_subs(Sub *subs, int n, Buf *b)
 	buf_adds(b, "]}");
 }
 
-static void
-free_subs(Sub *subs, int n)
+void
+composite_free(Sub *subs, int n)
 {
 	for (int i = 0; i < n; i++)
 	{
@@ -358,14 +371,14 @@ rest_composite(Request *r, Response *w)
 		return;
 	subs = calloc(MAX_SUBREQUESTS, sizeof(Sub));
 	json_object_object_get_ex(doc, "compositeRequest", &list);
-	n = read_subs(list, subs, MAX_SUBREQUESTS, w);
+	n = composite_read(list, subs, MAX_SUBREQUESTS, w);
 	if (n > 0)
 	{
-		run_subs(r, subs, n, flag(doc, "allOrNone"));
+		composite_run(r, subs, n, flag(doc, "allOrNone"));
 		w->status = 200;
-		write_subs(subs, n, &w->body);
+		composite_write(subs, n, &w->body);
 	}
-	free_subs(subs, n > 0 ? n : 0);
+	composite_free(subs, n > 0 ? n : 0);
 	json_object_put(doc);
 }
 
@@ -385,8 +398,9 @@ batch_url(const char *url)
 static void
 batch_one(Request *r, json_object *o, Response *w)
 {
-	const char *method = json_object_is_type(o, json_type_object) ? member(o, "method") : NULL;
-	const char *url = method ? member(o, "url") : NULL;
+	const char *method =
+		json_object_is_type(o, json_type_object) ? composite_text(o, "method") : NULL;
+	const char *url = method ? composite_text(o, "url") : NULL;
 	json_object *body = NULL;
 	char *full;
 
@@ -449,81 +463,5 @@ rest_batch(Request *r, Response *w)
 	buf_add(&w->body, results.data, results.len);
 	buf_adds(&w->body, "]}");
 	buf_free(&results);
-	json_object_put(doc);
-}
-
-/* One graph: a transaction of its own. */
-static void
-run_graph(Request *r, json_object *graph, int *nodes, Response *w, Buf *out)
-{
-	json_object *list = NULL;
-	const char *id = json_object_is_type(graph, json_type_object) ? member(graph, "graphId") : NULL;
-	Sub *subs = calloc(MAX_NODES, sizeof(Sub));
-	int n = -1;
-
-	if (id == NULL)
-		res_error(w, 400, "JSON_PARSER_ERROR", "Every graph needs a graphId");
-	else
-	{
-		json_object_object_get_ex(graph, "compositeRequest", &list);
-		n = read_subs(list, subs, MAX_NODES - *nodes, w);
-	}
-	if (n > 0)
-	{
-		bool ok = run_subs(r, subs, n, true);
-
-		*nodes += n;
-		buf_adds(out, "{\"graphId\":");
-		buf_jsons(out, id);
-		buf_adds(out, ",\"graphResponse\":");
-		write_subs(subs, n, out);
-		buf_addf(out, ",\"isSuccessful\":%s}", ok ? "true" : "false");
-	}
-	free_subs(subs, n > 0 ? n : 0);
-}
-
-void
-rest_graph(Request *r, Response *w)
-{
-	json_object *doc = req_json(r, w);
-	json_object *list = NULL;
-	int nodes = 0;
-	Buf out;
-	int n;
-
-	if (doc == NULL)
-		return;
-	json_object_object_get_ex(doc, "graphs", &list);
-	n = json_object_is_type(list, json_type_array) ? (int) json_object_array_length(list) : 0;
-	if (n == 0 || n > MAX_GRAPHS)
-	{
-		if (n == 0)
-			res_error(w, 400, "JSON_PARSER_ERROR", "graphs must have at least one graph");
-		else
-			res_errorf(w, 400, "LIMIT_EXCEEDED", "Limit of %d graphs exceeded, got %d", MAX_GRAPHS,
-					   n);
-		json_object_put(doc);
-		return;
-	}
-	buf_init(&out);
-	/* A request that is not well formed changes nothing, also in the graphs before the bad one. */
-	store_begin();
-	for (int i = 0; i < n && w->status == 0; i++)
-	{
-		if (i > 0)
-			buf_addc(&out, ',');
-		run_graph(r, json_object_array_get_idx(list, (size_t) i), &nodes, w, &out);
-	}
-	if (w->status != 0)
-		store_rollback();
-	else
-	{
-		store_commit();
-		w->status = 200;
-		buf_adds(&w->body, "{\"graphs\":[");
-		buf_add(&w->body, out.data, out.len);
-		buf_adds(&w->body, "]}");
-	}
-	buf_free(&out);
 	json_object_put(doc);
 }

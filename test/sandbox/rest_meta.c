@@ -53,16 +53,19 @@ rest_http_date(time_t t, char out[40])
 	strftime(out, 40, "%a, %d %b %Y %H:%M:%S GMT", &tm);
 }
 
-static bool
+/* 1: there is such a header, and it is a date; 0: there is none; -1: it is no date. */
+static int
 header_time(const Request *r, const char *name, time_t *t)
 {
 	const char *h = req_header(r, name);
 	struct tm tm = {0};
 
-	if (h == NULL || strptime(h, "%a, %d %b %Y %H:%M:%S", &tm) == NULL)
-		return false;
+	if (h == NULL)
+		return 0;
+	if (strptime(h, "%a, %d %b %Y %H:%M:%S", &tm) == NULL)
+		return -1;
 	*t = timegm(&tm);
-	return true;
+	return 1;
 }
 
 /* Is the tag in a list such as "a", W/"b", or is the list a star? */
@@ -72,26 +75,40 @@ has_tag(const char *list, const char *etag)
 	return strcmp(list, "*") == 0 || strstr(list, etag) != NULL;
 }
 
+static bool
+is_list(const char *list)
+{
+	return list == NULL || strcmp(list, "*") == 0 || strchr(list, '"') != NULL;
+}
+
 bool
 rest_precondition(const Request *r, Response *w, time_t modified, const char *etag)
 {
-	const char *match = req_header(r, "If-Match");
-	const char *none = req_header(r, "If-None-Match");
+	const char *match = etag ? req_header(r, "If-Match") : NULL;
+	const char *none = etag ? req_header(r, "If-None-Match") : NULL;
+	time_t since = 0, until = 0;
+	int has_since = header_time(r, "If-Modified-Since", &since);
+	int has_until = header_time(r, "If-Unmodified-Since", &until);
+	bool tagged = none != NULL && has_tag(none, etag ? etag : "");
 	char date[40];
-	time_t t;
 
+	if (!is_get(r) && (has_until < 0 || !is_list(match) || !is_list(none)))
+	{
+		res_error(w, 400, "INVALID_HEADER", "The value of a conditional header is not valid");
+		return true;
+	}
 	rest_http_date(modified, date);
 	res_header(w, "Last-Modified", date);
-	res_header(w, "ETag", etag);
+	if (etag != NULL)
+		res_header(w, "ETag", etag);
 	if ((match != NULL && !has_tag(match, etag)) ||
-		(match == NULL && header_time(r, "If-Unmodified-Since", &t) && modified > t))
+		(match == NULL && has_until > 0 && modified > until) || (tagged && !is_get(r)))
 	{
 		res_error(w, 412, "PRECONDITION_FAILED",
 				  "One or more of the conditions in the request headers was not met.");
 		return true;
 	}
-	if (is_get(r) && ((none != NULL && has_tag(none, etag)) ||
-					  (none == NULL && header_time(r, "If-Modified-Since", &t) && modified <= t)))
+	if (is_get(r) && (tagged || (none == NULL && has_since > 0 && modified <= since)))
 	{
 		w->status = 304;
 		return true;

@@ -11,6 +11,7 @@
 #include <openssl/evp.h>
 
 #include "admin.h"
+#include "config.h"
 #include "rest.h"
 #include "soql.h"
 #include "store_internal.h"
@@ -130,40 +131,35 @@ rest_create(Request *r, Response *w, const Object *o)
 	json_object_put(values);
 }
 
-/* When the row last changed; false if it cannot be told. */
+/* When somebody last changed the row; false if it cannot be told. */
 static bool
 row_time(const Object *o, const char *id, time_t *t)
 {
-	const char *column = schema_field(o, "SystemModstamp", 14)	   ? "SystemModstamp"
-						 : schema_field(o, "LastModifiedDate", 16) ? "LastModifiedDate"
-																   : NULL;
-	sqlite3_stmt *s = NULL;
-	char sql[200];
-	bool found = false;
+	bool stamp = config.rows_by_modstamp || schema_field(o, "LastModifiedDate", 16) == NULL;
+	const char *column = stamp ? "SystemModstamp" : "LastModifiedDate";
+	char *text;
+	bool found;
 
-	if (column == NULL)
+	if (schema_field(o, column, strlen(column)) == NULL)
 		return false;
-	snprintf(sql, sizeof(sql), "SELECT \"%s\" FROM \"%s\" WHERE \"Id\" = ?1", column, o->name);
-	if (sqlite3_prepare_v2(store_db(), sql, -1, &s, NULL) != SQLITE_OK)
-		return false;
-	sqlite3_bind_text(s, 1, id, -1, SQLITE_STATIC);
-	if (sqlite3_step(s) == SQLITE_ROW && sqlite3_column_text(s, 0) != NULL)
-		found = parse_iso_time((const char *) sqlite3_column_text(s, 0), t);
-	sqlite3_finalize(s);
+	text = lookup_text(o->name, id, column);
+	found = text != NULL && parse_iso_time(text, t);
+	free(text);
 	return found;
 }
 
-/* 304 or 412 as the conditional headers say; false when the request goes on. */
+/* 304, 412 or 400 as the conditional headers say; false when the request goes on. */
 static bool
 condition(Request *r, Response *w, const Object *o, const char *id)
 {
+	bool tagged = strcmp(o->name, "Account") == 0;
 	char etag[64];
 	time_t t;
 
 	if (!row_time(o, id, &t))
 		return false;
 	snprintf(etag, sizeof(etag), "\"%.18s-%lx\"", id, (long) t);
-	return rest_precondition(r, w, t, etag);
+	return rest_precondition(r, w, t, tagged ? etag : NULL);
 }
 
 static void
@@ -234,7 +230,8 @@ delete_row(Request *r, Response *w, const Object *o, const char *id)
 
 	if (locked(r, w, id))
 		return;
-	if (store_row_state(o, id) == 1 && condition(r, w, o, id))
+	/* a delete has no conditions, as the current documents say */
+	if (config.deletes_by_condition && store_row_state(o, id) == 1 && condition(r, w, o, id))
 		return;
 	buf_clear(&w->body);
 	if (store_delete(o, id, &e))

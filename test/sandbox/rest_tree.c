@@ -17,6 +17,7 @@ typedef struct Tree
 	int records;
 	const Object *types[MAX_TYPES];
 	int n_types;
+	const char *refs[MAX_RECORDS];
 	Buf results; /* {"referenceId","id"} items */
 	Buf errors;	 /* {"referenceId","errors"} items */
 } Tree;
@@ -52,6 +53,17 @@ refuse(Tree *t, const char *ref, const char *code, const char *message)
 
 	store_error_set(&e, 400, code, "%s", message);
 	add_error(t, ref, &e);
+}
+
+/* The name of a record in the answer is its own. */
+static bool
+count_reference(Tree *t, const char *ref)
+{
+	for (int i = 0; i < t->records - 1; i++)
+		if (strcmp(t->refs[i], ref) == 0)
+			return false;
+	t->refs[t->records - 1] = ref;
+	return true;
 }
 
 static bool
@@ -107,6 +119,11 @@ plant_one(Tree *t, json_object *record, const Object *o, const char *parent_fiel
 			   t->records > MAX_RECORDS ? "Include at most 200 records in a request."
 			   : level > MAX_LEVELS		? "Include at most five levels of records in a request."
 										: "Include at most five types of records in a request.");
+		return;
+	}
+	if (!count_reference(t, ref))
+	{
+		refuse(t, ref, "INVALID_INPUT", "Duplicate ReferenceId provided in the request.");
 		return;
 	}
 	values = json_object_new_object();
