@@ -195,7 +195,9 @@ CREATE ROLE nobody_there;
 GRANT USAGE ON SCHEMA crm TO nobody_there;
 GRANT SELECT ON crm.contact TO nobody_there;
 SET ROLE nobody_there;
+\set VERBOSITY sqlstate
 SELECT count(lower(name)) FROM crm.contact;
+\set VERBOSITY terse
 RESET ROLE;
 -- in the name of a view's owner
 CREATE VIEW seen AS SELECT name, birthdate FROM crm.contact;
