@@ -519,9 +519,12 @@ ampsfAnalyzeForeignTable(Relation relation, AcquireSampleRowsFunc *func, BlockNu
 {
 	AmpsfTableOptions *table = ampsf_table_options(RelationGetRelid(relation));
 	Oid serverid = GetForeignTable(RelationGetRelid(relation))->serverid;
-	double rows = record_count(serverid, relation->rd_rel->relowner, table->object);
+	double rows = table->engagement ? -1 : record_count(serverid, relation->rd_rel->relowner, table->object);
 	double pages;
 
+	/* Account Engagement tells neither a number of rows nor what lies in between. */
+	if (table->engagement)
+		return false;
 	if (rows < 0)
 		rows = Max(relation->rd_rel->reltuples, table->rows);
 	pages = ceil(

@@ -2,6 +2,7 @@
  * explain.c - what EXPLAIN shows: the statement, each clause's class, and what was spent.
  */
 #include "base/ampsf.h"
+#include "exec/engagement_scan.h"
 #include "exec/scan.h"
 
 #include "nodes/makefuncs.h"
@@ -112,8 +113,11 @@ explain_estimated_calls(ForeignScan *plan, const AmpsfScanState *state, ExplainS
 	double rows = plan->scan.plan.qual == NIL && !plan->scan.plan.parallel_aware
 					  ? plan->scan.plan.plan_rows
 					  : floatVal(list_nth(plan->fdw_private, AMPSF_SCAN_ROWS));
-	int page = ampsf_table_options(state->relid)->page_size;
+	AmpsfTableOptions *table = ampsf_table_options(state->relid);
+	int page = table->page_size;
 
+	if (table->engagement)
+		page = page > 0 ? Min(page, 1000) : 1000;
 	if (state->limit >= 0)
 		rows = Min(rows, state->limit);
 	ExplainPropertyInteger("Estimated API Calls", NULL, (int64) ampsf_pages(page, rows), es);
@@ -126,6 +130,7 @@ ampsfExplainForeignScan(ForeignScanState *node, ExplainState *es)
 	AmpsfScanState *state = node->fdw_state;
 	List *context = set_deparse_context_plan(es->deparse_cxt, (Plan *) plan, NIL);
 	AmpsfBind bind = {.nparams = list_length(plan->fdw_exprs)};
+	AmpsfTableOptions *table;
 	char *soql;
 	ListCell *lc;
 
@@ -133,10 +138,12 @@ ampsfExplainForeignScan(ForeignScanState *node, ExplainState *es)
 		bind.labels = lappend(bind.labels, IsA(lfirst(lc), CaseTestExpr)
 											   ? "keys" /* of a batched lookup */
 											   : deparse_expression(lfirst(lc), context, false, false));
-	soql = ampsf_deparse_select(&state->select, &bind, NULL);
+	table = ampsf_table_options(state->relid);
+	soql = table->engagement ? ampsf_engagement_explain(&state->select, &bind, table->include_deleted)
+							 : ampsf_deparse_select(&state->select, &bind, NULL);
 
 	explain_joins(plan, context, es);
-	ExplainPropertyText("SOQL", soql ? soql : NOTHING_TO_ASK, es);
+	ExplainPropertyText(table->engagement ? "Request" : "SOQL", soql ? soql : NOTHING_TO_ASK, es);
 	if (es->verbose)
 		explain_clauses(plan, context, es);
 	if (es->verbose && es->costs && soql)
@@ -145,7 +152,7 @@ ampsfExplainForeignScan(ForeignScanState *node, ExplainState *es)
 		return;
 	/* With the values of the last run. */
 	if (es->verbose && state->started && plan->fdw_exprs != NIL)
-		ExplainPropertyText("SOQL Sent", state->soql ? state->soql : NOTHING_TO_ASK, es);
+		ExplainPropertyText(table->engagement ? "Request Sent" : "SOQL Sent", state->soql ? state->soql : NOTHING_TO_ASK, es);
 	if (es->verbose && state->statements)
 		ExplainPropertyInteger("Statements", NULL, list_length(state->statements), es);
 	ampsf_explain_stats(&state->stats, es);

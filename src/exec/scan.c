@@ -7,6 +7,7 @@
 #include "base/ampsf.h"
 #include "base/progress.h"
 #include "exec/parallel.h"
+#include "exec/engagement_scan.h"
 #include "exec/scan.h"
 
 #include "access/table.h"
@@ -118,7 +119,8 @@ ampsfBeginForeignScan(ForeignScanState *node, int eflags)
 	state->serverid = GetForeignTable(state->relid)->serverid;
 	state->userid = ampsf_scan_user(plan, estate);
 	prepare_fields(state, plan->fdw_private);
-	ampsf_scan_plan_statements(state);
+	if (!state->table->engagement)
+		ampsf_scan_plan_statements(state);
 
 	state->nparams = list_length(plan->fdw_exprs);
 	state->param_exprs = ExecInitExprList(plan->fdw_exprs, &node->ss.ps);
@@ -160,9 +162,14 @@ bind_statement(ForeignScanState *node)
 		state->param_values[i] = ExecEvalExpr(expr, econtext, &state->param_nulls[i]);
 		i++;
 	}
-	state->soql = ampsf_deparse_select(&state->select, &bind, &state->skip);
-	state->must_recheck = bind.must_recheck;
-	ampsf_scan_print_statements(state, &bind);
+	if (state->table->engagement)
+		ampsf_engagement_bind(state, &bind);
+	else
+	{
+		state->soql = ampsf_deparse_select(&state->select, &bind, &state->skip);
+		state->must_recheck = bind.must_recheck;
+		ampsf_scan_print_statements(state, &bind);
+	}
 	MemoryContextSwitchTo(old);
 }
 
@@ -232,7 +239,8 @@ start_source(ForeignScanState *node)
 		spec.progress = state;
 		spec.share = state->share;
 		ampsf_progress_begin(state, state->relid, &state->stats);
-		state->source = state->statements ? ampsf_scan_open_statements(state, &spec)
+		state->source = state->table->engagement ? ampsf_engagement_open(state, &spec)
+						: state->statements			 ? ampsf_scan_open_statements(state, &spec)
 										  : ampsf_query(&spec, &transport);
 		state->source->ops->start(state->source);
 		MemoryContextSwitchTo(old);

@@ -36,6 +36,7 @@ typedef struct AmpsfScanState
 	int64 limit;
 
 	/* parameters */
+	void *request; /* of an object of Account Engagement, else NULL; see engagement_scan.c */
 	struct AmpsfGroups *groups; /* of a statement that groups, see groups.c */
 	List *param_exprs; /* of ExprState */
 	int nparams;

@@ -520,7 +520,7 @@ ampsfGetForeignJoinPaths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *out
 	 * A row that is locked or written may have to be fetched again by its own table's scan.  An
 	 * object with its deleted rows: what a path to a deleted parent shows is not documented.
 	 */
-	if (joinrel->fdw_private || !outer || !inner || joinrel->lateral_relids ||
+	if (joinrel->fdw_private || !outer || !inner || outer->table->engagement || joinrel->lateral_relids ||
 		root->rowMarks != NIL || (command != CMD_SELECT && command != CMD_INSERT) ||
 		outer->table->include_deleted || inner->table->include_deleted)
 		return;

@@ -347,6 +347,8 @@ key_join_paths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel, Rel
 		join.type = JOIN_INNER;
 
 	join.inner = innerrel->fdw_private;
+	if (join.inner->table->engagement)
+		return;
 	join.batch = join.inner->table->lookup_batch;
 	join.tuples = Max(
 		find_base_rel(root, ((AmpsfMember *) linitial(join.inner->classify.members))->rti)->tuples,

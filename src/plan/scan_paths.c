@@ -5,6 +5,7 @@
  */
 #include "base/ampsf.h"
 #include "plan/scan_paths.h"
+#include "plan/engagement_scan.h"
 #include "plan/operators.h"
 #include "plan/plan_modify.h"
 
@@ -110,6 +111,11 @@ ampsfGetForeignRelSize(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 	info->rti = rel->relid;
 	info->table = ampsf_table_options(relid);
 	info->server = ampsf_server_options(GetForeignServer(rel->serverid));
+	if (info->table->engagement)
+	{
+		ampsf_engagement_rel_size(root, rel, info);
+		return;
+	}
 	info->classify.members = list_make1(ampsf_make_member(rel->relid, relid, "", false));
 	ampsf_classify_clauses(info, rel->baserestrictinfo);
 	info->attrs_used = columns_needed(root, rel, info);
@@ -124,6 +130,11 @@ ampsfGetForeignPaths(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 	QualCost local;
 	ForeignPath *path;
 
+	if (info->table->engagement)
+	{
+		ampsf_engagement_paths(root, rel);
+		return;
+	}
 	ampsf_cost_scan(info->server, info->table->page_size, info->remote_rows, &startup, &total);
 	cost_qual_eval(&local, rel->baserestrictinfo, root);
 	startup += local.startup;
@@ -139,7 +150,9 @@ ampsfGetForeignPaths(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 bool
 ampsfIsForeignScanParallelSafe(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
 {
-	return ampsf_table_options(rte->relid)->parallel;
+	AmpsfTableOptions *table = ampsf_table_options(rte->relid);
+
+	return table->parallel && !table->engagement;
 }
 
 void
@@ -155,7 +168,7 @@ ampsfIsForeignPathAsyncCapable(ForeignPath *path)
 	AmpsfRelInfo *info = path->path.parent->fdw_private;
 
 	/* Groups are collected before the first is given. */
-	return info && info->table->async_capable && !ampsf_upper_is_grouped(path);
+	return info && info->table->async_capable && !info->table->engagement && !ampsf_upper_is_grouped(path);
 }
 
 /* The place of a field in the list; appended if it is new. */
@@ -372,6 +385,8 @@ ampsfGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *
 
 	if (IS_UPPER_REL(rel))
 		return ampsf_upper_plan(path, tlist, outer_plan);
+	if (info->table->engagement)
+		return ampsf_engagement_plan(root, rel, path, tlist, scan_clauses, outer_plan);
 	info = ampsf_path_info(rel, path, IS_JOIN_REL(rel) ? NIL : scan_clauses);
 	if (IS_JOIN_REL(rel))
 		return ampsf_join_plan(rel, info, tlist, outer_plan);

@@ -112,7 +112,7 @@ ampsf_upper_start(PlannerInfo *root, RelOptInfo *rel, AmpsfUpper *up)
 		rel->fdwroutine->GetForeignPaths != ampsfGetForeignPaths)
 		return false;
 	info = rel->fdw_private;
-	if (!is_final(info))
+	if (info->table->engagement || !is_final(info))
 		return false;
 	up->root = root;
 	up->info = palloc(sizeof(AmpsfRelInfo));

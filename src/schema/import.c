@@ -20,6 +20,7 @@
 #include "base/ampsf.h"
 #include "org/describe.h"
 #include "org/limits.h"
+#include "schema/engagement_import.h"
 #include "schema/import.h"
 #include "schema/types.h"
 
@@ -95,20 +96,24 @@ read_options(List *list)
 	return options;
 }
 
+#define ENGAGEMENT "account_engagement"
+
+/* The remote schema is the server's module. */
 static void
-check_remote_schema(const char *name)
+check_remote_schema(const char *name, const char *module)
 {
-	if (strcmp(name, AMPSF_DEFAULT_MODULE) == 0)
+	if (strcmp(name, module) == 0)
 		return;
-	if (strcmp(name, "account_engagement") == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("the module \"account_engagement\" is not supported by this version"),
-				 errhint("The supported remote schema is \"crm\".")));
+	if (strcmp(name, AMPSF_DEFAULT_MODULE) == 0 || strcmp(name, ENGAGEMENT) == 0)
+		ereport(ERROR, (errcode(ERRCODE_FDW_SCHEMA_NOT_FOUND),
+						errmsg("the server has no remote schema \"%s\", its module is \"%s\"", name, module),
+						errhint("Each module has a server of its own: CREATE SERVER ... OPTIONS (..., module '%s').",
+								name)));
 	ereport(ERROR, (errcode(ERRCODE_FDW_SCHEMA_NOT_FOUND),
 					errmsg("there is no remote schema \"%s\"", name),
 					errhint("The remote schema is the name of the module: "
-							"IMPORT FOREIGN SCHEMA crm FROM SERVER ...")));
+							"IMPORT FOREIGN SCHEMA %s FROM SERVER ...",
+							module)));
 }
 
 /*
@@ -382,7 +387,8 @@ List *
 ampsf_import_foreign_schema(ImportForeignSchemaStmt *stmt, Oid serverOid)
 {
 	ForeignServer *server = GetForeignServer(serverOid);
-	ImportOptions options = read_options(stmt->options);
+	bool engagement = ampsf_server_options(server)->engagement;
+	ImportOptions options;
 	Oid userid = GetUserId();
 	AmpsfSession *session;
 	NameFilter filter;
@@ -392,7 +398,10 @@ ampsf_import_foreign_schema(ImportForeignSchemaStmt *stmt, Oid serverOid)
 	List *commands = NIL;
 	ListCell *lc;
 
-	check_remote_schema(stmt->remote_schema);
+	check_remote_schema(stmt->remote_schema, engagement ? ENGAGEMENT : AMPSF_DEFAULT_MODULE);
+	if (engagement)
+		return ampsf_engagement_import(stmt, server);
+	options = read_options(stmt->options);
 	session = ampsf_session_get(serverOid, userid);
 	/* Whoever imports again does so because something has changed. */
 	ampsf_describe_forget(session);

@@ -98,10 +98,7 @@ struct AmpsfJsonScan
 	char error[160];
 };
 
-/* ---------------------------------------------------------------------------------------------------
- * The fields
- * -------------------------------------------------------------------------------------------------
- */
+/* -------- the fields -------- */
 
 static unsigned char
 fold(char c)
@@ -352,10 +349,7 @@ ampsf_json_scan_error(const AmpsfJsonScan *scan)
 	return scan->error;
 }
 
-/* ---------------------------------------------------------------------------------------------------
- * Records
- * -------------------------------------------------------------------------------------------------
- */
+/* -------- records -------- */
 
 /* Does the token stand at p, where there is room for its blocks? */
 static inline bool
@@ -651,10 +645,7 @@ read_record(AmpsfJsonScan *scan, const char *p, const char *end, bool final, Amp
 	return p;
 }
 
-/* ---------------------------------------------------------------------------------------------------
- * The page
- * -------------------------------------------------------------------------------------------------
- */
+/* -------- the page -------- */
 
 /* Keeps the address of the next page, unescaped. */
 static bool

@@ -1,0 +1,29 @@
+/*
+ * engagement_scan.h - plans scans of Account Engagement's objects, which know neither SOQL nor
+ * joins: a few filters, and an order.
+ *
+ * fdw_private has the layout of AmpsfScanPrivate.  A condition tree is here a List of three:
+ * whether it is about the datetime (1) or about id (0), the B-tree strategy, or 0 for = ANY, and an
+ * operand.
+ */
+#ifndef AMPSF_ENGAGEMENT_SCAN_H
+#define AMPSF_ENGAGEMENT_SCAN_H
+
+#include "org/engagement.h"
+#include "plan/scan_paths.h"
+
+/* In place of what scan_paths.c does for objects of the CRM; info has its first members and no
+ * more. */
+extern void ampsf_engagement_rel_size(PlannerInfo *root, RelOptInfo *rel, AmpsfRelInfo *info);
+extern void ampsf_engagement_paths(PlannerInfo *root, RelOptInfo *rel);
+extern ForeignScan *ampsf_engagement_plan(PlannerInfo *root, RelOptInfo *rel, ForeignPath *path,
+										  List *tlist, List *scan_clauses, Plan *outer_plan);
+
+/*
+ * The request of a scan, but for its fields; false if no row can pass.  Without values in bind:
+ * what is known without them, and the other conditions, by the labels, as texts in *open.
+ */
+extern bool ampsf_engagement_request(const AmpsfSelect *select, const AmpsfBind *bind,
+									 AmpsfEngagementRequest *request, List **open);
+
+#endif
