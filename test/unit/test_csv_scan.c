@@ -88,6 +88,35 @@ test_rules(void)
 		 "row 2, column 2: a value is followed by neither delimiter nor line end");
 }
 
+/* The same far from the end of the window, where whole blocks are read. */
+static void
+test_rules_of_blocks(void)
+{
+	static const char *const two[] = {"Id", "Account.Name"};
+	char out[1000];
+
+#define HEAD "\"Id\",\"Account.Name\"\n"
+#define TAIL "\"9\",\"0123456789012345678901234567890123456789012345678901234567890123456789\"\n"
+#define GOT_TAIL "<9><0123456789012345678901234567890123456789012345678901234567890123456789>;"
+	PAGE(HEAD "\"1\",\"a\"\n\"2\",\"\"\n" TAIL, "<1><a>;<2>-;" GOT_TAIL);
+	PAGE(HEAD "\"1\",\"say \"\"hi\"\"\"\n\"\"\"\",\"\"\"\"\"\"\n" TAIL,
+		 "<1><say \"hi\">;<\"><\"\">;" GOT_TAIL);
+	PAGE(HEAD "1,a\n\"2\",b\n\"3\",\"c\"\r\n" TAIL, "<1><a>;<2><b>;<3><c>;" GOT_TAIL);
+	PAGE(HEAD "\"1\"\n" TAIL,
+		 "row 2, column 1: the row has fewer values than the header has names");
+	PAGE(HEAD "\"1\",\"a\"\n\"2\",\"b\",\"c\"\n" TAIL,
+		 "<1><a>;row 3, column 2: the row has more values than the header has names");
+	PAGE(HEAD "\"1\"x,\"a\"\n" TAIL,
+		 "row 2, column 1: a value is followed by neither delimiter nor line end");
+	PAGE(HEAD "1\"x,a\n" TAIL,
+		 "row 2, column 1: a value is followed by neither delimiter nor line end");
+	PAGE(HEAD "\"1\",\"a\"\r\"2\",\"b\"\n" TAIL,
+		 "row 2, column 2: a value is followed by neither delimiter nor line end");
+#undef HEAD
+#undef TAIL
+#undef GOT_TAIL
+}
+
 /* -------- against a second reader -------- */
 
 static unsigned long long seed;
@@ -218,6 +247,7 @@ test_csv_scan(void)
 	static char text[200000], plain[200000], cut[200000];
 
 	test_rules();
+	test_rules_of_blocks();
 	seed = 20240131;
 	for (int i = 0; i < 3000; i++)
 	{
