@@ -44,7 +44,7 @@ $(shlib): $(EXPORTS)
 $(EXPORTS): $(OBJS)
 	@mkdir -p $(@D)
 	@nm -g --defined-only $(OBJS) | awk 'BEGIN { print "{ global:" } \
-		$$3 ~ /^(Pg_magic_func|_PG_init)$$/ { print "  " $$3 ";" } \
+		$$3 ~ /^(Pg_magic_func|_PG_init|ampsf_[a-z_]+_main)$$/ { print "  " $$3 ";" } \
 		$$3 ~ /^pg_finfo_/ { print "  " $$3 "; " substr($$3, 10) ";" } \
 		END { print "local: *; };" }' > $@
 

@@ -194,3 +194,36 @@ COMMENT ON VIEW @extschema@.usage IS
 	'API calls, retries, bytes and rows by server, user, object and kind: scope backend is this session, '
 	'scope server all sessions of this database since PostgreSQL was started with ampsf_fdw in shared_preload_libraries';
 GRANT SELECT ON @extschema@.usage TO PUBLIC;
+
+-- Rows that could not be written.  Rows come by a background worker that acts as the owner, so that nobody
+-- needs the right to insert; each role sees, and may delete, what was to be written in its name.
+
+CREATE TABLE @extschema@.write_error (
+	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	"time" timestamptz NOT NULL DEFAULT clock_timestamp(),
+	role regrole NOT NULL,
+	server text NOT NULL,
+	relation text NOT NULL,
+	object text NOT NULL,
+	operation text NOT NULL,
+	statement text,
+	row_number bigint NOT NULL,
+	record_id text,
+	"row" jsonb NOT NULL,
+	outcome text NOT NULL,
+	error_code text,
+	message text,
+	fields text[]
+);
+COMMENT ON TABLE @extschema@.write_error IS
+	'rows that Salesforce refused, of tables with on_error continue, and rows of which nobody knows whether they were written; a rollback does not remove them';
+COMMENT ON COLUMN @extschema@.write_error.relation IS 'the foreign table';
+COMMENT ON COLUMN @extschema@.write_error.row_number IS 'the row''s place among those that the statement has sent to this table, from 1';
+COMMENT ON COLUMN @extschema@.write_error.record_id IS 'Salesforce''s Id of the row, where it is known';
+COMMENT ON COLUMN @extschema@.write_error."row" IS 'what was to be written, by Salesforce''s names of the fields';
+COMMENT ON COLUMN @extschema@.write_error.outcome IS
+	'refused: not written; in doubt: sent, but no answer came; not sent: not written, for the call did not reach Salesforce';
+ALTER TABLE @extschema@.write_error ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON @extschema@.write_error TO PUBLIC
+	USING (role = (SELECT pg_catalog.quote_ident(current_user)::pg_catalog.regrole));
+GRANT SELECT, DELETE ON @extschema@.write_error TO PUBLIC;

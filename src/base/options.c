@@ -29,6 +29,8 @@
 static const char *const module_values[] = {"crm", "account_engagement", NULL};
 
 static const char *const transport_values[] = {"auto", "rest", "bulk", NULL};
+static const char *const on_error_values[] = {"abort", "continue", NULL};
+static const char *const duplicate_rule_values[] = {"report", "allow", NULL};
 static const char *const type_values[] = {
 	"id",	   "reference", "string", "textarea", "picklist", "multipicklist", "combobox",
 	"email",   "phone",		"url",	  "encryptedstring", "boolean", "int", "long",
@@ -123,6 +125,22 @@ const AmpsfOption ampsf_options[] = {
 	 "Rows of a result from which transport auto reads it by a Bulk job"},
 	{"batch_size", TABLE, AMPSF_OPT_INT, false, 1, AMPSF_MAX_COLLECTION, NULL, "200",
 	 "Rows of one write call"},
+	{"upsert_key", TABLE, AMPSF_OPT_NAME, false, 0, 0, NULL, NULL,
+	 "External id field by which INSERT updates the row that is there, or creates it"},
+	{"on_error", TABLE, AMPSF_OPT_ENUM, false, 0, 0, on_error_values, "abort",
+	 "What a row that Salesforce refuses does: end the statement, or go into ampsf.write_error"},
+	{"all_or_none", TABLE, AMPSF_OPT_BOOL, false, 0, 0, NULL, "false",
+	 "Whether a call with a row that is refused writes none of its rows"},
+	{"if_unchanged", TABLE, AMPSF_OPT_BOOL, false, 0, 0, NULL, "false",
+	 "Whether UPDATE and DELETE refuse rows that have changed since they were read"},
+	{"assignment_rule", TABLE, AMPSF_OPT_TEXT, false, 0, 0, NULL, "Salesforce's, true",
+	 "Whether assignment rules of accounts, cases and leads apply to what is written; or the Id of one"},
+	{"duplicate_rule", TABLE, AMPSF_OPT_ENUM, false, 0, 0, duplicate_rule_values, "report",
+	 "What a duplicate rule that alerts does: refuse the row, or let it be written"},
+	{"client_name", TABLE, AMPSF_OPT_TEXT, false, 0, 0, NULL, AMPSF_FDW_NAME,
+	 "Name of the writer, as change events show it"},
+	{"truncatable", TABLE, AMPSF_OPT_BOOL, false, 0, 0, NULL, "false",
+	 "Whether TRUNCATE may delete all rows"},
 	{"lookup_batch", TABLE, AMPSF_OPT_INT, false, 1, 2000, NULL, "the server's",
 	 "Keys of one call of a batched key lookup"},
 	{"rows", TABLE, AMPSF_OPT_INT, false, 0, INT_MAX, NULL, NULL,
@@ -148,6 +166,10 @@ const AmpsfOption ampsf_options[] = {
 	 "Whether no two rows hold the same value; the planner counts on one row"},
 	{"external_id", COLUMN, AMPSF_OPT_BOOL, false, 0, 0, NULL, "false",
 	 "Whether the field is an external id: indexed, and meant to name a row"},
+	{"parent_key", COLUMN, AMPSF_OPT_NAME, false, 0, 0, NULL, NULL,
+	 "Account.Ext_Id__c: the column is the parent's external id, and writing it sets the reference"},
+	{"ampsf_created", COLUMN, AMPSF_OPT_BOOL, false, 0, 0, NULL, "false",
+	 "The column is no field: in RETURNING it tells whether the row was created, elsewhere it is null"},
 	{"createable", COLUMN, AMPSF_OPT_BOOL, false, 0, 0, NULL, "true",
 	 "Whether INSERT may give the field"},
 	{"updateable", COLUMN, AMPSF_OPT_BOOL, false, 0, 0, NULL, "true",
@@ -413,6 +435,55 @@ check_server(List *options)
 				  "It is the org's My Domain name alone: acme, or acme--dev.sandbox.");
 }
 
+/* Values that become a header of a call. */
+static void
+check_table(List *options)
+{
+	ListCell *lc;
+
+	foreach (lc, options)
+	{
+		DefElem *def = lfirst_node(DefElem, lc);
+		const char *value = defGetString(def);
+		bool b;
+
+		if (strcmp(def->defname, "assignment_rule") == 0 && !parse_bool(value, &b) &&
+			!(ampsf_is_api_name(value, strlen(value)) && (strlen(value) == 15 || strlen(value) == 18)))
+			bad_value(find_option("assignment_rule", TABLE), value,
+					  "It is true, false, or the Id of an assignment rule.");
+		if (strcmp(def->defname, "client_name") == 0 &&
+			(strlen(value) > 64 ||
+			 strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/ ") <
+				 strlen(value)))
+			bad_value(find_option("client_name", TABLE), value,
+					  "It has up to 64 letters, digits, blanks and any of . _ - /");
+	}
+}
+
+static void
+check_column(List *options)
+{
+	const char *field = NULL, *key = NULL;
+	ListCell *lc;
+
+	foreach (lc, options)
+	{
+		DefElem *def = lfirst_node(DefElem, lc);
+
+		if (strcmp(def->defname, "field") == 0)
+			field = defGetString(def);
+		else if (strcmp(def->defname, "parent_key") == 0)
+			key = defGetString(def);
+	}
+	if (key && (!strchr(key, '.') || strchr(key, '.') != strrchr(key, '.')))
+		bad_value(find_option("parent_key", COLUMN), key,
+				  "It has the form Account.Ext_Id__c: the relationship, and the parent's external id.");
+	if (key && field && pg_strcasecmp(field, key) != 0)
+		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+						errmsg("options \"field\" and \"parent_key\" name different fields"),
+						errhint("A column with parent_key reads that field as well.")));
+}
+
 PG_FUNCTION_INFO_V1(ampsf_fdw_validator);
 
 Datum
@@ -433,6 +504,10 @@ ampsf_fdw_validator(PG_FUNCTION_ARGS)
 	}
 	if (catalog == SERVER)
 		check_server(options);
+	else if (catalog == TABLE)
+		check_table(options);
+	else if (catalog == COLUMN)
+		check_column(options);
 	PG_RETURN_VOID();
 }
 
@@ -476,6 +551,14 @@ get_text(List *options, const char *name)
 	const char *v = get(options, name);
 
 	return v ? pstrdup(v) : NULL;
+}
+
+static bool
+is_option(List *options, const char *name, const char *value)
+{
+	const char *v = get(options, name);
+
+	return v && strcmp(v, value) == 0;
 }
 
 /* Without the slash at the end. */
@@ -590,6 +673,14 @@ ampsf_table_options(Oid relid)
 	o->bulk_threshold =
 		get_int(table->options, "bulk_threshold", get_int(server->options, "bulk_threshold", 50000));
 	o->batch_size = get_int(table->options, "batch_size", AMPSF_MAX_COLLECTION);
+	o->upsert_key = get_text(table->options, "upsert_key");
+	o->skip_failed = is_option(table->options, "on_error", "continue");
+	o->all_or_none = get_bool(table->options, "all_or_none", false);
+	o->if_unchanged = get_bool(table->options, "if_unchanged", false);
+	o->assignment_rule = get_text(table->options, "assignment_rule");
+	o->allow_duplicates = is_option(table->options, "duplicate_rule", "allow");
+	o->client_name = get_text(table->options, "client_name");
+	o->truncatable = get_bool(table->options, "truncatable", false);
 	o->lookup_batch =
 		get_int(table->options, "lookup_batch", get_int(server->options, "lookup_batch", AMPSF_LOOKUP_BATCH));
 	o->rows = get_int(table->options, "rows", -1);
@@ -670,6 +761,10 @@ ampsf_column(Oid relid, int attnum)
 	get_atttypetypmodcoll(relid, attnum, &typid, &typmod, &collation);
 	c->attnum = attnum;
 	c->field = get_text(options, "field");
+	c->parent_key = get(options, "parent_key") != NULL;
+	c->created = get_bool(options, "ampsf_created", false);
+	if (c->parent_key)
+		c->field = get_text(options, "parent_key");
 	if (!c->field)
 		c->field = get_attname(relid, attnum, false);
 	if (!ampsf_is_api_name(c->field, strlen(c->field)))
@@ -691,8 +786,10 @@ ampsf_column(Oid relid, int attnum)
 	c->case_sensitive = get_bool(options, "case_sensitive", false);
 	c->unique = get_bool(options, "unique", pg_strcasecmp(c->field, "Id") == 0);
 	c->external_id = get_bool(options, "external_id", false);
-	c->createable = get_bool(options, "createable", strchr(c->field, '.') == NULL);
-	c->updateable = get_bool(options, "updateable", strchr(c->field, '.') == NULL);
+	c->createable = get_bool(options, "createable", strchr(c->field, '.') == NULL || c->parent_key);
+	c->updateable = get_bool(options, "updateable", strchr(c->field, '.') == NULL || c->parent_key);
+	if (c->created)
+		c->filterable = c->sortable = c->groupable = c->createable = c->updateable = false;
 	c->array = typid == TEXTARRAYOID;
 	c->of_parent = strchr(c->field, '.') != NULL;
 	typid = getBaseTypeAndTypmod(typid, &typmod);

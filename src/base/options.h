@@ -80,6 +80,14 @@ typedef struct AmpsfTableOptions
 	bool use_remote_estimate; /* planning may ask Salesforce */
 	bool remote_sum; /* sum and avg may be Salesforce's */
 	int batch_size; /* rows of a write call, 1..200 */
+	char *upsert_key;	   /* field by which INSERT finds rows, or NULL */
+	bool skip_failed;	   /* a refused row goes into write_error, and the statement goes on */
+	bool all_or_none;	   /* of each call */
+	bool if_unchanged;	   /* refuse to overwrite what changed since it was read */
+	char *assignment_rule; /* as given, or NULL */
+	bool allow_duplicates; /* past rules that alert */
+	char *client_name;	   /* or NULL */
+	bool truncatable;
 	int lookup_batch; /* keys of a call of a key lookup */
 	int rows;		/* what IMPORT found, or -1 */
 } AmpsfTableOptions;
@@ -98,6 +106,8 @@ typedef struct AmpsfColumn
 	bool external_id;	  /* indexed, and meant to name a row, but two rows may hold the same value */
 	bool createable, updateable;
 	bool array;			  /* multipicklist as an array */
+	bool parent_key;	  /* a parent's external id, by which the reference can be written */
+	bool created;		  /* no field: whether the row that is returned was created */
 	bool of_parent;		  /* a parent's field: null where the parent is missing, for Salesforce's booleans false */
 	bool rounds;		  /* the SQL type keeps fewer digits than the field may hold: numeric(p,s), real */
 } AmpsfColumn;

@@ -85,6 +85,11 @@ may_collect(const ModifyTable *plan, const ResultRelInfo *rinfo, AmpsfWriteOp op
 {
 	const TriggerDesc *trig = rinfo->ri_TrigDesc;
 
+	/* Who has been shown a row as written must not hear later that it was refused. */
+	if (ampsf_table_options(RelationGetRelid(rinfo->ri_RelationDesc))->skip_failed &&
+		(plan->returningLists != NIL || plan->withCheckOptionLists != NIL ||
+		 has_after_row(trig, op)))
+		return false;
 	if (!plan->canSetTag && (has_after_row(trig, op) || has_after_statement(trig, op)))
 		return false;
 	return op == AMPSF_DELETE || fetch == NIL;
@@ -144,6 +149,7 @@ ampsfBeginForeignModify(ModifyTableState *mtstate, ResultRelInfo *rinfo, List *f
 	state->returns = plan->returningLists != NIL || plan->withCheckOptionLists != NIL ||
 					 has_after_row(trig, state->op);
 	state->set_tag = mtstate->canSetTag;
+	state->skips_duplicates = intVal(list_nth(fdw_private, AMPSF_MODIFY_NOTHING)) != 0;
 	if (state->op != AMPSF_INSERT)
 	{
 		find_identity(state, outerPlanState(mtstate)->plan);
@@ -242,9 +248,28 @@ ampsfExecForeignBatchInsert(EState *estate, ResultRelInfo *rinfo, TupleTableSlot
 {
 	AmpsfModifyState *state = rinfo->ri_FdwState;
 
+	int n = 0;
+
+	state->batch_first = state->added + 1;
+	state->batch_rows = *numSlots;
+	state->batch_skipped =
+		MemoryContextAllocZero(state->estate->es_query_cxt, sizeof(bool) * *numSlots);
 	for (int i = 0; i < *numSlots; i++)
 		ampsf_modify_add(state, NULL, slots[i]);
 	ampsf_modify_flush(state, NULL);
+	/* The executor keeps the slots, in whatever order, and counts those that are given back. */
+	for (int i = 0; i < *numSlots; i++)
+	{
+		TupleTableSlot *slot = slots[i];
+
+		if (state->batch_skipped[i])
+			continue;
+		slots[i] = slots[n];
+		slots[n++] = slot;
+	}
+	*numSlots = n;
+	pfree(state->batch_skipped);
+	state->batch_first = 0;
 	return slots;
 }
 
@@ -262,7 +287,9 @@ ampsfExecForeignInsert(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slo
 		return slot;
 	}
 	ampsf_modify_flush(state, &out);
-	ampsf_modify_complete(state, slot, out.id);
+	if (out.skipped > 0)
+		return NULL;
+	ampsf_modify_complete(state, slot, &out);
 	return slot;
 }
 
@@ -318,9 +345,9 @@ ampsfExecForeignUpdate(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slo
 		return slot;
 	}
 	ampsf_modify_flush(state, &out);
-	if (out.gone > 0)
+	if (out.gone > 0 || out.skipped > 0)
 		return NULL;
-	ampsf_modify_complete(state, slot, id);
+	ampsf_modify_complete(state, slot, &out);
 	return slot;
 }
 
@@ -330,6 +357,7 @@ ampsfExecForeignDelete(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slo
 {
 	AmpsfModifyState *state = rinfo->ri_FdwState;
 	char id[AMPSF_SFID_LEN + 1];
+	AmpsfFlushed out;
 
 	if (!identify(state, planSlot, id))
 		return NULL;
@@ -337,7 +365,11 @@ ampsfExecForeignDelete(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slo
 	if (state->collects)
 		ampsf_modify_flush_full(state);
 	else
-		ampsf_modify_flush(state, NULL);
+	{
+		ampsf_modify_flush(state, &out);
+		if (out.skipped > 0)
+			return NULL;
+	}
 	if (state->returns)
 		ampsf_modify_old_row(state, slot, planSlot);
 	return slot;

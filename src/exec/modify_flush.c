@@ -11,9 +11,11 @@
  */
 #include "base/ampsf.h"
 #include "exec/modify_state.h"
+#include "exec/write_error.h"
 
 #include "access/xact.h"
 #include "executor/executor.h"
+#include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
@@ -61,6 +63,21 @@ ampsf_modify_each(EState *estate, void (*fn)(AmpsfModifyState *state, void *arg)
 	}
 }
 
+static void
+send_waiting(AmpsfModifyState *state)
+{
+	PG_TRY();
+	{
+		state->sink->ops->flush(state->sink, true);
+	}
+	PG_CATCH();
+	{
+		ampsf_modify_rescue(state);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+}
+
 void
 ampsf_modify_flush(AmpsfModifyState *state, AmpsfFlushed *out)
 {
@@ -76,7 +93,7 @@ ampsf_modify_flush(AmpsfModifyState *state, AmpsfFlushed *out)
 	/* COPY does not run under the executor's hooks. */
 	if (state->copy)
 		error_context_stack = &errcb;
-	state->sink->ops->flush(state->sink, true);
+	send_waiting(state);
 	error_context_stack = errcb.previous;
 	ampsf_modify_judge(state, out);
 }
@@ -86,6 +103,26 @@ ampsf_modify_flush_full(AmpsfModifyState *state)
 {
 	if (!state->sink->ops->has_room(state->sink, 0))
 		ampsf_modify_flush(state, NULL);
+}
+
+/* The table's options that are headers of each call. */
+static const char *const *
+write_headers(const AmpsfTableOptions *table)
+{
+	const char **headers = palloc0(sizeof(char *) * 4);
+	int n = 0;
+	bool b;
+
+	if (table->client_name != NULL)
+		headers[n++] = psprintf("Sforce-Call-Options: client=%s", table->client_name);
+	if (table->assignment_rule != NULL)
+		headers[n++] = psprintf("Sforce-Auto-Assign: %s", !parse_bool(table->assignment_rule, &b)
+															  ? table->assignment_rule
+														  : b ? "TRUE"
+															  : "FALSE");
+	if (table->allow_duplicates)
+		headers[n++] = pstrdup("Sforce-Duplicate-Rule-Header: allowSave=true");
+	return headers;
 }
 
 /* Makes the connection when the first row comes: a statement without rows costs no call and no
@@ -98,11 +135,16 @@ open_sink(AmpsfModifyState *state)
 
 	state->session = ampsf_session_get(state->serverid, state->userid);
 	spec.session = state->session;
-	spec.op = state->op;
+	spec.op =
+		state->op == AMPSF_INSERT && state->table->upsert_key != NULL ? AMPSF_UPSERT : state->op;
 	spec.object = state->table->object;
+	spec.key = state->table->upsert_key;
 	spec.max_rows = state->table->batch_size;
+	spec.all_or_none = state->table->all_or_none;
+	spec.headers = write_headers(state->table);
 	spec.stats = &state->stats;
 	state->sink = ampsf_collections_open(&spec);
+	ampsf_modify_open_errors(state);
 	MemoryContextSwitchTo(old);
 }
 
@@ -149,7 +191,11 @@ void
 ampsf_modify_close(AmpsfModifyState *state)
 {
 	ampsf_modify_flush(state, NULL);
+	ampsf_modify_tell(state);
 	unlist(state);
+	if (state->errors != NULL)
+		ampsf_write_errors_close(state->errors);
+	state->errors = NULL;
 	if (state->sink != NULL)
 		state->sink->ops->close(state->sink);
 	state->sink = NULL;
@@ -159,11 +205,7 @@ static void
 finish_table(AmpsfModifyState *state, void *arg)
 {
 	ampsf_modify_flush(state, NULL);
-	if (state->vanished > 0)
-		ereport(NOTICE, (errmsg("%lld %s to be updated in foreign table \"%s\" no longer existed",
-								(long long) state->vanished, state->vanished == 1 ? "row" : "rows",
-								RelationGetRelationName(state->rel))));
-	state->vanished = 0;
+	ampsf_modify_tell(state);
 }
 
 /* Sends all that the statement has collected, and tells of rows that were gone. */

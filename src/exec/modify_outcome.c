@@ -6,9 +6,13 @@
  */
 #include "base/ampsf.h"
 #include "exec/modify_state.h"
+#include "exec/write_error.h"
 
 #include "executor/executor.h"
+#include "foreign/foreign.h"
+#include "tcop/tcopprot.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "base/error.h"
@@ -22,20 +26,32 @@ ampsf_modify_outcome_reset(void)
 	count_told = NULL;
 }
 
+typedef struct Written
+{
+	int64 rows;
+	int listed;
+	StringInfoData ids; /* ": 003..., 003..." */
+} Written;
+
 static void
 add_rows(AmpsfModifyState *state, void *arg)
 {
-	*(int64 *) arg += state->stats.rows;
+	Written *all = arg;
+
+	all->rows += state->stats.rows;
+	for (int i = 0; i < state->listed_ids && all->listed < AMPSF_LISTED_IDS; i++)
+		appendStringInfo(&all->ids, "%s%s", all->listed++ > 0 ? ", " : ": ", state->ids[i]);
 }
 
 /* Rows that this statement, all of its tables together, has written so far. */
-static int64
-rows_written(EState *estate)
+static void
+rows_written(EState *estate, Written *all)
 {
-	int64 n = 0;
-
-	ampsf_modify_each(estate, add_rows, &n);
-	return n;
+	memset(all, 0, sizeof(*all));
+	initStringInfo(&all->ids);
+	ampsf_modify_each(estate, add_rows, all);
+	if (all->rows > all->listed && all->listed > 0)
+		appendStringInfo(&all->ids, " and %lld more", (long long) (all->rows - all->listed));
 }
 
 /*
@@ -46,7 +62,7 @@ void
 ampsf_modify_written_context(void *arg)
 {
 	EState *estate = arg;
-	int64 n = rows_written(estate);
+	Written all;
 	int category = ERRCODE_TO_CATEGORY(geterrcode());
 
 	if (count_told == estate)
@@ -54,22 +70,27 @@ ampsf_modify_written_context(void *arg)
 		count_told = NULL;
 		return;
 	}
-	if (n > 0 && category != ERRCODE_SUCCESSFUL_COMPLETION && category != ERRCODE_WARNING &&
-		category != ERRCODE_NO_DATA)
-		errcontext("%lld %s of this statement %s written to Salesforce before and %s written",
-				   (long long) n, n == 1 ? "row" : "rows", n == 1 ? "was" : "were",
-				   n == 1 ? "stays" : "stay");
+	if (category == ERRCODE_SUCCESSFUL_COMPLETION || category == ERRCODE_WARNING ||
+		category == ERRCODE_NO_DATA)
+		return;
+	rows_written(estate, &all);
+	if (all.rows > 0)
+		errcontext("%lld %s of this statement %s written to Salesforce before and %s written%s",
+				   (long long) all.rows, all.rows == 1 ? "row" : "rows",
+				   all.rows == 1 ? "was" : "were", all.rows == 1 ? "stays" : "stay", all.ids.data);
+	pfree(all.ids.data);
 }
 
 static void
 throw_row(AmpsfModifyState *state, const AmpsfWriteResult *res, int64 others)
 {
 	AmpsfApiError err = {0, res->code, res->message, res->fields};
-	int64 written = rows_written(state->estate);
 	const char *hint = ampsf_error_hint(&err);
 	const char *table = RelationGetRelationName(state->rel);
 	StringInfoData detail;
+	Written all;
 
+	rows_written(state->estate, &all);
 	initStringInfo(&detail);
 	appendStringInfoString(&detail, ampsf_clean_text(res->code, strlen(res->code)));
 	if (res->message != NULL)
@@ -80,13 +101,13 @@ throw_row(AmpsfModifyState *state, const AmpsfWriteResult *res, int64 others)
 	if (others > 0)
 		appendStringInfo(&detail, "\n%lld more %s of the same call failed.", (long long) others,
 						 others == 1 ? "row" : "rows");
-	if (written == 0)
+	if (all.rows == 0)
 		appendStringInfoString(&detail, "\nNo row of this statement was written.");
 	else
-		appendStringInfo(&detail,
-						 "\n%lld %s of this statement %s written before it failed and %s written.",
-						 (long long) written, written == 1 ? "row" : "rows",
-						 written == 1 ? "was" : "were", written == 1 ? "stays" : "stay");
+		appendStringInfo(
+			&detail, "\n%lld %s of this statement %s written before it failed and %s written%s.",
+			(long long) all.rows, all.rows == 1 ? "row" : "rows", all.rows == 1 ? "was" : "were",
+			all.rows == 1 ? "stays" : "stay", all.ids.data);
 	count_told = state->estate;
 	ereport(ERROR, (errcode(ampsf_error_sqlstate(&err)),
 					state->op == AMPSF_INSERT
@@ -143,40 +164,151 @@ note_gone(AmpsfModifyState *state, int64 gone)
 		state->estate->es_processed -= gone;
 }
 
-void
-ampsf_modify_judge(AmpsfModifyState *state, AmpsfFlushed *out)
+static const char *
+current_statement(AmpsfModifyState *state)
 {
-	AmpsfRowSink *sink = state->sink;
+	return state->estate->es_sourceText != NULL ? state->estate->es_sourceText : debug_query_string;
+}
+
+/* Made before anything has gone wrong: catalogs can be read. */
+void
+ampsf_modify_open_errors(AmpsfModifyState *state)
+{
+	AmpsfWriteErrorHead head = {0};
+	MemoryContext old = MemoryContextSwitchTo(state->row_cxt);
+
+	head.server = GetForeignServer(state->serverid)->servername;
+	head.relation = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(state->rel)),
+											   RelationGetRelationName(state->rel));
+	head.object = state->table->object;
+	head.operation = ampsf_write_verb(
+		state->op == AMPSF_INSERT && state->table->upsert_key != NULL ? AMPSF_UPSERT : state->op);
+	head.statement = current_statement(state);
+	state->errors = ampsf_write_errors_open(&head, state->estate->es_query_cxt);
+	MemoryContextSwitchTo(old);
+}
+
+void
+ampsf_modify_rescue(AmpsfModifyState *state)
+{
 	AmpsfWriteResult *results;
 	int n;
 
-	while ((n = sink->ops->results(sink, &results)) > 0)
+	state->sink->ops->abandon(state->sink);
+	while ((n = state->sink->ops->results(state->sink, &results)) > 0)
 	{
-		AmpsfWriteResult *failed = NULL;
-		int64 others = 0, gone = 0;
+		bool doubt = false;
 
 		for (int i = 0; i < n; i++)
-		{
-			AmpsfWriteResult *res = &results[i];
+			doubt |= results[i].outcome == AMPSF_IN_DOUBT;
+		if (doubt)
+			(void) ampsf_write_errors_keep(state->errors, results, n, NULL);
+	}
+}
 
-			if (res->outcome == AMPSF_WRITTEN)
-			{
-				strlcpy(out->id, res->id, sizeof(out->id));
-				out->created = res->created;
-			}
-			else if (is_gone(state, res))
-				gone++;
-			else if (failed == NULL)
-				failed = res;
-			else
-				others++;
+void
+ampsf_modify_tell(AmpsfModifyState *state)
+{
+	if (state->vanished > 0)
+		ereport(NOTICE, (errmsg("%lld %s to be updated in foreign table \"%s\" no longer existed",
+								(long long) state->vanished, state->vanished == 1 ? "row" : "rows",
+								RelationGetRelationName(state->rel))));
+	if (state->failed > 0)
+		ereport(NOTICE, (errmsg("%lld %s could not be %s foreign table \"%s\"",
+								(long long) state->failed, state->failed == 1 ? "row" : "rows",
+								state->op == AMPSF_INSERT	? "inserted into"
+								: state->op == AMPSF_UPDATE ? "updated in"
+															: "deleted from",
+								RelationGetRelationName(state->rel)),
+						 errdetail("See ampsf.write_error.")));
+	state->vanished = state->failed = 0;
+}
+
+/* A row that was not written is passed over: the statement does not count it. */
+static void
+pass_over(AmpsfModifyState *state, const AmpsfWriteResult *res, AmpsfFlushed *out)
+{
+	out->skipped++;
+	if (state->batch_first > 0 && res->number >= state->batch_first &&
+		res->number < state->batch_first + state->batch_rows)
+		state->batch_skipped[res->number - state->batch_first] = true;
+	else if (state->collects && state->set_tag && !state->copy)
+		state->estate->es_processed--;
+}
+
+/* Of a call that is all or nothing, the row that spoiled it comes before those that it spoiled. */
+static bool
+is_cause(const AmpsfWriteResult *res)
+{
+	return res->code == NULL || strcmp(res->code, "ALL_OR_NONE_OPERATION_ROLLED_BACK") != 0;
+}
+
+/* Sorts the outcomes of a call: skip[n], the rows that need not be kept. */
+static void
+judge_rows(AmpsfModifyState *state, AmpsfWriteResult *results, int n, bool *skip, AmpsfFlushed *out)
+{
+	AmpsfRowSink *sink = state->sink;
+	AmpsfWriteResult *failed = NULL;
+	int64 others = -1, gone = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		AmpsfWriteResult *res = &results[i];
+
+		if (res->outcome == AMPSF_WRITTEN || res->outcome == AMPSF_QUEUED)
+		{
+			strlcpy(out->id, res->id, sizeof(out->id));
+			out->created = res->created;
+			if (res->outcome == AMPSF_WRITTEN && state->listed_ids < AMPSF_LISTED_IDS)
+				strlcpy(state->ids[state->listed_ids++], res->id, sizeof(state->ids[0]));
 		}
-		out->rows += n;
-		out->gone += gone;
-		if (sink->failed)
-			sink->ops->raise(sink);
-		if (failed != NULL)
-			throw_row(state, failed, others);
-		note_gone(state, gone);
+		else if (is_gone(state, res))
+		{
+			skip[i] = true;
+			gone++;
+		}
+		else if (state->skips_duplicates && res->outcome == AMPSF_REFUSED &&
+				 strcmp(res->code, "DUPLICATE_VALUE") == 0)
+		{
+			skip[i] = true;
+			pass_over(state, res, out);
+		}
+		else
+		{
+			if (failed == NULL || (!is_cause(failed) && is_cause(res)))
+				failed = res;
+			others++;
+			if (state->table->skip_failed)
+				pass_over(state, res, out);
+		}
+	}
+	out->rows += n;
+	out->gone += gone;
+	if (sink->failed)
+	{
+		/* What cannot be asked again must not be forgotten. */
+		if (state->table->skip_failed || failed->outcome == AMPSF_IN_DOUBT)
+			(void) ampsf_write_errors_keep(state->errors, results, n, skip);
+		sink->ops->raise(sink);
+	}
+	if (failed != NULL && !state->table->skip_failed)
+		throw_row(state, failed, others);
+	if (failed != NULL)
+		state->failed += ampsf_write_errors_keep(state->errors, results, n, skip);
+	note_gone(state, gone);
+}
+
+void
+ampsf_modify_judge(AmpsfModifyState *state, AmpsfFlushed *out)
+{
+	AmpsfWriteResult *results;
+	int n;
+
+	while ((n = state->sink->ops->results(state->sink, &results)) > 0)
+	{
+		bool *skip = palloc0(sizeof(bool) * n);
+
+		judge_rows(state, results, n, skip, out);
+		pfree(skip);
 	}
 }

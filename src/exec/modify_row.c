@@ -8,6 +8,7 @@
 #include "exec/modify_state.h"
 
 #include "access/htup_details.h"
+#include "catalog/pg_type_d.h"
 #include "executor/executor.h"
 #include "org/row_source.h"
 #include "plan/plan_modify.h"
@@ -93,6 +94,31 @@ sends_unnamed(AmpsfModifyState *state, TupleTableSlot *slot, AttrNumber attno)
 	return reason == NULL;
 }
 
+/*
+ * "Account":{"Ext_Id__c":"A-1"}, which makes Salesforce look up the parent; and without one
+ * "AccountId":null.  Names of fields have no character that JSON escapes.
+ */
+static void
+add_parent_key(AmpsfModifyState *state, TupleTableSlot *slot, AttrNumber attno, StringInfo buf)
+{
+	const char *field = ampsf_modify_column(state, attno)->field;
+	int len = (int) strcspn(field, ".");
+
+	if (slot->tts_isnull[attno - 1])
+	{
+		if (len > 3 && pg_strncasecmp(field + len - 3, "__r", 3) == 0)
+			appendStringInfo(buf, "\"%.*s__c\":null", len - 3, field);
+		else
+			appendStringInfo(buf, "\"%.*sId\":null", len, field);
+		return;
+	}
+	appendStringInfo(buf, "\"%.*s\":{\"%s\":", len, field, field + len + 1);
+	state->column = attno;
+	ampsf_convert_to_json(buf, conv_of(state, attno), slot->tts_values[attno - 1], false);
+	state->column = 0;
+	appendStringInfoChar(buf, '}');
+}
+
 void
 ampsf_modify_fields(AmpsfModifyState *state, TupleTableSlot *slot, StringInfo buf, bool *references)
 {
@@ -120,6 +146,12 @@ ampsf_modify_fields(AmpsfModifyState *state, TupleTableSlot *slot, StringInfo bu
 			*references = true;
 		if (buf->len > 0)
 			appendStringInfoChar(buf, ',');
+		if (col->parent_key)
+		{
+			*references = true;
+			add_parent_key(state, slot, attno, buf);
+			continue;
+		}
 		len = strlen(col->field);
 		enlargeStringInfo(buf, (int) (len * 6 + 2));
 		buf->len += (int) ampsf_quote_json(col->field, len, buf->data + buf->len);
@@ -220,7 +252,7 @@ store_row(AmpsfModifyState *state, TupleTableSlot *slot, Datum *values, bool *is
 }
 
 void
-ampsf_modify_complete(AmpsfModifyState *state, TupleTableSlot *slot, const char *id)
+ampsf_modify_complete(AmpsfModifyState *state, TupleTableSlot *slot, const AmpsfFlushed *out)
 {
 	TupleDesc desc = RelationGetDescr(state->rel);
 	MemoryContext old;
@@ -241,13 +273,20 @@ ampsf_modify_complete(AmpsfModifyState *state, TupleTableSlot *slot, const char 
 		AmpsfValue v = {0};
 
 		v.kind = AMPSF_VALUE_STRING;
-		v.ptr = id;
-		v.len = strlen(id);
+		v.ptr = out->id;
+		v.len = strlen(out->id);
 		values[state->id_attno - 1] =
 			ampsf_convert(conv_of(state, state->id_attno), &v, &isnull[state->id_attno - 1]);
 	}
 	if (state->fetch != NIL)
-		read_back(state, id, values, isnull);
+		read_back(state, out->id, values, isnull);
+	for (int i = 0; i < desc->natts; i++)
+		if (!TupleDescAttr(desc, i)->attisdropped && ampsf_modify_column(state, i + 1)->created &&
+			TupleDescAttr(desc, i)->atttypid == BOOLOID)
+		{
+			values[i] = BoolGetDatum(out->created);
+			isnull[i] = false;
+		}
 	store_row(state, slot, values, isnull);
 	MemoryContextSwitchTo(old);
 }

@@ -20,6 +20,9 @@
 #include "utils/hsearch.h"
 #include "wire/sfid.h"
 
+/* So many Ids of rows that were written are told by an error. */
+#define AMPSF_LISTED_IDS 20
+
 /* rinfo->ri_FdwState: one statement's writes to one table.  Lives in es_query_cxt. */
 typedef struct AmpsfModifyState
 {
@@ -57,6 +60,16 @@ typedef struct AmpsfModifyState
 	bool set_tag;	/* rows count in the command's tag */
 	int64 added;	/* rows that were handed to the sink so far: the number of the last */
 	int64 vanished; /* of these, rows that no longer existed */
+	int64 failed;	/* and rows that are in ampsf.write_error */
+	int64 listed_ids;
+	char ids[AMPSF_LISTED_IDS][AMPSF_SFID_LEN + 1]; /* of the first rows that were written */
+	bool skips_duplicates;							/* ON CONFLICT DO NOTHING */
+	struct AmpsfWriteErrors *errors;				/* NULL until there is one */
+
+	/* a batch of the executor's: which of its rows were not written */
+	int64 batch_first; /* number of the first; 0: there is no batch */
+	int batch_rows;
+	bool *batch_skipped; /* [batch_rows] */
 
 	MemoryContext row_cxt; /* of one row's JSON */
 	int column;			   /* being converted, for error messages; 0: none */
@@ -70,6 +83,7 @@ typedef struct AmpsfFlushed
 {
 	int64 rows;
 	int64 gone;					 /* of an UPDATE, did not exist */
+	int64 skipped;				 /* of these, were refused and passed over */
 	char id[AMPSF_SFID_LEN + 1]; /* of the last that was written */
 	bool created;				 /* the last that was written was not there before */
 } AmpsfFlushed;
@@ -86,7 +100,8 @@ extern AmpsfColumn *ampsf_modify_column(AmpsfModifyState *state, AttrNumber attn
 extern void ampsf_modify_fields(AmpsfModifyState *state, TupleTableSlot *slot, StringInfo buf,
 								bool *references);
 /* Puts the Id and what must be read back into the slot of a row that was written. */
-extern void ampsf_modify_complete(AmpsfModifyState *state, TupleTableSlot *slot, const char *id);
+extern void ampsf_modify_complete(AmpsfModifyState *state, TupleTableSlot *slot,
+								  const AmpsfFlushed *out);
 /* Puts the row that was deleted into slot. */
 extern void ampsf_modify_old_row(AmpsfModifyState *state, TupleTableSlot *slot,
 								 TupleTableSlot *planSlot);
@@ -112,6 +127,12 @@ extern void ampsf_modify_each(EState *estate, void (*fn)(AmpsfModifyState *state
 extern void ampsf_modify_judge(AmpsfModifyState *state, AmpsfFlushed *out);
 /* An error context callback: how much the statement (arg: its EState) has written before. */
 extern void ampsf_modify_written_context(void *arg);
+/* Makes state->errors. */
+extern void ampsf_modify_open_errors(AmpsfModifyState *state);
+/* What is to be said at a statement's end of rows that were passed over. */
+extern void ampsf_modify_tell(AmpsfModifyState *state);
+/* For an error that is being raised while rows were under way: keeps those in doubt. */
+extern void ampsf_modify_rescue(AmpsfModifyState *state);
 /* Forgets whose error tells that already. */
 extern void ampsf_modify_outcome_reset(void);
 

@@ -94,7 +94,9 @@ ampsf_classify_column(AmpsfClassify *cxt, Node *node, AmpsfMember **member)
 			continue;
 		if (member)
 			*member = m;
-		return ampsf_member_column(m, var->varattno);
+		/* What is no field, the statement cannot name. */
+		return ampsf_member_column(m, var->varattno)->created ? NULL
+															   : ampsf_member_column(m, var->varattno);
 	}
 	return NULL;
 }

@@ -20,7 +20,7 @@
 bool
 ampsf_may_modify_direct(const AmpsfTableOptions *table)
 {
-	return true;
+	return !table->if_unchanged;
 }
 
 /* The scan below ModifyTable that gives the rows of its relation number index; NULL: it is more. */

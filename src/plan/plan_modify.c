@@ -31,6 +31,7 @@ ampsf_id_column(Relation rel)
 	for (int i = 0; i < desc->natts; i++)
 	{
 		if (!TupleDescAttr(desc, i)->attisdropped &&
+			!ampsf_column(RelationGetRelid(rel), i + 1)->created &&
 			pg_strcasecmp(ampsf_column(RelationGetRelid(rel), i + 1)->field, "Id") == 0)
 			return i + 1;
 	}
@@ -89,7 +90,9 @@ ampsfIsForeignRelUpdatable(Relation rel)
 char *
 ampsf_column_refusal(const char *object, const AmpsfColumn *col, bool insert)
 {
-	if (strchr(col->field, '.') != NULL)
+	if (col->created)
+		return pstrdup("It is no field, but tells whether a row was created.");
+	if (strchr(col->field, '.') != NULL && !col->parent_key)
 		return psprintf("Field %s.%s belongs to another object.", object, col->field);
 	if (pg_strcasecmp(col->field, "Id") == 0)
 		return psprintf("Field %s.Id is given by Salesforce.", object);
@@ -216,7 +219,8 @@ ampsf_columns_to_fetch(Relation rel, Index rti, List *exprs, List *checks, bool 
 		if (att->attisdropped || attno == id || bms_is_member(attno, skip) ||
 			att->attgenerated != '\0')
 			continue;
-		if (whole_row || bms_is_member(OFFSET(attno), used))
+		if ((whole_row || bms_is_member(OFFSET(attno), used)) &&
+			!ampsf_column(RelationGetRelid(rel), attno)->created)
 			result = lappend_int(result, attno);
 	}
 	return result;
@@ -234,6 +238,28 @@ has_after_row_trigger(Relation rel, CmdType op)
 							  : desc->trig_delete_after_row;
 }
 
+/* DO NOTHING passes over rows that Salesforce refuses as duplicates; there is no more to be had. */
+static void
+check_conflict(Relation rel, const ModifyTable *plan)
+{
+	const char *key = ampsf_table_options(RelationGetRelid(rel))->upsert_key;
+
+	if (plan->onConflictAction == ONCONFLICT_NONE)
+		return;
+	if (plan->onConflictAction == ONCONFLICT_UPDATE)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("foreign table \"%s\" does not support ON CONFLICT DO UPDATE",
+						RelationGetRelationName(rel)),
+				 errhint("With the table's option upsert_key INSERT updates the rows that are there.")));
+	if (key != NULL)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("foreign table \"%s\" does not support ON CONFLICT, for it has option "
+							   "\"upsert_key\"",
+							   RelationGetRelationName(rel)),
+						errdetail("INSERT updates the row with the same %s.", key)));
+}
+
 List *
 ampsfPlanForeignModify(PlannerInfo *root, ModifyTable *plan, Index resultRelation,
 					   int subplan_index)
@@ -245,10 +271,7 @@ ampsfPlanForeignModify(PlannerInfo *root, ModifyTable *plan, Index resultRelatio
 	Bitmapset *sent = NULL;
 	ListCell *lc;
 
-	if (plan->onConflictAction != ONCONFLICT_NONE)
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("foreign table \"%s\" does not support ON CONFLICT",
-							   RelationGetRelationName(rel))));
+	check_conflict(rel, plan);
 	if (plan->operation == CMD_INSERT)
 		targets = insert_targets(root, rel, object);
 	else if (plan->operation == CMD_UPDATE)
@@ -266,7 +289,8 @@ ampsfPlanForeignModify(PlannerInfo *root, ModifyTable *plan, Index resultRelatio
 									   has_after_row_trigger(rel, plan->operation), sent);
 	}
 	table_close(rel, NoLock);
-	return list_make3(targets, fetch, makeInteger(bms_num_members(root->all_baserels) > 1));
+	return list_make4(targets, fetch, makeInteger(bms_num_members(root->all_baserels) > 1),
+					  makeInteger(plan->onConflictAction == ONCONFLICT_NOTHING));
 }
 
 /* Which columns of the old row will anybody look at? */

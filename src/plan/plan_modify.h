@@ -16,6 +16,7 @@ typedef enum AmpsfModifyPrivate
 	AMPSF_MODIFY_TARGETS, /* IntList: the columns that are sent */
 	AMPSF_MODIFY_FETCH,	  /* IntList: the columns that must be read back after a row was written */
 	AMPSF_MODIFY_JOINED,  /* Integer: 1 if the same row may come more than once */
+	AMPSF_MODIFY_NOTHING, /* Integer: 1 for ON CONFLICT DO NOTHING */
 	AMPSF_MODIFY_LENGTH
 } AmpsfModifyPrivate;
 

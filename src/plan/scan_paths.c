@@ -258,7 +258,8 @@ choose_fields(AmpsfRelInfo *info, AmpsfOutput *out)
 			!bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber, info->attrs_used))
 			continue;
 		col = ampsf_member_column(linitial(info->classify.members), attnum);
-		ampsf_output_add(out, attnum, col->field, col->field, info->relid, attnum);
+		if (!col->created)
+			ampsf_output_add(out, attnum, col->field, col->field, info->relid, attnum);
 	}
 	table_close(relation, NoLock);
 }
