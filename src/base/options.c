@@ -413,7 +413,7 @@ check_server(List *options)
 			bad_value(find_option("quota_reserve", SERVER), value,
 					  "It is a number of calls, or a part of the org's calls: 10%.");
 	}
-	if (unit && (strlen(unit) != 18 || strncmp(unit, "0Uv", 3) != 0 || !ampsf_is_api_name(unit + 3, 15)))
+	if (unit && (strlen(unit) != 18 || strncmp(unit, "0Uv", 3) != 0 || !ampsf_is_api_name(unit + 2, 16)))
 		bad_value(find_option("business_unit_id", SERVER), unit,
 				  "It has 18 characters and begins with 0Uv: Setup, Business Unit Setup.");
 	if (engagement && !unit)

@@ -25,6 +25,7 @@
 #include "functions/server_arg.h"
 #include "net/http.h"
 #include "org/describe.h"
+#include "org/engagement_objects.h"
 #include "org/limits.h"
 
 /* A comment says no more of a pick list than a reader takes in. */
@@ -43,24 +44,28 @@ ampsf_sql_version(PG_FUNCTION_ARGS)
 											  AMPSF_VERSION, server, ampsf_http_version())));
 }
 
-/* One limit as a row; what has no Max is something else, and left out. */
 static void
-put_limit(const char *name, AmpsfJson *value, void *arg)
+put_numbers(ReturnSetInfo *rsinfo, const char *name, int64 max, int64 remaining, bool known)
 {
-	ReturnSetInfo *rsinfo = arg;
 	Datum values[4];
-	bool nulls[4] = {false};
-	int64 max = ampsf_json_int(value, "Max", -1);
-	int64 remaining = ampsf_json_int(value, "Remaining", -1);
+	bool nulls[4] = {false, false, !known, !known};
 
-	if (max < 0)
-		return;
 	values[0] = CStringGetTextDatum(name);
 	values[1] = Int64GetDatum(max);
 	values[2] = Int64GetDatum(remaining);
 	values[3] = Int64GetDatum(max - remaining);
-	nulls[2] = nulls[3] = ampsf_json_get(value, "Remaining") == NULL;
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+/* One limit as a row; what has no Max is something else, and left out. */
+static void
+put_limit(const char *name, AmpsfJson *value, void *arg)
+{
+	int64 max = ampsf_json_int(value, "Max", -1);
+
+	if (max >= 0)
+		put_numbers(arg, name, max, ampsf_json_int(value, "Remaining", -1),
+					ampsf_json_get(value, "Remaining") != NULL);
 }
 
 Datum
@@ -69,9 +74,18 @@ ampsf_sql_limits(PG_FUNCTION_ARGS)
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	ForeignServer *server = ampsf_server_arg(NameStr(*PG_GETARG_NAME(0)));
 
+	AmpsfSession *session = ampsf_session_get(server->serverid, GetUserId());
+
 	InitMaterializedSRF(fcinfo, 0);
-	ampsf_json_each(ampsf_limits_fetch(ampsf_session_get(server->serverid, GetUserId())), put_limit,
-					rsinfo);
+	if (ampsf_session_options(session)->engagement)
+	{
+		int64 used, max;
+
+		ampsf_engagement_quota(session, &used, &max);
+		put_numbers(rsinfo, "AccountEngagementDailyApiCalls", max, Max(max - used, 0), used >= 0 && max >= 0);
+	}
+	else
+		ampsf_json_each(ampsf_limits_fetch(session), put_limit, rsinfo);
 	return (Datum) 0;
 }
 

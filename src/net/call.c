@@ -406,7 +406,7 @@ note_quota(AmpsfSession *session, const char *header)
 	}
 }
 
-/* x-api-usage: 18/25000 */
+/* x-api-usage: 18/25000, of the business unit.  On its server that is the quota that counts. */
 static void
 note_engagement_quota(AmpsfSession *session, const char *header)
 {
@@ -414,8 +414,9 @@ note_engagement_quota(AmpsfSession *session, const char *header)
 
 	if (header && sscanf(header, "%lld/%lld", &used, &max) == 2)
 	{
-		session->engagement_used = used;
-		session->engagement_max = max;
+		session->quota_seen = true;
+		session->quota_used = used;
+		session->quota_max = max;
 	}
 }
 
@@ -525,7 +526,7 @@ take_answer(AmpsfCall *call)
 	give_slot(call);
 	if (call->engagement)
 		note_engagement_quota(call->session, ampsf_http_header(call->http, "x-api-usage"));
-	else
+	else if (!call->session->options->engagement)
 		note_quota(call->session, ampsf_http_header(call->http, "Sforce-Limit-Info"));
 	if (kind == AMPSF_HTTP_ANSWERED)
 		judge_answer(call);
@@ -761,14 +762,7 @@ ampsf_call_throw(const AmpsfCall *call, const char *what, const char *soql)
 			 errhint(
 				 "Store a new one with ALTER USER MAPPING ... OPTIONS (SET access_token '...'), or "
 				 "use a login that renews itself, such as client credentials.")));
-	if (call->engagement)
-	{
-		if (ampsf_error_sqlstate(&err) == ERRCODE_CONFIGURATION_LIMIT_EXCEEDED && session->engagement_max > 0)
-			err.message =
-				psprintf("%s (" INT64_FORMAT " of " INT64_FORMAT " API calls used)",
-						 err.message ? err.message : "", session->engagement_used, session->engagement_max);
-	}
-	else if (ampsf_error_sqlstate(&err) == ERRCODE_CONFIGURATION_LIMIT_EXCEEDED && session->quota_seen)
+	if (ampsf_error_sqlstate(&err) == ERRCODE_CONFIGURATION_LIMIT_EXCEEDED && session->quota_seen)
 		err.message =
 			psprintf("%s (" INT64_FORMAT " of " INT64_FORMAT " API calls used)",
 					 err.message ? err.message : "", session->quota_used, session->quota_max);

@@ -271,14 +271,6 @@ ampsf_session_quota(AmpsfSession *session, int64 *used, int64 *max)
 	return session->quota_seen;
 }
 
-bool
-ampsf_session_engagement_quota(AmpsfSession *session, int64 *used, int64 *max)
-{
-	*used = session->engagement_used;
-	*max = session->engagement_max;
-	return session->engagement_max > 0;
-}
-
 MemoryContext
 ampsf_session_context(AmpsfSession *session)
 {

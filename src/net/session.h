@@ -60,10 +60,8 @@ extern void ampsf_session_count(AmpsfSession *session, const AmpsfStats *stats);
  * life of the backend.  Rows are entered by ampsf_usage_rows().
  */
 extern struct AmpsfUsage *ampsf_session_usage(AmpsfSession *session, const char *object, const char *kind);
-/* From the latest Sforce-Limit-Info; false if none was seen. */
+/* From the latest Sforce-Limit-Info, or x-api-usage of a server of Account Engagement; false if none was seen. */
 extern bool ampsf_session_quota(AmpsfSession *session, int64 *used, int64 *max);
-/* The same of Account Engagement, from the latest x-api-usage. */
-extern bool ampsf_session_engagement_quota(AmpsfSession *session, int64 *used, int64 *max);
 /*
  * A place for caches that must live and die with the session (describes, row counts): the context,
  * and slots that their owners fill.

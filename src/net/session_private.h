@@ -60,7 +60,6 @@ struct AmpsfSession
 	AmpsfStats stats;
 	bool quota_seen;
 	int64 quota_used, quota_max;
-	int64 engagement_used, engagement_max; /* of the business unit; max 0: not seen */
 	int64 quota_at;	 /* when that was heard, by ampsf_http_now() */
 	int64 unanswered; /* calls that are under way */
 	void *slots[AMPSF_SLOT_MAX];

@@ -19,6 +19,7 @@
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "net/usage.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "wire/text.h"
@@ -34,6 +35,7 @@ typedef struct EngagementQuery
 	MemoryContextCallback on_reset;
 	AmpsfSession *session;
 	AmpsfStats *stats;
+	AmpsfUsage *usage;
 	AmpsfEngagementRequest request; /* what the sequence under way began with */
 	bool stops;						/* newest first, and the end is where rows are too old */
 	int page_size;
@@ -128,14 +130,19 @@ ampsf_engagement_body(const AmpsfCall *call, size_t *len)
 }
 
 AmpsfJson *
-ampsf_engagement_json(AmpsfSession *session, const char *path, const char *what, MemoryContext cxt)
+ampsf_engagement_json(AmpsfSession *session, const char *path, const char *what, AmpsfStats *stats,
+					  MemoryContext cxt)
 {
-	AmpsfCallSpec spec = {.method = "GET", .path = path, .idempotent = true, .engagement = true};
-	AmpsfCall *call = ampsf_call_start(session, &spec, cxt);
+	AmpsfCallSpec spec = {
+		.method = "GET", .path = path, .idempotent = true, .engagement = true, .stats = stats};
+	AmpsfCall *call;
 	AmpsfJson *doc;
 	const char *text;
 	size_t len;
 
+	/* Who looks how much is left. */
+	spec.beyond_budget = strstr(path, "/objects/account?") != NULL;
+	call = ampsf_call_start(session, &spec, cxt);
 	ampsf_call_finish(call, what, NULL);
 	text = ampsf_engagement_body(call, &len);
 	doc = ampsf_json_parse(text, len, cxt);
@@ -229,8 +236,11 @@ ask(EngagementQuery *q, const char *token)
 {
 	MemoryContext tmp = AllocSetContextCreate(q->cxt, "ampsf address", ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(tmp);
-	AmpsfCallSpec spec = {
-		.method = "GET", .idempotent = true, .engagement = true, .stats = q->stats};
+	AmpsfCallSpec spec = {.method = "GET",
+						  .idempotent = true,
+						  .engagement = true,
+						  .stats = q->stats,
+						  .usage = q->usage};
 	StringInfoData path;
 
 	initStringInfo(&path);
@@ -454,6 +464,7 @@ count_row(EngagementQuery *q)
 		return;
 	q->counted++;
 	ampsf_session_count(q->session, &read);
+	ampsf_usage_rows(q->usage, 1);
 	if (q->stats)
 		q->stats->rows++;
 }
@@ -605,6 +616,7 @@ ampsf_engagement_query(const AmpsfEngagementRequest *request, const AmpsfQuerySp
 	q->cxt = cxt;
 	q->session = spec->session;
 	q->stats = spec->stats;
+	q->usage = ampsf_session_usage(spec->session, request->object->name, "query");
 	q->request = *request;
 	q->stops = set_order(&q->request);
 	q->nfields = request->nfields;

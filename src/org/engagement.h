@@ -47,9 +47,10 @@ extern AmpsfRowSource *ampsf_engagement_query(const AmpsfEngagementRequest *requ
 extern AmpsfRowSource *ampsf_engagement_export(const AmpsfEngagementRequest *request,
 											   const AmpsfQuerySpec *spec);
 
-/* One call whose answer is a small JSON document, in cxt; ERROR "could not <what>".  GET. */
+/* One GET whose answer is a small JSON document, in cxt; ERROR "could not <what>".  stats: may be
+ * NULL. */
 extern AmpsfJson *ampsf_engagement_json(AmpsfSession *session, const char *path, const char *what,
-										MemoryContext cxt);
+										AmpsfStats *stats, MemoryContext cxt);
 /* The body of an answer as UTF-8, 64 bytes readable beyond it; palloc'ed if it came as ISO-8859-1.
  */
 extern const char *ampsf_engagement_body(const AmpsfCall *call, size_t *len);

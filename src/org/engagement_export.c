@@ -19,6 +19,7 @@
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "net/usage.h"
 #include "storage/latch.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
@@ -45,6 +46,7 @@ typedef struct Export
 	MemoryContextCallback on_reset;
 	AmpsfSession *session;
 	AmpsfStats *stats;
+	AmpsfUsage *usage;
 	AmpsfEngagementRequest request;
 	const uint8 *kinds;
 	int nfields;
@@ -105,7 +107,7 @@ find_oldest(Export *q, int64 *seconds)
 	char *path = psprintf("%s?fields=id,createdAt&limit=1&deleted=all&orderBy=createdAt",
 						  ampsf_engagement_path(q->request.object));
 	AmpsfJson *doc =
-		ampsf_engagement_json(q->session, path, "look for the oldest record", q->job_cxt);
+		ampsf_engagement_json(q->session, path, "look for the oldest record", q->stats, q->job_cxt);
 	AmpsfJson *list = ampsf_json_get(doc, "values");
 	const char *text;
 	int64 usecs;
@@ -126,7 +128,8 @@ create_export(Export *q)
 	AmpsfCallSpec spec = {.method = "POST",
 						  .path = "/api/v5/exports?fields=id,status",
 						  .engagement = true,
-						  .stats = q->stats};
+						  .stats = q->stats,
+						  .usage = q->usage};
 	AmpsfCall *call;
 	AmpsfJson *doc;
 	const char *text;
@@ -191,7 +194,8 @@ wait_for_export(Export *q, int64 id)
 		const char *status;
 
 		MemoryContextReset(doc_cxt);
-		doc = ampsf_engagement_json(q->session, path, "ask for the state of an export", doc_cxt);
+		doc = ampsf_engagement_json(q->session, path, "ask for the state of an export", q->stats,
+									doc_cxt);
 		status = ampsf_json_string(doc, "status");
 		if (status && strcmp(status, "Complete") == 0)
 		{
@@ -257,8 +261,11 @@ next_range(Export *q)
 static void
 open_file(Export *q)
 {
-	AmpsfCallSpec spec = {
-		.method = "GET", .idempotent = true, .engagement = true, .stats = q->stats};
+	AmpsfCallSpec spec = {.method = "GET",
+						  .idempotent = true,
+						  .engagement = true,
+						  .stats = q->stats,
+						  .usage = q->usage};
 	const AmpsfStats arrived = {.pages = 1};
 	const char *headers[] = {"Accept: text/csv", NULL};
 
@@ -355,6 +362,7 @@ advance(Export *q)
 					break;
 				set_kinds(q);
 				ampsf_session_count(q->session, &read);
+				ampsf_usage_rows(q->usage, 1);
 				if (q->stats)
 					q->stats->rows++;
 				return true;
@@ -450,6 +458,7 @@ ampsf_engagement_export(const AmpsfEngagementRequest *request, const AmpsfQueryS
 	q->cxt = cxt;
 	q->session = spec->session;
 	q->stats = spec->stats;
+	q->usage = ampsf_session_usage(spec->session, request->object->name, "export");
 	q->request = *request;
 	q->kinds = spec->kinds;
 	q->nfields = q->all_fields = request->nfields;

@@ -235,7 +235,7 @@ ampsf_engagement_custom_fields(AmpsfSession *session)
 				? psprintf("/api/v5/objects/custom-fields?fields=id,fieldId,type&nextPageToken=%s",
 						   token)
 				: "/api/v5/objects/custom-fields?fields=id,fieldId,type&limit=1000&orderBy=id",
-			"list the custom fields of prospects", CurrentMemoryContext);
+			"list the custom fields of prospects", NULL, CurrentMemoryContext);
 		AmpsfJson *list = ampsf_json_get(doc, "values");
 		int n = list ? ampsf_json_array_length(list) : 0;
 		const char *next = ampsf_json_string(doc, "nextPageToken");
@@ -266,7 +266,7 @@ ampsf_engagement_quota(AmpsfSession *session, int64 *used, int64 *max)
 {
 	AmpsfJson *doc = ampsf_engagement_json(
 		session, "/api/v5/objects/account?fields=maximumDailyApiCalls,apiCallsUsed",
-		"read the limits of the business unit", CurrentMemoryContext);
+		"read the limits of the business unit", NULL, CurrentMemoryContext);
 
 	*used = ampsf_json_int(doc, "apiCallsUsed", -1);
 	*max = ampsf_json_int(doc, "maximumDailyApiCalls", -1);
