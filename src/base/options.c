@@ -29,6 +29,7 @@
 static const char *const module_values[] = {"crm", "account_engagement", NULL};
 
 static const char *const transport_values[] = {"auto", "rest", "bulk", NULL};
+static const char *const write_transport_values[] = {"auto", "collections", "bulk", NULL};
 static const char *const on_error_values[] = {"abort", "continue", NULL};
 static const char *const duplicate_rule_values[] = {"report", "allow", NULL};
 static const char *const type_values[] = {
@@ -77,6 +78,10 @@ const AmpsfOption ampsf_options[] = {
 	 "How results are read: by pages over REST, by a job of Bulk API 2.0, or by what is cheaper"},
 	{"bulk_threshold", SERVER, AMPSF_OPT_INT, false, 0, INT_MAX, NULL, "50000",
 	 "Rows of a result from which transport auto reads it by a Bulk job"},
+	{"write_transport", SERVER, AMPSF_OPT_ENUM, false, 0, 0, write_transport_values, "auto",
+	 "How rows are written: by sObject Collections, by Bulk ingest jobs, or by their number"},
+	{"bulk_write_threshold", SERVER, AMPSF_OPT_INT, false, 200, INT_MAX, NULL, "10000",
+	 "Rows of a statement from which write_transport auto writes them by Bulk jobs"},
 	{"call_cost", SERVER, AMPSF_OPT_INT, false, 0, 1000000, NULL, "1000",
 	 "The planner's cost of one API call"},
 	{"use_remote_estimate", SERVER, AMPSF_OPT_BOOL, false, 0, 0, NULL, "false",
@@ -125,6 +130,12 @@ const AmpsfOption ampsf_options[] = {
 	 "Rows of a result from which transport auto reads it by a Bulk job"},
 	{"batch_size", TABLE, AMPSF_OPT_INT, false, 1, AMPSF_MAX_COLLECTION, NULL, "200",
 	 "Rows of one write call"},
+	{"write_transport", TABLE, AMPSF_OPT_ENUM, false, 0, 0, write_transport_values, "the server's",
+	 "How rows are written: by sObject Collections, by Bulk ingest jobs, or by their number"},
+	{"bulk_write_threshold", TABLE, AMPSF_OPT_INT, false, 200, INT_MAX, NULL, "the server's",
+	 "Rows of a statement from which write_transport auto writes them by Bulk jobs"},
+	{"hard_delete", TABLE, AMPSF_OPT_BOOL, false, 0, 0, NULL, "false",
+	 "Whether DELETE passes over the recycle bin, by Bulk jobs; needs the permission Bulk API Hard Delete"},
 	{"upsert_key", TABLE, AMPSF_OPT_NAME, false, 0, 0, NULL, NULL,
 	 "External id field by which INSERT updates the row that is there, or creates it"},
 	{"on_error", TABLE, AMPSF_OPT_ENUM, false, 0, 0, on_error_values, "abort",
@@ -645,6 +656,18 @@ get_transport(List *of_table, List *of_server)
 	return strcmp(v, "rest") == 0 ? AMPSF_TRANSPORT_REST : AMPSF_TRANSPORT_BULK;
 }
 
+static AmpsfWriteTransport
+get_write_transport(List *of_table, List *of_server)
+{
+	const char *v = get(of_table, "write_transport");
+
+	if (!v)
+		v = get(of_server, "write_transport");
+	if (!v || strcmp(v, "auto") == 0)
+		return AMPSF_WRITE_AUTO;
+	return strcmp(v, "bulk") == 0 ? AMPSF_WRITE_BULK : AMPSF_WRITE_COLLECTIONS;
+}
+
 AmpsfTableOptions *
 ampsf_table_options(Oid relid)
 {
@@ -673,6 +696,10 @@ ampsf_table_options(Oid relid)
 	o->bulk_threshold =
 		get_int(table->options, "bulk_threshold", get_int(server->options, "bulk_threshold", 50000));
 	o->batch_size = get_int(table->options, "batch_size", AMPSF_MAX_COLLECTION);
+	o->write_transport = get_write_transport(table->options, server->options);
+	o->bulk_write_threshold = get_int(table->options, "bulk_write_threshold",
+									  get_int(server->options, "bulk_write_threshold", 10000));
+	o->hard_delete = get_bool(table->options, "hard_delete", false);
 	o->upsert_key = get_text(table->options, "upsert_key");
 	o->skip_failed = is_option(table->options, "on_error", "continue");
 	o->all_or_none = get_bool(table->options, "all_or_none", false);

@@ -33,6 +33,14 @@ typedef struct AmpsfOption
 
 extern const AmpsfOption ampsf_options[]; /* ends with a NULL name */
 
+/* How rows are written. */
+typedef enum AmpsfWriteTransport
+{
+	AMPSF_WRITE_AUTO,
+	AMPSF_WRITE_COLLECTIONS,
+	AMPSF_WRITE_BULK
+} AmpsfWriteTransport;
+
 typedef enum AmpsfTransport
 {
 	AMPSF_TRANSPORT_AUTO, /* REST, and Bulk for results that are large enough */
@@ -80,6 +88,9 @@ typedef struct AmpsfTableOptions
 	bool use_remote_estimate; /* planning may ask Salesforce */
 	bool remote_sum; /* sum and avg may be Salesforce's */
 	int batch_size; /* rows of a write call, 1..200 */
+	AmpsfWriteTransport write_transport;
+	int bulk_write_threshold; /* rows */
+	bool hard_delete;		  /* past the recycle bin */
 	char *upsert_key;	   /* field by which INSERT finds rows, or NULL */
 	bool skip_failed;	   /* a refused row goes into write_error, and the statement goes on */
 	bool all_or_none;	   /* of each call */

@@ -150,7 +150,10 @@ ampsfBeginForeignModify(ModifyTableState *mtstate, ResultRelInfo *rinfo, List *f
 					 has_after_row(trig, state->op);
 	state->set_tag = mtstate->canSetTag;
 	state->skips_duplicates = intVal(list_nth(fdw_private, AMPSF_MODIFY_NOTHING)) != 0;
-	if (state->op != AMPSF_INSERT)
+	if (state->op == AMPSF_INSERT)
+		state->collects = ampsfGetForeignModifyBatchSize(rinfo) > 1 && !state->returns &&
+						  may_collect(plan, rinfo, state->op, state->fetch);
+	else
 	{
 		find_identity(state, outerPlanState(mtstate)->plan);
 		state->collects = may_collect(plan, rinfo, state->op, state->fetch);
@@ -256,7 +259,10 @@ ampsfExecForeignBatchInsert(EState *estate, ResultRelInfo *rinfo, TupleTableSlot
 		MemoryContextAllocZero(state->estate->es_query_cxt, sizeof(bool) * *numSlots);
 	for (int i = 0; i < *numSlots; i++)
 		ampsf_modify_add(state, NULL, slots[i]);
-	ampsf_modify_flush(state, NULL);
+	if (state->collects)
+		ampsf_modify_flush_full(state);
+	else
+		ampsf_modify_flush(state, NULL);
 	/* The executor keeps the slots, in whatever order, and counts those that are given back. */
 	for (int i = 0; i < *numSlots; i++)
 	{

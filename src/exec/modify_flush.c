@@ -64,11 +64,11 @@ ampsf_modify_each(EState *estate, void (*fn)(AmpsfModifyState *state, void *arg)
 }
 
 static void
-send_waiting(AmpsfModifyState *state)
+send_waiting(AmpsfModifyState *state, bool finish)
 {
 	PG_TRY();
 	{
-		state->sink->ops->flush(state->sink, true);
+		state->sink->ops->flush(state->sink, finish);
 	}
 	PG_CATCH();
 	{
@@ -78,8 +78,9 @@ send_waiting(AmpsfModifyState *state)
 	PG_END_TRY();
 }
 
-void
-ampsf_modify_flush(AmpsfModifyState *state, AmpsfFlushed *out)
+/* finish: and waits for all outcomes; else a Bulk job goes on while other rows are added. */
+static void
+send_rows(AmpsfModifyState *state, bool finish, AmpsfFlushed *out)
 {
 	AmpsfFlushed ignored;
 	ErrorContextCallback errcb = {error_context_stack, ampsf_modify_written_context, state->estate};
@@ -87,22 +88,30 @@ ampsf_modify_flush(AmpsfModifyState *state, AmpsfFlushed *out)
 	if (out == NULL)
 		out = &ignored;
 	memset(out, 0, sizeof(*out));
-	if (state->sink == NULL || state->sink->waiting == 0)
+	if (state->sink == NULL || !state->pending)
 		return;
 	xact_wrote = true;
 	/* COPY does not run under the executor's hooks. */
 	if (state->copy)
 		error_context_stack = &errcb;
-	send_waiting(state);
+	send_waiting(state, finish);
 	error_context_stack = errcb.previous;
 	ampsf_modify_judge(state, out);
+	if (finish)
+		state->pending = false;
+}
+
+void
+ampsf_modify_flush(AmpsfModifyState *state, AmpsfFlushed *out)
+{
+	send_rows(state, true, out);
 }
 
 void
 ampsf_modify_flush_full(AmpsfModifyState *state)
 {
 	if (!state->sink->ops->has_room(state->sink, 0))
-		ampsf_modify_flush(state, NULL);
+		send_rows(state, !state->collects, NULL);
 }
 
 /* The table's options that are headers of each call. */
@@ -143,7 +152,10 @@ open_sink(AmpsfModifyState *state)
 	spec.all_or_none = state->table->all_or_none;
 	spec.headers = write_headers(state->table);
 	spec.stats = &state->stats;
-	state->sink = ampsf_collections_open(&spec);
+	spec.hard_delete = state->table->hard_delete;
+	state->sink = ampsf_write_open(
+		&spec, state->collects ? state->table->write_transport : AMPSF_WRITE_COLLECTIONS,
+		state->table->bulk_write_threshold);
 	ampsf_modify_open_errors(state);
 	MemoryContextSwitchTo(old);
 }
@@ -157,7 +169,8 @@ ampsf_modify_add_fields(AmpsfModifyState *state, const char *id, const char *fie
 	if (state->sink == NULL)
 		open_sink(state);
 	if (!state->sink->ops->has_room(state->sink, len))
-		ampsf_modify_flush(state, NULL);
+		send_rows(state, !state->collects, NULL);
+	state->pending = true;
 	row.number = ++state->added;
 	row.id = id;
 	row.fields = fields;

@@ -58,6 +58,7 @@ typedef struct AmpsfModifyState
 	/* collecting rows */
 	bool collects;	/* across Exec calls, to be sent when the statement ends at the latest */
 	bool set_tag;	/* rows count in the command's tag */
+	bool pending;	/* rows were added, and their outcomes are not all known */
 	int64 added;	/* rows that were handed to the sink so far: the number of the last */
 	int64 vanished; /* of these, rows that no longer existed */
 	int64 failed;	/* and rows that are in ampsf.write_error */

@@ -25,6 +25,7 @@ typedef struct Discarded
 	AmpsfSession *session; /* held */
 	char id[AMPSF_JOB_ID_SIZE];
 	bool ended; /* has been aborted or was through: to be deleted */
+	bool ingest;
 	bool deleting;
 	MemoryContext cxt; /* of its call; NULL before the first */
 	AmpsfCall *call;
@@ -68,7 +69,7 @@ step(Discarded *d)
 	if (!d->cxt)
 		d->cxt =
 			AllocSetContextCreate(TopMemoryContext, "ampsf discarded job", ALLOCSET_SMALL_SIZES);
-	snprintf(path, sizeof(path), "jobs/query/%s", d->id);
+	snprintf(path, sizeof(path), "jobs/%s/%s", d->ingest ? "ingest" : "query", d->id);
 	spec.usage = ampsf_session_usage(d->session, NULL, "job cleanup");
 	spec.path = path;
 	spec.method = d->ended ? "DELETE" : "PATCH";
@@ -150,8 +151,8 @@ at_exit(int code, Datum arg)
 	ampsf_http_alarm_unset(&alarm);
 }
 
-void
-ampsf_bulk_discard(AmpsfSession *session, const char *id, bool ended)
+static void
+discard(AmpsfSession *session, const char *id, bool ended, bool ingest)
 {
 	static bool registered = false;
 	Discarded *d = calloc(1, sizeof(Discarded));
@@ -168,5 +169,18 @@ ampsf_bulk_discard(AmpsfSession *session, const char *id, bool ended)
 	ampsf_session_hold(session);
 	strlcpy(d->id, id, sizeof(d->id));
 	d->ended = ended;
+	d->ingest = ingest;
 	dlist_push_tail(&discarded, &d->node);
+}
+
+void
+ampsf_bulk_discard(AmpsfSession *session, const char *id, bool ended)
+{
+	discard(session, id, ended, false);
+}
+
+void
+ampsf_ingest_discard(AmpsfSession *session, const char *id, bool ended)
+{
+	discard(session, id, ended, true);
 }

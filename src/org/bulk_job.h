@@ -1,5 +1,5 @@
 /*
- * bulk_job.h - getting rid of query jobs of Bulk API 2.0.
+ * bulk_job.h - getting rid of jobs of Bulk API 2.0.
  */
 #ifndef AMPSF_BULK_JOB_H
 #define AMPSF_BULK_JOB_H
@@ -24,6 +24,8 @@
  * at the end of the transaction, and at that of the backend.  Fit for a context callback.
  */
 extern void ampsf_bulk_discard(AmpsfSession *session, const char *id, bool ended);
+/* The same for an ingest job: rows that Salesforce has not come to are not written. */
+extern void ampsf_ingest_discard(AmpsfSession *session, const char *id, bool ended);
 /* Goes on with that, without waiting. */
 extern void ampsf_bulk_sweep(void);
 

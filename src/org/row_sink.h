@@ -32,6 +32,8 @@ typedef struct AmpsfWriteSpec
 	int max_rows;				/* of one call */
 	bool all_or_none;			/* a call with a row that is refused writes none of its rows */
 	const char *const *headers; /* "Name: value", NULL-terminated; may be NULL */
+	bool hard_delete;			/* past the recycle bin, which only a Bulk job can */
+	bool any_transport;			/* of a Bulk sink: rows for which there can be no job go by collections */
 	AmpsfStats *stats;
 } AmpsfWriteSpec;
 
@@ -116,6 +118,18 @@ struct AmpsfRowSink
 
 /* Up to 200 rows in each call; max_rows: 1..200. */
 extern AmpsfRowSink *ampsf_collections_open(const AmpsfWriteSpec *spec);
+/*
+ * Bulk jobs: thousands of rows for a few calls.  Not with headers, all_or_none or versions.  Ids of rows that were
+ * inserted are not told, nor whether an upsert has created its row.
+ */
+extern AmpsfRowSink *ampsf_ingest_open(const AmpsfWriteSpec *spec);
+
+/*
+ * The sink that fits: with AMPSF_WRITE_AUTO rows are kept back until there are threshold of them, which go by Bulk, or
+ * no more come, or they take more than a few megabytes.
+ */
+extern AmpsfRowSink *ampsf_write_open(const AmpsfWriteSpec *spec, AmpsfWriteTransport transport,
+									  int64 threshold);
 
 /* "insert", and "an insert". */
 extern const char *ampsf_write_verb(AmpsfWriteOp op);

@@ -1,0 +1,108 @@
+-- Rows written by ingest jobs of Bulk API 2.0: the same as by collections, each with its outcome.
+\set VERBOSITY terse
+SET timezone = 'UTC';
+SET client_min_messages = warning;
+
+-- Every type and value, both ways: what exists is written once more, under other keys, and texts that CSV could take for something else.
+SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) AS cols FROM pg_attribute
+	WHERE attrelid = 'crm.invoice__c'::regclass AND attnum > 0 AND NOT attisdropped AND NOT coalesce('createable=false' = ANY (attfdwoptions), false)
+	AND attname <> ALL ('{ext_id__c,case_key__c,unique_code__c}') \gset
+CREATE TABLE source AS SELECT row_number() OVER (ORDER BY id) AS no, * FROM crm.invoice__c
+	WHERE parent_invoice__c IS NULL AND (account__c IS NULL OR account__c IN (SELECT id FROM crm.account));
+CREATE FUNCTION odd(no bigint) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT (ARRAY['#N/A', '#n/a', 'a^b', '^', '"', '""', 'say "hi"', E'two\nlines', E'two\r\nlines', 'a, b; c', 'tab' || chr(9), 'NULL', 'null', 'true', '007', '1e5', E'back\\slash', 'Grüße 🚀', '=1+1', repeat('x', 255), '#', '#N/A '])[no] $$;
+UPDATE source SET notes__c = odd(no) WHERE odd(no) IS NOT NULL;
+UPDATE source SET notes__c = repeat('long ', 6500) || 'x' WHERE no = 30;
+UPDATE source SET notes__c = repeat('"^', 15900) WHERE no = 31;
+ALTER SERVER sf OPTIONS (ADD write_transport 'collections');
+INSERT INTO crm.invoice__c (ext_id__c, :cols) SELECT 'C-' || no, :cols FROM source;
+ALTER SERVER sf OPTIONS (SET write_transport 'bulk');
+\! $SANDBOXCTL mark
+INSERT INTO crm.invoice__c (ext_id__c, :cols) SELECT 'B-' || no, :cols FROM source;
+\! $SANDBOXCTL calls | sed 's/7[0-9a-zA-Z]\{17\}/JOB/g; s/?.*//; s/ [0-9]*$//' | grep -v DELETE
+CREATE TABLE written AS SELECT substr(ext_id__c, 3) AS no, left(ext_id__c, 1) AS how, :cols FROM crm.invoice__c WHERE ext_id__c LIKE 'B-%' OR ext_id__c LIKE 'C-%';
+SELECT how, count(*) FROM written GROUP BY how ORDER BY how;
+SELECT count(*) AS differ FROM (SELECT no, :cols FROM written WHERE how = 'B' EXCEPT SELECT no, :cols FROM written WHERE how = 'C') d;
+SELECT no, how, left(notes__c, 60) AS notes FROM written WHERE no::int <= 22 AND how = 'B' AND notes__c IS DISTINCT FROM (SELECT notes__c FROM source s WHERE s.no::text = written.no) ORDER BY no::int;
+SELECT bool_and(length(notes__c) IN (32501, 31800)) AS long FROM written WHERE no IN ('30', '31');
+
+-- Updates: of some columns to null, of some to values; columns that are not named stay.
+\! $SANDBOXCTL mark
+UPDATE crm.invoice__c SET status__c = NULL, amount__c = amount__c + 1, notes__c = CASE WHEN notes__c = '#N/A' THEN '#N/A' ELSE upper(notes__c) END WHERE ext_id__c LIKE 'B-%';
+\! $SANDBOXCTL calls | grep -c 'jobs/ingest'
+SELECT count(*) AS all, count(*) FILTER (WHERE b.status__c IS NULL AND b.amount__c IS NOT DISTINCT FROM c.amount__c + 1 AND b.tax__c IS NOT DISTINCT FROM c.tax__c AND upper(c.notes__c) IS NOT DISTINCT FROM upper(b.notes__c)) AS right
+	FROM crm.invoice__c b JOIN written c ON c.how = 'C' AND 'B-' || c.no = b.ext_id__c;
+-- Deletes, and of rows that somebody has deleted meanwhile.
+WITH gone AS MATERIALIZED (SELECT id FROM crm.invoice__c WHERE ext_id__c LIKE 'B-1%') DELETE FROM crm.invoice__c i USING gone WHERE i.id = gone.id;
+SELECT count(*) FROM crm.invoice__c WHERE ext_id__c LIKE 'B-1%';
+DELETE FROM crm.invoice__c WHERE ext_id__c LIKE 'B-%';
+SELECT count(*) FROM crm.invoice__c WHERE ext_id__c LIKE 'B-%';
+
+-- Auto: by how many rows there are.
+ALTER SERVER sf OPTIONS (SET write_transport 'auto', ADD bulk_write_threshold '300');
+\! $SANDBOXCTL mark
+INSERT INTO crm.contact (lastname, title) SELECT 'few', g::text FROM generate_series(1, 299) g;
+\! $SANDBOXCTL calls | sed 's/7[0-9a-zA-Z]\{17\}/JOB/g; s/?.*//; s/ [0-9]*$//' | grep -v DELETE
+\! $SANDBOXCTL mark
+INSERT INTO crm.contact (lastname, title) SELECT 'more', g::text FROM generate_series(1, 300) g;
+\! $SANDBOXCTL calls | sed 's/7[0-9a-zA-Z]\{17\}/JOB/g; s/?.*//; s/ [0-9]*$//' | grep -v DELETE
+SELECT lastname, count(*), count(DISTINCT title) FROM crm.contact WHERE lastname IN ('few', 'more') GROUP BY lastname ORDER BY lastname;
+COPY (SELECT 'copied', g FROM generate_series(1, 1234) g) TO '/tmp/ampsf-bulk-write.csv' CSV;
+\! $SANDBOXCTL mark
+COPY crm.contact (lastname, title) FROM '/tmp/ampsf-bulk-write.csv' CSV;
+\! $SANDBOXCTL calls | sed 's/7[0-9a-zA-Z]\{17\}/JOB/g; s/?.*//; s/ [0-9]*$//' | grep -v DELETE
+\! rm -f /tmp/ampsf-bulk-write.csv
+SELECT count(*), count(DISTINCT title) FROM crm.contact WHERE lastname = 'copied';
+-- What returns a row goes by collections.
+\! $SANDBOXCTL mark
+WITH new AS (INSERT INTO crm.contact (lastname) SELECT 'returned' FROM generate_series(1, 3) g RETURNING id) SELECT count(*) FROM new;
+\! $SANDBOXCTL calls | grep -c 'jobs/ingest'
+
+-- Rows that are refused: the first is told, with Salesforce's words; the others of the job are written.
+ALTER SERVER sf OPTIONS (SET write_transport 'bulk');
+\set VERBOSITY default
+\set SHOW_CONTEXT never
+INSERT INTO crm.contact (lastname, email) SELECT 'refused', CASE WHEN g % 100 = 50 THEN 'no address' ELSE 'a@example.com' END FROM generate_series(1, 400) g;
+SELECT count(*) FROM crm.contact WHERE lastname = 'refused';
+-- Results in another order than the rows.
+\! $SANDBOXCTL bulk order=shuffled
+UPDATE crm.contact SET email = CASE WHEN title = '77' THEN 'no address' ELSE 'b@example.com' END WHERE lastname = 'more';
+SELECT email, count(*) FROM crm.contact WHERE lastname = 'more' GROUP BY email;
+\! $SANDBOXCTL bulk order=natural
+\set VERBOSITY terse
+-- An object that the Bulk API does not know: an error where Bulk was wanted, else collections.
+\! $SANDBOXCTL bulk refuse=Contact
+INSERT INTO crm.contact (lastname) VALUES ('not by Bulk');
+ALTER SERVER sf OPTIONS (SET write_transport 'auto');
+\! $SANDBOXCTL mark
+INSERT INTO crm.contact (lastname, title) SELECT 'all the same', g FROM generate_series(1, 700) g;
+\! $SANDBOXCTL calls | sed 's/7[0-9a-zA-Z]\{17\}/JOB/g; s/?.*//' | grep -v DELETE
+SELECT count(*), count(DISTINCT title) FROM crm.contact WHERE lastname = 'all the same';
+ALTER SERVER sf OPTIONS (SET write_transport 'bulk');
+\! $SANDBOXCTL bulk refuse=
+-- hard_delete needs the permission.
+ALTER FOREIGN TABLE crm.contact OPTIONS (ADD hard_delete 'true');
+DELETE FROM crm.contact WHERE lastname = 'returned';
+SELECT count(*) FROM crm.contact WHERE lastname = 'returned';
+\! $SANDBOXCTL bulk hard-delete=on
+DELETE FROM crm.contact WHERE lastname IN ('returned', 'few');
+ALTER FOREIGN TABLE crm.contact OPTIONS (DROP hard_delete, ADD include_deleted 'true');
+SELECT lastname, count(*) FROM crm.contact WHERE lastname IN ('returned', 'few', 'more') GROUP BY lastname;
+ALTER FOREIGN TABLE crm.contact OPTIONS (DROP include_deleted);
+-- No job is left.
+\! $SANDBOXCTL jobs
+
+-- Locked by somebody else: sent again at the side, until it is free; and one that stays locked.
+SELECT id AS locked FROM crm.contact WHERE lastname = 'more' AND title = '5' \gset
+\setenv LOCKED :locked
+\! curl -sS -o /dev/null -X POST "$SANDBOX_URL/__sandbox/locks?ids=$LOCKED"
+\set VERBOSITY default
+UPDATE crm.contact SET department = 'locked' WHERE lastname = 'more';
+\! curl -sS -o /dev/null -X DELETE "$SANDBOX_URL/__sandbox/locks"
+SELECT count(*) FROM crm.contact WHERE department = 'locked';
+-- A job that stops in the middle: what it did not come to was not written.
+\! $SANDBOXCTL reset demo
+\! $SANDBOXCTL bulk batch-rows=100 batches=2
+INSERT INTO crm.contact (lastname, title) SELECT 'in batches', g FROM generate_series(1, 500) g;
+\! $SANDBOXCTL bulk batch-rows=10000 batches=15000
+SELECT count(*) FROM crm.contact WHERE lastname = 'in batches';
+\! $SANDBOXCTL jobs
