@@ -34,6 +34,7 @@
 #include "wire/json_doc.h"
 #include "wire/soql_object.h"
 #include "wire/text.h"
+#include "wire/utf8.h"
 
 /* Bytes of a page that are kept for who reads slower than they come. */
 #define WINDOW ((size_t) 1024 * 1024)
@@ -73,7 +74,8 @@ typedef struct BulkQuery
 	bool all_rows;
 	int nfields;
 	const uint8 *kinds;
-	bool plain_kinds; /* all are strings */
+	int *typed; /* [ntyped] the fields that are no strings */
+	int ntyped;
 	const void *progress;
 	AmpsfShare *share; /* NULL: all pages are ours */
 	bool shared_job;   /* the job is not ours to discard */
@@ -425,18 +427,9 @@ read_headers(BulkQuery *q)
 static void
 check_encoding(BulkQuery *q, const char *part, size_t len)
 {
-	while (q->checked < len)
-	{
-		size_t n = Min(len - q->checked, (size_t) 1 << 30);
-		size_t good = (size_t) pg_encoding_verifymbstr(PG_UTF8, part + q->checked, (int) n);
-
-		q->checked += good;
-		if (good == n)
-			continue;
-		if (n - good >= 4 || q->page_over)
-			throw_reply(q, "it is not UTF-8");
-		break;
-	}
+	q->checked += ampsf_utf8_valid(part + q->checked, len - q->checked);
+	if (q->checked < len && (len - q->checked >= 4 || q->page_over))
+		throw_reply(q, "it is not UTF-8");
 }
 
 typedef enum CutResult
@@ -450,16 +443,19 @@ typedef enum CutResult
 static void
 set_kinds(const BulkQuery *q, AmpsfValue *values)
 {
-	for (int i = 0; i < q->nfields; i++)
-		if (q->kinds[i] != AMPSF_VALUE_STRING && values[i].kind == AMPSF_VALUE_STRING)
-		{
-			if (q->kinds[i] == AMPSF_VALUE_NUMBER)
-				values[i].kind = AMPSF_VALUE_NUMBER;
-			else if (values[i].len == 4 && memcmp(values[i].ptr, "true", 4) == 0)
-				values[i].kind = AMPSF_VALUE_TRUE;
-			else if (values[i].len == 5 && memcmp(values[i].ptr, "false", 5) == 0)
-				values[i].kind = AMPSF_VALUE_FALSE;
-		}
+	for (int i = 0; i < q->ntyped; i++)
+	{
+		AmpsfValue *v = &values[q->typed[i]];
+
+		if (v->kind != AMPSF_VALUE_STRING)
+			continue;
+		if (q->kinds[q->typed[i]] == AMPSF_VALUE_NUMBER)
+			v->kind = AMPSF_VALUE_NUMBER;
+		else if (v->len == 4 && memcmp(v->ptr, "true", 4) == 0)
+			v->kind = AMPSF_VALUE_TRUE;
+		else if (v->len == 5 && memcmp(v->ptr, "false", 5) == 0)
+			v->kind = AMPSF_VALUE_FALSE;
+	}
 }
 
 /* The next row of the page out of what has come. */
@@ -487,8 +483,7 @@ cut_row(BulkQuery *q, AmpsfValue *values)
 					check_given(q, part);
 				continue;
 			}
-			if (!q->plain_kinds)
-				set_kinds(q, values);
+			set_kinds(q, values);
 			return CUT_ROW;
 		}
 		if (r == AMPSF_CSV_MORE)
@@ -836,9 +831,10 @@ ampsf_bulk_query(const AmpsfQuerySpec *spec)
 	q->nfields = spec->nfields;
 	q->kinds = spec->kinds;
 	q->progress = spec->progress;
-	q->plain_kinds = true;
+	q->typed = palloc(sizeof(int) * Max(spec->nfields, 1));
 	for (int i = 0; i < spec->nfields; i++)
-		q->plain_kinds &= spec->kinds[i] == AMPSF_VALUE_STRING;
+		if (spec->kinds[i] != AMPSF_VALUE_STRING)
+			q->typed[q->ntyped++] = i;
 	q->interval = ampsf_bulk_poll_interval;
 	q->share = spec->share;
 	if (q->share && !q->share->first)

@@ -23,6 +23,7 @@
 #include "utils/memutils.h"
 #include "wire/soql_object.h"
 #include "wire/text.h"
+#include "wire/utf8.h"
 
 /* Rows of a page that Salesforce makes when nothing else is asked for. */
 #define DEFAULT_PAGE_SIZE 2000
@@ -483,7 +484,7 @@ take_page(RestQuery *q)
 	if (!type || pg_strncasecmp(type, "application/json", 16) != 0)
 		throw_reply(q, psprintf("it is not JSON but %s",
 								type ? ampsf_clean_text(type, strlen(type)) : "of unknown type"));
-	if (!pg_verify_mbstr(PG_UTF8, q->text, q->len, true))
+	if (ampsf_utf8_valid(q->text, q->len) != q->len)
 		throw_reply(q, "it is not UTF-8");
 	if (q->next_composite)
 		unwrap(q);

@@ -27,5 +27,6 @@ extern void test_json_scan(void);
 extern void test_csv_scan(void);
 extern void test_strata(void);
 extern void test_bytesum(void);
+extern void test_utf8(void);
 
 #endif

@@ -69,6 +69,7 @@ main(void)
 	run("csv_scan", test_csv_scan);
 	run("strata", test_strata);
 	run("bytesum", test_bytesum);
+	run("utf8", test_utf8);
 	printf("%d passed, %d failed\n", passed, failed);
 	return failed > 0;
 }
