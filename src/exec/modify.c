@@ -17,6 +17,7 @@
 #include "executor/executor.h"
 #include "foreign/foreign.h"
 #include "plan/plan_modify.h"
+#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -73,6 +74,26 @@ ampsf_modify_make(EState *estate, ResultRelInfo *rinfo, AmpsfWriteOp op)
 	ampsf_modify_open(state);
 	MemoryContextSwitchTo(old);
 	return state;
+}
+
+/* An upsert without its key would be refused row by row. */
+static void
+check_upsert_key(AmpsfModifyState *state)
+{
+	const char *key = state->table->upsert_key;
+	TupleDesc desc = RelationGetDescr(state->rel);
+
+	if (key == NULL)
+		return;
+	for (int i = 0; i < desc->natts; i++)
+		if (!TupleDescAttr(desc, i)->attisdropped &&
+			pg_strcasecmp(ampsf_modify_column(state, i + 1)->field, key) == 0)
+			return;
+	ereport(ERROR, (errcode(ERRCODE_FDW_COLUMN_NAME_NOT_FOUND),
+					errmsg("foreign table \"%s\" has no column for its upsert_key %s",
+						   RelationGetRelationName(state->rel), key),
+					errhint("ALTER FOREIGN TABLE %s ADD COLUMN ... OPTIONS (field '%s')",
+							quote_identifier(RelationGetRelationName(state->rel)), key)));
 }
 
 /*
@@ -149,6 +170,8 @@ ampsfBeginForeignModify(ModifyTableState *mtstate, ResultRelInfo *rinfo, List *f
 	state->returns = plan->returningLists != NIL || plan->withCheckOptionLists != NIL ||
 					 has_after_row(trig, state->op);
 	state->set_tag = mtstate->canSetTag;
+	if (state->op == AMPSF_INSERT)
+		check_upsert_key(state);
 	state->skips_duplicates = intVal(list_nth(fdw_private, AMPSF_MODIFY_NOTHING)) != 0;
 	if (state->op == AMPSF_INSERT)
 		state->collects = ampsfGetForeignModifyBatchSize(rinfo) > 1 && !state->returns &&
@@ -197,6 +220,7 @@ ampsfBeginForeignInsert(ModifyTableState *mtstate, ResultRelInfo *rinfo)
 	state = ampsf_modify_make(estate, rinfo, AMPSF_INSERT);
 	rinfo->ri_FdwState = state;
 	old = MemoryContextSwitchTo(estate->es_query_cxt);
+	check_upsert_key(state);
 
 	/* Columns that were named but cannot be written may be NULL; see ampsf_modify_fields. */
 	named = ExecGetInsertedCols(rinfo, estate);
@@ -384,12 +408,14 @@ ampsfExecForeignDelete(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slo
 char *
 ampsf_modify_describe(Relation rel, CmdType op, List *targets)
 {
+	const char *key = ampsf_table_options(RelationGetRelid(rel))->upsert_key;
 	StringInfoData buf;
 	ListCell *lc;
 
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "%s %s",
-					 op == CMD_INSERT	? "insert"
+					 op == CMD_INSERT
+						 ? (key != NULL ? psprintf("upsert by %s into", key) : "insert")
 					 : op == CMD_UPDATE ? "update"
 										: "delete",
 					 ampsf_table_options(RelationGetRelid(rel))->object);

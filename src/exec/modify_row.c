@@ -102,6 +102,7 @@ static void
 add_parent_key(AmpsfModifyState *state, TupleTableSlot *slot, AttrNumber attno, StringInfo buf)
 {
 	const char *field = ampsf_modify_column(state, attno)->field;
+	const char *parents = ampsf_modify_column(state, attno)->reference_to;
 	int len = (int) strcspn(field, ".");
 
 	if (slot->tts_isnull[attno - 1])
@@ -112,7 +113,11 @@ add_parent_key(AmpsfModifyState *state, TupleTableSlot *slot, AttrNumber attno, 
 			appendStringInfo(buf, "\"%.*sId\":null", len, field);
 		return;
 	}
-	appendStringInfo(buf, "\"%.*s\":{\"%s\":", len, field, field + len + 1);
+	appendStringInfo(buf, "\"%.*s\":{", len, field);
+	/* A reference to several kinds of objects needs to know which. */
+	if (parents != NULL && strchr(parents, ',') == NULL)
+		appendStringInfo(buf, "\"attributes\":{\"type\":\"%s\"},", parents);
+	appendStringInfo(buf, "\"%s\":", field + len + 1);
 	state->column = attno;
 	ampsf_convert_to_json(buf, conv_of(state, attno), slot->tts_values[attno - 1], false);
 	state->column = 0;
