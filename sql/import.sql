@@ -33,7 +33,7 @@ CREATE SCHEMA few;
 IMPORT FOREIGN SCHEMA crm LIMIT TO (account, "Contact", INVOICE__C) FROM SERVER sf INTO few;
 SELECT DISTINCT tab FROM columns WHERE schema = 'few' ORDER BY 1;
 CREATE SCHEMA rest;
-IMPORT FOREIGN SCHEMA crm EXCEPT ("Account", contact, accounthistory, campaign, campaignmember, "case", contentversion, event,
+IMPORT FOREIGN SCHEMA crm EXCEPT ("Account", contact, attachment, accounthistory, campaign, campaignmember, "case", contentversion, event,
 	lead, opportunity, opportunitylineitem, organization, pricebook2, pricebookentry, product2, recordtype) FROM SERVER sf INTO rest;
 SELECT DISTINCT tab FROM columns WHERE schema = 'rest' ORDER BY 1;
 

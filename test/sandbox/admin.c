@@ -17,6 +17,7 @@
 #include "locks.h"
 #include "oauth.h"
 #include "pagecache.h"
+#include "rules_org.h"
 #include "store.h"
 
 bool
@@ -115,6 +116,7 @@ reset(Request *r, Response *w)
 	store_lock();
 	cursors_reset();
 	locks_clear();
+	rules_clear();
 	known = store_seed(seed);
 	store_unlock();
 	fault_clear();
@@ -161,7 +163,8 @@ clock_set(Request *r, Response *w)
 	ok(w);
 }
 
-/* POST /__sandbox/bulk?polls=2&page-rows=100: what bulk jobs do from now on; the same of Account Engagement. */
+/* POST /__sandbox/bulk?polls=2&page-rows=100: what bulk jobs do from now on; the same of Account
+ * Engagement. */
 static void
 take_settings(Request *r, Response *w, bool (*set)(const char *name, const char *value))
 {
@@ -181,6 +184,28 @@ take_settings(Request *r, Response *w, bool (*set)(const char *name, const char 
 		}
 	}
 	ok(w);
+}
+
+/* POST /__sandbox/rules, a rule a line: what an administrator would set up. */
+static void
+org_rules(Request *r, Response *w)
+{
+	char *text =
+		req_own(r, strdup(strcmp(r->method, "POST") == 0 && r->body != NULL ? r->body : ""));
+	char *save = NULL;
+	bool good = true;
+
+	store_lock();
+	if (strcmp(r->method, "DELETE") == 0)
+		rules_clear();
+	for (char *p = strtok_r(text, "\r\n", &save); p && good; p = strtok_r(NULL, "\r\n", &save))
+		good = rules_add(p);
+	rules_list(&w->body);
+	store_unlock();
+	if (good)
+		ok(w);
+	else
+		bad(w, "that is no rule");
 }
 
 /* POST /__sandbox/locks?ids=A,B: somebody holds these rows, until DELETE or a reset. */
@@ -214,6 +239,8 @@ admin_handle(Request *r, Response *w)
 		faults(r, w);
 	else if (strcmp(name, "stats") == 0)
 		stats(w);
+	else if (strcmp(name, "rules") == 0)
+		org_rules(r, w);
 	else if (strcmp(name, "locks") == 0)
 		locks(r, w);
 	else if (strcmp(name, "jobs") == 0)

@@ -48,6 +48,7 @@ typedef struct BulkJob
 	const Object *object;
 	char *soql;
 	const Field *key; /* upsert: its external id */
+	char *assignment; /* assignmentRuleId, or NULL */
 	char delimiter;
 	bool crlf;
 	bool pk_chunking; /* could be done for that statement */

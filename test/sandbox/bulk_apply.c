@@ -13,6 +13,7 @@
 #include "bulk_apply.h"
 #include "config.h"
 #include "locks.h"
+#include "rules_org.h"
 #include "store_internal.h"
 
 #define PAUSE_US 20
@@ -475,6 +476,9 @@ apply_chunk(Apply *a, int n, int64_t *processed, int64_t *failed)
 	read_keys(a, n);
 	store_lock();
 	store_set_user(a->job->user_id);
+	/* an assignment rule has to be named */
+	rules_headers(&(WriteHeaders){.no_assignment = a->job->assignment == NULL,
+								  .assignment = a->job->assignment});
 	locks_begin(a->job->id, bulk_settings.chunk_ms > 0);
 	store_begin();
 	for (int i = 0; i < n && more; i++)

@@ -81,6 +81,8 @@ bulk_json(Buf *b, const BulkJob *j, BulkShow show)
 	buf_addf(b, ",\"state\":\"%s\"", state_names[j->state]);
 	if (j->key != NULL)
 		buf_addf(b, ",\"externalIdFieldName\":\"%s\"", j->key->name);
+	if (j->assignment != NULL)
+		buf_addf(b, ",\"assignmentRuleId\":\"%s\"", j->assignment);
 	buf_addf(b, ",\"concurrencyMode\":\"Parallel\",\"contentType\":\"CSV\",\"apiVersion\":%s",
 			 j->version);
 	/* no slash at its begin */

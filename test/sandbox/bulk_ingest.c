@@ -10,9 +10,12 @@
 
 #include "bulk.h"
 #include "fault.h"
+#include "multipart.h"
+#include "rules_org.h"
 
 /* Characters that a job may have which is created and uploaded at once. */
 #define MAX_MULTIPART 100000
+#define OLDEST_ASSIGNMENT 49
 
 static const struct
 {
@@ -71,12 +74,25 @@ key_of(BulkJob *j, json_object *o, Response *w)
 	return false;
 }
 
+static bool
+is_assignment(const Object *o, const char *rule)
+{
+	bool is;
+
+	store_lock();
+	is = rules_is_assignment(o, rule);
+	store_unlock();
+	return is;
+}
+
 /* The job that was asked for, or NULL with the answer filled. */
 static BulkJob *
 new_ingest(Request *r, Response *w, json_object *o)
 {
 	const char *name = bulk_text(o, "object");
 	const Object *object = name ? schema_find(name, strlen(name)) : NULL;
+	const char *rule =
+		atoi(r->version) >= OLDEST_ASSIGNMENT ? bulk_text(o, "assignmentRuleId") : NULL;
 	BulkOperation operation;
 	BulkJob *j;
 
@@ -85,12 +101,12 @@ new_ingest(Request *r, Response *w, json_object *o)
 	else if (object == NULL || bulk_refused(object))
 		res_errorf(w, 400, "INVALIDENTITY", "Entity '%s' is not supported by the Bulk API.",
 				   name ? name : "null");
-	else if (bulk_text(o, "assignmentRuleId") != NULL)
-		res_errorf(w, 400, "INVALIDJOB", "Invalid assignment rule: %s",
-				   bulk_text(o, "assignmentRuleId"));
+	else if (rule != NULL && !is_assignment(object, rule))
+		res_errorf(w, 400, "INVALIDJOB", "Invalid assignment rule: %s", rule);
 	else if (operation_of(o, &operation, w))
 	{
 		j = bulk_new(r, operation, object);
+		j->assignment = rule ? strdup(rule) : NULL;
 		if (bulk_format(j, o, w) && key_of(j, o, w))
 			return j;
 		bulk_release(j);
@@ -126,67 +142,30 @@ set_content(BulkJob *j, const char *content, size_t len)
 
 /* ---- multipart: the job and its content at once ---- */
 
-/* The part of that name between two boundaries; false if there is none. */
-static bool
-find_part(const Request *r, const char *boundary, const char *name, const char **text, size_t *len)
-{
-	size_t n = strlen(boundary);
-	const char *end = r->body + r->body_len;
-	const char *p = memmem(r->body, r->body_len, boundary, n);
-	char wanted[40];
-
-	snprintf(wanted, sizeof(wanted), "name=\"%s\"", name);
-	while (p != NULL)
-	{
-		const char *next = memmem(p + n, (size_t) (end - p) - n, boundary, n);
-		const char *head = p + n;
-		const char *body = next ? memmem(head, (size_t) (next - head), "\r\n\r\n", 4) : NULL;
-
-		if (body != NULL && memmem(head, (size_t) (body - head), wanted, strlen(wanted)) != NULL)
-		{
-			*text = body + 4;
-			/* the line end before a boundary is the boundary's */
-			*len = next - 2 >= *text ? (size_t) (next - 2 - *text) : 0;
-			return true;
-		}
-		p = next;
-	}
-	return false;
-}
-
 static void
-create_multipart(Request *r, Response *w, const char *type)
+create_multipart(Request *r, Response *w)
 {
-	const char *given = strcasestr(type, "boundary=");
-	char boundary[200] = "--";
-	const char *job, *content;
-	size_t job_len, content_len;
+	Part parts[2];
+	int n = multipart_read(r, parts, 2);
+	const Part *job = multipart_find(parts, n, "job");
+	const Part *content = multipart_find(parts, n, "content");
 	json_object *o;
 	BulkJob *j;
 	char *text;
 
-	if (given != NULL)
-	{
-		bool quoted = given[9] == '"';
-
-		given += quoted ? 10 : 9;
-		snprintf(boundary, sizeof(boundary), "--%.*s", (int) strcspn(given, quoted ? "\"" : "; "),
-				 given);
-	}
-	if (boundary[2] == '\0' || !find_part(r, boundary, "job", &job, &job_len) ||
-		!find_part(r, boundary, "content", &content, &content_len))
+	if (job == NULL || content == NULL)
 	{
 		res_error(w, 400, "API_ERROR", "The parts job and content are required");
 		return;
 	}
-	if (content_len > MAX_MULTIPART)
+	if (content->len > MAX_MULTIPART)
 	{
 		res_errorf(w, 400, "EXCEEDEDQUOTA",
 				   "The content of a multipart request cannot have more than %d characters",
 				   MAX_MULTIPART);
 		return;
 	}
-	text = req_own(r, strndup(job, job_len));
+	text = req_own(r, strndup(job->body, job->len));
 	o = json_tokener_parse(text);
 	if (o == NULL)
 	{
@@ -197,7 +176,7 @@ create_multipart(Request *r, Response *w, const char *type)
 	json_object_put(o);
 	if (j == NULL)
 		return;
-	set_content(j, content, content_len);
+	set_content(j, content->body, content->len);
 	j->multipart = true;
 	j->state = BULK_UPLOADED;
 	add_job(r, w, j);
@@ -206,13 +185,12 @@ create_multipart(Request *r, Response *w, const char *type)
 void
 bulk_ingest_create(Request *r, Response *w)
 {
-	const char *type = req_header(r, "Content-Type");
 	json_object *o;
 	BulkJob *j;
 
-	if (type != NULL && strncasecmp(type, "multipart/form-data", 19) == 0)
+	if (multipart_is(r))
 	{
-		create_multipart(r, w, type);
+		create_multipart(r, w);
 		return;
 	}
 	o = req_json(r, w);

@@ -256,6 +256,7 @@ static void
 job_free(BulkJob *j)
 {
 	free(j->client);
+	free(j->assignment);
 	free(j->soql);
 	free(j->error);
 	free(j->content);

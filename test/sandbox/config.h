@@ -33,9 +33,10 @@ typedef struct Config
 	int page_cache_mb;
 	bool short_pages;
 	bool stale_counts;
+	bool duplicate_result;	   /* how duplicateResult is spelt */
 	bool rows_by_modstamp;	   /* conditional headers look at SystemModstamp */
 	bool deletes_by_condition; /* they go for DELETE too */
-	bool twice_allowed; /* an Id may be twice in a chunk of updates */
+	bool twice_allowed;		   /* an Id may be twice in a chunk of updates */
 	SoqlReadings readings;
 	bool gzip;
 	bool chunked;

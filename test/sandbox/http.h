@@ -104,6 +104,8 @@ void res_flatten(Response *w);
  * another media type, 400 JSON_PARSER_ERROR for what is no JSON.
  */
 json_object *req_json(const Request *r, Response *w);
+/* The same without a look at the media type. */
+json_object *req_json_text(const Request *r, Response *w);
 
 /* router.c: everything under /services, /id and /__sandbox */
 void handle_request(Request *r, Response *w);

@@ -21,6 +21,7 @@
 #include "oauth.h"
 #include "pagecache.h"
 #include "reqlog.h"
+#include "rules_org.h"
 #include "schema.h"
 #include "server.h"
 #include "store.h"
@@ -50,6 +51,7 @@ enum
 	OPT_PAGE_CACHE,
 	OPT_MAX_PARENTS,
 	OPT_READINGS,
+	OPT_RULE,
 	OPT_AE,
 	OPT_AE_PROSPECTS,
 	OPT_BULK, /* and those that follow: one for each of bulk_options[] */
@@ -98,6 +100,8 @@ static const struct Reading
 	 "results of a bulk job that is not complete: an error, or no content"},
 	{"bulk-blanks", "row", "job", &bulk_settings.blanks_fail_job, NULL, false,
 	 "blanks outside of the quotes of a value: that row fails, or the whole job"},
+	{"duplicate-key", "resut", "result", &config.duplicate_result, NULL, false,
+	 "the name of duplicateResult in DUPLICATES_DETECTED: misspelt as real answers have it, or not"},
 	{"row-date", "modified", "modstamp", &config.rows_by_modstamp, NULL, false,
 	 "what If-Unmodified-Since is compared with: LastModifiedDate or SystemModstamp"},
 	{"conditional-delete", "ignored", "honoured", &config.deletes_by_condition, NULL, false,
@@ -157,6 +161,7 @@ static const struct option plain_options[] = {
 	{"page-cache-mb", required_argument, NULL, OPT_PAGE_CACHE},
 	{"max-parents", required_argument, NULL, OPT_MAX_PARENTS},
 	{"readings", required_argument, NULL, OPT_READINGS},
+	{"rule", required_argument, NULL, OPT_RULE},
 	{"ae", required_argument, NULL, OPT_AE},
 	{"ae-prospects", required_argument, NULL, OPT_AE_PROSPECTS},
 	{"help", no_argument, NULL, OPT_HELP},
@@ -177,6 +182,7 @@ static const char help[] =
 	"  --latency-ms N           every answer comes that much later\n"
 	"  --api-limit N            API calls a day (100000)\n"
 	"  --fault SPEC             a failure on demand; may be repeated (see README.md)\n"
+	"  --rule RULE              a duplicate or assignment rule; may be repeated (see README.md)\n"
 	"  --tls-cert F --tls-key F serve https\n"
 	"  --session-seconds N      life of an access token (7200)\n"
 	"  --rotate-refresh-tokens  a refresh token dies when it is used, and a new one is returned\n"
@@ -280,6 +286,10 @@ take_fault(const char *spec)
 		usage("%s", reason);
 }
 
+/* Kept until the objects are there that they are about. */
+static const char *rule_lines[MAX_RULES];
+static int n_rules;
+
 static void
 take_now(const char *text)
 {
@@ -344,6 +354,8 @@ take(int opt, const char *arg)
 		api_set_limit(number(arg, 0, INT_MAX));
 	else if (opt == OPT_FAULT)
 		take_fault(arg);
+	else if (opt == OPT_RULE && n_rules < MAX_RULES)
+		rule_lines[n_rules++] = arg;
 	else if (opt == OPT_NOW)
 		take_now(arg);
 	else if (opt == OPT_ROTATE)
@@ -447,6 +459,9 @@ open_org(bool seed_given)
 		if (!known)
 			usage("unknown seed \"%s\"", config.seed);
 	}
+	for (int i = 0; i < n_rules; i++)
+		if (!rules_add(rule_lines[i]))
+			usage("\"%s\" is no rule", rule_lines[i]);
 	sessions_init();
 	pagecache_init((size_t) config.page_cache_mb * 1024 * 1024);
 }

@@ -206,9 +206,6 @@ json_object *
 req_json(const Request *r, Response *w)
 {
 	const char *type = req_header(r, "Content-Type");
-	json_tokener *tok;
-	json_object *o;
-	enum json_tokener_error err;
 
 	if (!r->inner)
 	{
@@ -222,6 +219,16 @@ req_json(const Request *r, Response *w)
 			return NULL;
 		}
 	}
+	return req_json_text(r, w);
+}
+
+json_object *
+req_json_text(const Request *r, Response *w)
+{
+	json_tokener *tok;
+	json_object *o;
+	enum json_tokener_error err;
+
 	if (r->body_len == 0)
 	{
 		res_error(w, 400, "JSON_PARSER_ERROR",

@@ -34,7 +34,7 @@ void rest_row_by_key(Request *r, Response *w, const Object *o, const char *field
 void rest_blob(Request *r, Response *w, const Object *o, const char *id, const Field *f);
 /* [{"message","errorCode","fields"}] of a refused write, and its errors as collections print them.
  */
-void rest_store_error(Response *w, StoreError *e);
+void rest_store_error(const Request *r, Response *w, StoreError *e);
 void rest_error_item(Buf *out, const StoreError *e);
 /* Names separated by commas to fields; NULL with the answer filled if one is unknown. */
 const Field **rest_fields(Request *r, Response *w, const Object *o, const char *names, int *n);

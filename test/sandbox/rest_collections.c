@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "config.h"
+#include "multipart.h"
 #include "rest.h"
 #include "soql.h"
 #include "store_internal.h"
@@ -376,7 +377,7 @@ static void
 write_records(Request *r, Response *w, Operation op, const Object *object, const Field *key)
 {
 	Job j = {.r = r, .op = op, .object = object, .key = key};
-	json_object *doc = req_json(r, w);
+	json_object *doc = multipart_rows(r, w, NULL);
 	json_object *all;
 
 	if (doc == NULL)

@@ -12,7 +12,9 @@
 
 #include "admin.h"
 #include "config.h"
+#include "multipart.h"
 #include "rest.h"
+#include "rules_org.h"
 #include "soql.h"
 #include "store_internal.h"
 
@@ -31,17 +33,70 @@ add_fields(Buf *b, const StoreError *e)
 	buf_addc(b, ']');
 }
 
+/* The rows that a rule about duplicates has found, as matchRecords shows them; how many. */
+static int
+add_matches(Buf *b, const char *ids, const char *version)
+{
+	const Object *o = schema_by_prefix(ids);
+	int n = 0;
+
+	for (; *ids; ids += SF_ID_LEN + 1, n++)
+	{
+		buf_adds(b, n ? "," : "");
+		buf_adds(b, "{\"additionalInformation\":[],\"fieldDiffs\":[],\"matchConfidence\":100.0,"
+					"\"record\":");
+		if (!rules_details() || !soql_render_row(o, ids, NULL, 0, version, b))
+			buf_addf(
+				b,
+				"{\"attributes\":{\"type\":\"%s\",\"url\":\"/services/data/v%s/sobjects/%s/%s\"},"
+				"\"Id\":\"%s\"}",
+				o->name, version, o->name, ids, ids);
+		buf_addc(b, '}');
+	}
+	return n;
+}
+
+/* Its name is misspelt in real answers; not in those of the documents. */
+static void
+add_duplicates(Buf *b, const StoreError *e, const char *version)
+{
+	const Object *o = schema_by_prefix(e->duplicates);
+	char rule[120], match[120];
+	bool allow_save;
+	int n;
+
+	rules_duplicate_of(e, rule, &allow_save, match);
+	buf_addf(b,
+			 "\"%s\":{\"allowSave\":%s,\"duplicateRule\":\"%s\",\"duplicateRuleEntityType\":\"%s\","
+			 "\"errorMessage\":",
+			 config.duplicate_result ? "duplicateResult" : "duplicateResut",
+			 allow_save ? "true" : "false", rule, o->name);
+	buf_jsons(b, e->message);
+	buf_addf(b,
+			 ",\"matchResults\":[{\"entityType\":\"%s\",\"errors\":[],\"matchEngine\":"
+			 "\"ExactMatchEngine\",\"matchRecords\":[",
+			 o->name);
+	n = add_matches(b, e->duplicates, version);
+	buf_addf(b, "],\"rule\":\"%s\",\"size\":%d,\"success\":true}]},", match, n);
+}
+
 void
-rest_store_error(Response *w, StoreError *e)
+rest_store_error(const Request *r, Response *w, StoreError *e)
 {
 	w->status = e->http ? e->http : 400;
 	buf_clear(&w->body);
-	buf_adds(&w->body, "[{\"message\":");
+	buf_adds(&w->body, "[{");
+	if (e->duplicates != NULL)
+		add_duplicates(&w->body, e, r->version);
+	buf_adds(&w->body, "\"message\":");
 	buf_jsons(&w->body, e->message);
 	buf_adds(&w->body, ",\"errorCode\":");
 	buf_jsons(&w->body, e->code);
-	buf_adds(&w->body, ",\"fields\":");
-	add_fields(&w->body, e);
+	if (e->duplicates == NULL)
+	{
+		buf_adds(&w->body, ",\"fields\":");
+		add_fields(&w->body, e);
+	}
 	buf_adds(&w->body, "}]");
 	store_error_free(e);
 }
@@ -66,7 +121,7 @@ locked(Request *r, Response *w, const char *id)
 	if (!req_take_lock(r))
 		return false;
 	rules_lock_error(&e, id);
-	rest_store_error(w, &e);
+	rest_store_error(r, w, &e);
 	return true;
 }
 
@@ -116,7 +171,7 @@ created_answer(Request *r, Response *w, const Object *o, const char *id, const c
 void
 rest_create(Request *r, Response *w, const Object *o)
 {
-	json_object *values = req_json(r, w);
+	json_object *values = multipart_rows(r, w, o);
 	StoreError e = {0};
 	char id[SF_ID_LEN + 1];
 
@@ -127,7 +182,7 @@ rest_create(Request *r, Response *w, const Object *o)
 	else if (store_insert(o, values, id, &e))
 		created_answer(r, w, o, id, "");
 	else
-		rest_store_error(w, &e);
+		rest_store_error(r, w, &e);
 	json_object_put(values);
 }
 
@@ -203,7 +258,7 @@ names_key(Response *w, json_object *values, const char *name)
 static void
 update_row(Request *r, Response *w, const Object *o, const char *id)
 {
-	json_object *values = req_json(r, w);
+	json_object *values = multipart_rows(r, w, o);
 	StoreError e = {0};
 
 	if (values == NULL)
@@ -218,7 +273,7 @@ update_row(Request *r, Response *w, const Object *o, const char *id)
 		if (store_update(o, id, values, &e))
 			w->status = 204;
 		else
-			rest_store_error(w, &e);
+			rest_store_error(r, w, &e);
 	}
 	json_object_put(values);
 }
@@ -237,7 +292,7 @@ delete_row(Request *r, Response *w, const Object *o, const char *id)
 	if (store_delete(o, id, &e))
 		w->status = 204;
 	else
-		rest_store_error(w, &e);
+		rest_store_error(r, w, &e);
 }
 
 void
@@ -306,7 +361,7 @@ upsert_row(Request *r, Response *w, const Object *o, const Field *key, const cha
 		store_error_free(&e);
 	}
 	else
-		rest_store_error(w, &e);
+		rest_store_error(r, w, &e);
 	free(ids);
 	json_object_put(values);
 }
@@ -326,7 +381,7 @@ upsert_new(Request *r, Response *w, const Object *o)
 	else if (store_insert(o, values, id, &e))
 		created_answer(r, w, o, id, ",\"created\":true");
 	else
-		rest_store_error(w, &e);
+		rest_store_error(r, w, &e);
 	json_object_put(values);
 }
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "admin.h"
 #include "ae.h"
@@ -15,9 +16,11 @@
 #include "oauth.h"
 #include "reqlog.h"
 #include "rest.h"
+#include "rules_org.h"
 
 /* Older than this still answers, with a warning. */
 #define DEPRECATED_BELOW 41
+#define DUPLICATE_HEADER 52
 
 static void
 object_resource(Request *r, Response *w)
@@ -116,6 +119,39 @@ limits_resource(Request *r, Response *w)
 		res_not_found(w);
 }
 
+/* name=true in a list like "a=true; b=false". */
+static bool
+says_true(const char *list, const char *name)
+{
+	size_t n = strlen(name);
+
+	while (list != NULL && *list)
+	{
+		list += strspn(list, "; ");
+		if (strncasecmp(list, name, n) == 0 && list[n] == '=' &&
+			strncasecmp(list + n + 1, "true", 4) == 0)
+			return true;
+		list += strcspn(list, ";");
+	}
+	return false;
+}
+
+static void
+write_headers(const Request *r)
+{
+	const char *duplicates =
+		atoi(r->version) >= DUPLICATE_HEADER ? req_header(r, "Sforce-Duplicate-Rule-Header") : NULL;
+	const char *assign = req_header(r, "Sforce-Auto-Assign");
+	WriteHeaders h = {0};
+
+	h.allow_save = says_true(duplicates, "allowSave");
+	h.details = says_true(duplicates, "includeRecordDetails");
+	h.no_assignment = assign != NULL && strcasecmp(assign, "FALSE") == 0;
+	h.assignment =
+		assign != NULL && !h.no_assignment && strcasecmp(assign, "TRUE") != 0 ? assign : NULL;
+	rules_headers(&h);
+}
+
 /* The caller holds store_lock(). */
 static void
 resource(Request *r, Response *w)
@@ -123,6 +159,7 @@ resource(Request *r, Response *w)
 	const char *first = r->n_seg > 0 ? r->seg[0] : NULL;
 
 	store_set_user(r->user_id);
+	write_headers(r);
 	if (first == NULL)
 	{
 		if (is_get(r))

@@ -558,11 +558,25 @@ content_version(Row *r, const Row *old, StoreError *e)
 	return true;
 }
 
+static bool
+attachment(Row *r, const Row *old, StoreError *e)
+{
+	const char *data = row_text(r, "Body");
+	size_t n = data ? strlen(data) : 0;
+
+	/* of what the base64 stands for */
+	row_set_int(r, "BodyLength",
+				(int64_t) (n / 4 * 3) - (n > 1 && data[n - 1] == '=') -
+					(n > 1 && data[n - 2] == '='));
+	return true;
+}
+
 static const struct
 {
 	const char *object;
 	bool (*compute)(Row *r, const Row *old, StoreError *e);
 } rules[] = {
+	{"Attachment", attachment},
 	{"Contact", person},
 	{"Lead", person},
 	{"User", user},

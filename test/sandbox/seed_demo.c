@@ -483,6 +483,25 @@ demo_files(void)
 	}
 }
 
+/* The last rows of all, so that the times of the others do not depend on them. */
+static void
+demo_attachments(void)
+{
+	Id id;
+	int i;
+
+	for (i = 0; i < 6; i++)
+	{
+		json_object *v = seed_row();
+
+		seed_textf(v, "Name", "attached %d.%s", i, i % 2 ? "txt" : "bin");
+		seed_text(v, "ContentType", i % 2 ? "text/plain" : NULL);
+		seed_text(v, "Body", i % 2 ? "aGVsbG8sIHdvcmxkCg==" : "AAECAwT//v38");
+		seed_text(v, "ParentId", accounts[i]);
+		seed_put("Attachment", v, id);
+	}
+}
+
 /* Some rows of each kind lie in the recycle bin, some of them with live rows that still point at
  * them. */
 static void
@@ -548,5 +567,6 @@ seed_demo(void)
 	seed_invoices((const char(*)[SF_ID_LEN + 1]) accounts, ACCOUNTS);
 	demo_deletions();
 	demo_history();
+	demo_attachments();
 	store_set_clock(fixed);
 }

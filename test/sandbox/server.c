@@ -33,6 +33,8 @@
 #define MAX_BODY (50 * 1024 * 1024)
 /* Of what is uploaded to a bulk job; the job has a bound of its own. */
 #define MAX_UPLOAD (160 * 1024 * 1024)
+/* Of rows with their files; a real org takes 2 GB for a ContentVersion. */
+#define MAX_FILES (512 * 1024 * 1024)
 /* libmicrohttpd must take more than these, so that the refusal is ours. */
 #define CONNECTION_MEMORY (256 * 1024)
 #define SEND_BLOCK (128 * 1024)
@@ -733,8 +735,13 @@ on_request(void *cls, struct MHD_Connection *c, const char *url, const char *met
 	(void) version;
 	if (!t->begun)
 	{
+		const char *type = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Content-Type");
+
 		t->begun = true;
 		t->start = monotonic();
+		if (type != NULL && strncasecmp(type, "multipart/form-data", 19) == 0 &&
+			strstr(t->uri, "sobjects") != NULL)
+			t->max_body = MAX_FILES;
 		return MHD_YES;
 	}
 	if (*size > 0)

@@ -39,6 +39,7 @@ store_error_free(StoreError *e)
 		free(e->fields[i]);
 	free(e->fields);
 	free(e->message);
+	free(e->duplicates);
 	memset(e, 0, sizeof(*e));
 }
 

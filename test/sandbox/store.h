@@ -32,6 +32,8 @@ typedef struct StoreError
 	char *message;			/* malloc'ed */
 	char **fields;			/* malloc'ed */
 	int n_fields;
+	char *duplicates;		/* DUPLICATES_DETECTED: Ids of what is there, 19 bytes each, then a NUL; malloc'ed */
+	int rule;				/* and whose rule it is */
 } StoreError;
 
 void store_error_free(StoreError *e);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "rules_org.h"
 #include "store_internal.h"
 
 static bool
@@ -336,9 +337,10 @@ store_insert_mode(const Object *o, json_object *values, WriteMode mode, char id[
 	{
 		store_begin();
 		set_defaults(r);
-		ok = rules_compute(r, NULL, mode, e);
+		ok = (mode == WRITE_SEED || rules_assign(r, NULL, e)) && rules_compute(r, NULL, mode, e);
 		if (mode == WRITE_USER && ok)
-			ok = check_required(r, true, e) && check_references(r, e) && rules_locks(r, NULL, e);
+			ok = check_required(r, true, e) && check_references(r, e) && rules_locks(r, NULL, e) &&
+				 rules_duplicates(r, NULL, e);
 		ok = ok && rules_unique(r, NULL, e) && row_insert(r, e);
 		if (ok)
 		{
@@ -389,8 +391,9 @@ store_update(const Object *o, const char *id, json_object *values, StoreError *e
 	{
 		store_begin();
 		set_audit(r, false);
-		ok = check_required(r, false, e) && rules_compute(r, old, WRITE_USER, e) &&
-			 check_references(r, e) && rules_locks(r, old, e) && rules_unique(r, old, e) &&
+		ok = check_required(r, false, e) && rules_assign(r, old, e) &&
+			 rules_compute(r, old, WRITE_USER, e) && check_references(r, e) &&
+			 rules_locks(r, old, e) && rules_duplicates(r, old, e) && rules_unique(r, old, e) &&
 			 row_update(r, e);
 		if (ok)
 		{

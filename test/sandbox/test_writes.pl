@@ -140,19 +140,140 @@ sub cleared
 	return http('GET', "$D/sobjects/Invoice__c/$inv")->{headers}{'last-modified'};
 }
 
+# A body of several parts: each a head and its bytes.
+sub parts
+{
+	my ($method, $path, @parts) = @_;
+	my $body = join '', map { "--bound\r\nContent-Disposition: form-data; name=\"$_->[0]\"" . ($_->[3] ? "; filename=\"$_->[3]\"" : '') . "\r\nContent-Type: $_->[1]\r\n\r\n$_->[2]\r\n" } @parts;
+	return http($method, $path, body => "$body--bound--\r\n", headers => { 'Content-Type' => 'multipart/form-data; boundary="bound"' });
+}
+
+sub test_files
+{
+	my $bytes = join('', map { chr($_ % 256) } 0 .. 70000) . "\r\n--boun\0";
+	my $row = sub { [ 'entity_content', 'application/json', $json->encode({@_}) ] };
+	my $r = parts('POST', "$D/sobjects/ContentVersion", $row->(Title => 'Parts', PathOnClient => 'a.bin'), [ 'VersionData', 'application/octet-stream', $bytes, 'a.bin' ]);
+	my $id = $r->{json}{id} // '';
+	check($r->{status} == 201, 'a file in a part of its own', $r->{body});
+	$r = http('GET', "$D/sobjects/ContentVersion/$id/VersionData");
+	check($r->{status} == 200 && $r->{body} eq $bytes, 'comes back as it went', length $r->{body});
+	$r = soql("SELECT VersionData, ContentSize FROM ContentVersion WHERE Id = '$id'")->{json}{records}[0];
+	check($r->{VersionData} eq "$D/sobjects/ContentVersion/$id/VersionData" && $r->{ContentSize} == length $bytes, 'a query says where it is', $json->encode($r));
+	check(parts('POST', "$D/sobjects/ContentVersion", $row->(Title => 'Empty', PathOnClient => 'e'), [ 'VersionData', 'text/plain', '', 'e' ])->{status} =~ /^[24]/, 'an empty file');
+	is_error(parts('POST', "$D/sobjects/ContentVersion", $row->(Title => 'x', PathOnClient => 'x'), [ 'Title', 'text/plain', 'x', 'x' ]), 400, 'INVALID_MULTIPART_REQUEST', 'a part for a field without files');
+	is_error(parts('POST', "$D/sobjects/ContentVersion", [ 'VersionData', 'text/plain', 'x', 'x' ], $row->(Title => 'x')), 400, 'INVALID_MULTIPART_REQUEST', 'the row comes first');
+	is_error(parts('POST', "$D/sobjects/ContentVersion", [ 'entity_content', 'application/json', '{"Title":' ], [ 'VersionData', 'text/plain', 'x', 'x' ]), 400, 'JSON_PARSER_ERROR', 'a row that is no JSON');
+	is_error(http('POST', "$D/sobjects/ContentVersion", body => 'x', headers => { 'Content-Type' => 'multipart/form-data; boundary=b' }), 400, 'INVALID_MULTIPART_REQUEST', 'no parts');
+	is_error(http('POST', "$D/sobjects/ContentVersion", body => "--b\r\nContent-Type: application/json\r\n\r\n{}", headers => { 'Content-Type' => 'multipart/form-data; boundary=b' }), 400, 'INVALID_MULTIPART_REQUEST', 'a body that breaks off');
+	is_error(http('GET', "$D/sobjects/ContentVersion/$id/Title"), 404, 'NOT_FOUND', 'a field without a file');
+	is_error(http('GET', "$D/sobjects/ContentVersion/068000000000000AAA/VersionData"), 404, 'NOT_FOUND', 'a file of no row');
+	my $acc = http('POST', "$D/sobjects/Account", body => { Name => 'Files' })->{json}{id};
+	my $list = sub { [ 'collection', 'application/json', $json->encode({ allOrNone => JSON::PP::false, records => [@_] }) ] };
+	my $att = sub { my ($part, %o) = @_; return { attributes => { type => 'Attachment', $part ? (binaryPartName => $part, binaryPartNameAlias => 'Body') : () }, ParentId => $acc, Name => $part // 'none', %o } };
+	$r = parts('POST', "$D/composite/sobjects", $list->($att->('one'), $att->('two'), $att->(undef)), [ 'one', 'text/plain', 'first', '1' ], [ 'two', 'text/plain', 'second', '2' ]);
+	check(codes($r) eq 'ok ok REQUIRED_FIELD_MISSING', 'files of a collection', $r->{body});
+	my $two = $r->{json}[1]{id};
+	check(http('GET', "$D/sobjects/Attachment/$two/Body")->{body} eq 'second', 'each to its row');
+	is_error(parts('POST', "$D/composite/sobjects", $list->($att->('three')), [ 'one', 'text/plain', 'x', '1' ]), 400, 'INVALID_MULTIPART_REQUEST', 'a part that is not there');
+	check(parts('PATCH', "$D/sobjects/Attachment/$two", [ 'entity_attachment', 'application/json', '{"Name":"changed"}' ], [ 'Body', 'text/plain', 'longer than before', 'x' ])->{status} == 204, 'a file is changed');
+	$r = http('GET', "$D/sobjects/Attachment/$two")->{json};
+	check($r->{BodyLength} == 18 && $r->{Name} eq 'changed' && $r->{Body} eq "$D/sobjects/Attachment/$two/Body", 'and its length', $json->encode($r));
+	http('DELETE', "$D/sobjects/Account/$acc");
+	is_error(http('GET', "$D/sobjects/Attachment/$two/Body"), 404, 'NOT_FOUND', 'an attachment goes with its parent');
+}
+
+sub rules { my ($text) = @_; my $r = post_admin('rules', $text); die $r->{body} if $r->{status} != 200; return { map { $_->{rule} => $_->{id} } @{ $r->{json}{rules} } } }
+
+sub test_duplicates
+{
+	rules("duplicate Contact Email alert\nduplicate Account Name,Phone block\nduplicate Lead Email report");
+	my $make = sub { my ($o, $f, %h) = @_; return http('POST', "$D/sobjects/$o", body => $f, headers => { %h ? ('Sforce-Duplicate-Rule-Header' => $h{header}) : () }) };
+	my $con = { LastName => 'Dup', Email => 'dup@x.example' };
+	my $id = $make->('Contact', $con)->{json}{id};
+	my $r = $make->('Contact', { %$con, Email => 'DUP@x.example' });
+	is_error($r, 400, 'DUPLICATES_DETECTED', 'a row that is there already', 'Use one of these records?');
+	my $d = $r->{json}[0]{duplicateResut};
+	check($d->{allowSave} && $d->{duplicateRuleEntityType} eq 'Contact' && $d->{matchResults}[0]{size} == 1 && join(' ', sort keys %{ $d->{matchResults}[0] }) eq 'entityType errors matchEngine matchRecords rule size success', 'what is said of it', $r->{body});
+	check($json->encode($d->{matchResults}[0]{matchRecords}[0]{record}) eq qq({"Id":"$id","attributes":{"type":"Contact","url":"$D/sobjects/Contact/$id"}}), 'the row', $r->{body});
+	check($r->{body} =~ /^\[\{"duplicateResut"/ && $r->{body} =~ /"errorCode":"DUPLICATES_DETECTED"\}\]$|"message":"[^"]*"/, 'the keys', $r->{body});
+	$r = $make->('Contact', $con, header => 'allowSave=false; includeRecordDetails=true');
+	check($r->{json}[0]{duplicateResut}{matchResults}[0]{matchRecords}[0]{record}{LastName} eq 'Dup', 'includeRecordDetails', $r->{body});
+	check($make->('Contact', $con, header => 'allowSave=true; includeRecordDetails=true')->{status} == 201, 'allowSave');
+	check(http('POST', '/services/data/v51.0/sobjects/Contact', body => $con, headers => { 'Sforce-Duplicate-Rule-Header' => 'allowSave=true' })->{status} == 400, 'the header is of 52.0');
+	check($make->('Contact', { LastName => 'No mail' })->{status} == 201 && $make->('Contact', { LastName => 'No mail' })->{status} == 201, 'nothing is like nothing');
+	my $other = $make->('Contact', { LastName => 'Other', Email => 'other@x.example' })->{json}{id};
+	check(http('PATCH', "$D/sobjects/Contact/$other", body => { Title => 'x' })->{status} == 204, 'an update of something else');
+	is_error(http('PATCH', "$D/sobjects/Contact/$other", body => { Email => 'dup@x.example' }), 400, 'DUPLICATES_DETECTED', 'an update that makes it one');
+	$r = http('POST', "$D/composite/sobjects", body => { records => [map { { attributes => { type => 'Contact' }, LastName => 'c', Email => $_ } } 'dup@x.example', 'new@x.example'] });
+	check(codes($r) eq 'DUPLICATES_DETECTED ok', 'rows of a collection', $r->{body});
+	$r = http('POST', "$D/composite/sobjects", headers => { 'Sforce-Duplicate-Rule-Header' => 'allowSave=true' }, body => { records => [{ attributes => { type => 'Contact' }, LastName => 'c', Email => 'dup@x.example' }] });
+	check(codes($r) eq 'ok', 'and with the header', $r->{body});
+	check(statuses(composite(0, node('POST', 'sobjects/Contact', 'a', $con), node('POST', 'sobjects/Contact', 'b', $con, { 'Sforce-Duplicate-Rule-Header' => 'allowSave=true' }))->{json}{compositeResponse}) eq '400 DUPLICATES_DETECTED 201', 'the header of a subrequest');
+	my $acc = { Name => 'Dup', Phone => '1' };
+	$make->('Account', $acc);
+	$r = $make->('Account', $acc, header => 'allowSave=true');
+	check($r->{status} == 400 && !$r->{json}[0]{duplicateResut}{allowSave}, 'a rule that blocks', $r->{body});
+	check($make->('Account', { Name => 'Dup', Phone => '2' })->{status} == 201, 'all of its fields count');
+	$make->('Lead', { LastName => 'x', Company => 'x', Email => 'l@x.example' });
+	check($make->('Lead', { LastName => 'x', Company => 'x', Email => 'l@x.example' })->{status} == 201, 'a rule that reports');
+	check(post_admin('rules', 'duplicate Contact Nothing block')->{status} == 400, 'no rule');
+	http('DELETE', '/__sandbox/rules', token => undef);
+	check($make->('Contact', $con)->{status} == 201, 'without rules');
+}
+
+sub test_assignment
+{
+	my $user = soql("SELECT Id FROM User WHERE Username = 'user1\@sandbox.example'")->{json}{records}[0]{Id};
+	my $rules = rules("assign Lead user1\@sandbox.example\nassign Case user1\@sandbox.example inactive");
+	my ($lead_rule, $case_rule) = @$rules{ 'assign Lead user1@sandbox.example', 'assign Case user1@sandbox.example inactive' };
+	check($lead_rule =~ /^01Q/ && $case_rule =~ /^01Q/, 'rules have Ids', $json->encode($rules));
+	my $owner = sub { my ($o, $id) = @_; return http('GET', "$D/sobjects/$o/$id")->{json}{OwnerId} eq $user ? 'rule' : 'me' };
+	my $make = sub { my ($o, $f, $h) = @_; my $r = http('POST', "$D/sobjects/$o", body => $f, headers => { defined $h ? ('Sforce-Auto-Assign' => $h) : () }); return $r->{status} == 201 ? $r->{json}{id} : $r->{json}[0]{errorCode} };
+	my $lead = { LastName => 'Assign', Company => 'x' };
+	check($owner->('Lead', $make->('Lead', $lead)) eq 'rule', 'without the header the active rule decides');
+	check($owner->('Lead', $make->('Lead', $lead, 'true')) eq 'rule', 'TRUE');
+	check($owner->('Lead', $make->('Lead', $lead, 'False')) eq 'me', 'FALSE');
+	check($owner->('Lead', $make->('Lead', $lead, $lead_rule)) eq 'rule', 'a rule by its Id');
+	check($make->('Lead', $lead, 'maybe') eq 'MALFORMED_ID', 'no Id');
+	check($make->('Lead', $lead, '01Q000000000000AAA') eq 'INVALID_CROSS_REFERENCE_KEY', 'no rule');
+	check($owner->('Case', $make->('Case', { Subject => 'x' })) eq 'me', 'a rule that is not active');
+	check($owner->('Case', $make->('Case', { Subject => 'x' }, $case_rule)) eq 'rule', 'unless it is named');
+	my $id = $make->('Lead', $lead, 'FALSE');
+	http('PATCH', "$D/sobjects/Lead/$id", body => { Title => 'x' }, headers => { 'Sforce-Auto-Assign' => 'FALSE' });
+	check($owner->('Lead', $id) eq 'me', 'an update with FALSE');
+	http('PATCH', "$D/sobjects/Lead/$id", body => { Title => 'y' });
+	check($owner->('Lead', $id) eq 'rule', 'an update without');
+	my $job = sub { my (%o) = @_; return http('POST', "$D/jobs/ingest", body => { object => 'Lead', operation => 'insert', %o }) };
+	my $load = sub
+	{
+		my $j = $job->(@_)->{json}{id};
+		http('PUT', "$D/jobs/ingest/$j/batches", body => "LastName,Company\nBulk,x\n", headers => { 'Content-Type' => 'text/csv' });
+		http('PATCH', "$D/jobs/ingest/$j", body => { state => 'UploadComplete' });
+		ended($j, 'ingest');
+		return csv(http('GET', "$D/jobs/ingest/$j/successfulResults")->{body})->[1][0];
+	};
+	check($owner->('Lead', $load->()) eq 'me', 'a job without a rule');
+	check($owner->('Lead', $load->(assignmentRuleId => $lead_rule)) eq 'rule', 'a job with one');
+	check($job->(assignmentRuleId => $lead_rule)->{json}{assignmentRuleId} eq $lead_rule, 'that says so');
+	is_error($job->(assignmentRuleId => $case_rule), 400, 'INVALIDJOB', 'the rule of another object', 'Invalid assignment rule');
+	http('DELETE', '/__sandbox/rules', token => undef);
+}
+
 sub test_options
 {
-	start('--seed', 'demo', '--readings', 'second', '--now', '2030-05-01T12:00:00Z');
+	start('--seed', 'demo', '--readings', 'second', '--rule', 'duplicate Contact LastName alert', '--now', '2030-05-01T12:00:00Z');
 	login();
 	my $id = http('POST', "$D/sobjects/Contact", body => { LastName => 'Condition' })->{json}{id};
 	check(http('DELETE', "$D/sobjects/Contact/$id", headers => { 'If-Unmodified-Since' => 'Wed, 01 May 2030 11:00:00 GMT' })->{status} == 412, '--conditional-delete honoured');
 	check(cleared() eq 'Wed, 01 May 2030 13:00:00 GMT', '--row-date modstamp');
+	http('POST', "$D/sobjects/Contact", body => { LastName => 'Twice' });
+	check(exists http('POST', "$D/sobjects/Contact", body => { LastName => 'Twice' })->{json}[0]{duplicateResult}, '--rule, --duplicate-key result');
 	stop('the other readings');
 }
 
 start('--seed', 'demo');
 login();
-run_tests(\&test_graph, \&test_composite, \&test_tree, \&test_conditions);
+run_tests(\&test_graph, \&test_composite, \&test_tree, \&test_conditions, \&test_files, \&test_duplicates, \&test_assignment);
 stop('the sandbox');
 run_tests(\&test_options);
 finish();
