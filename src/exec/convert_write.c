@@ -171,6 +171,13 @@ write_timestamp(StringInfo buf, AmpsfColumnConv *conv, Datum value)
 		usecs = round_to_ms(usecs);
 	if (usecs < AMPSF_DATETIME_MIN || usecs > AMPSF_DATETIME_MAX)
 		no_date(OutputFunctionCall(&conv->output, value));
+	if (conv->with_offset)
+	{
+		int len = ampsf_print_datetime(usecs, out);
+
+		appendStringInfo(buf, "\"%.*s+00:00\"", len - 1, out); /* without the Z */
+		return;
+	}
 	append_quoted(buf, out, ampsf_print_datetime_ms(usecs, out));
 }
 

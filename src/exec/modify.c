@@ -347,7 +347,10 @@ identify(AmpsfModifyState *state, TupleTableSlot *planSlot, char *id)
 	len = strlen(text);
 	while (len > 0 && text[len - 1] == ' ') /* char(n) */
 		len--;
-	if (!ampsf_sfid_canonicalize(text, len, id))
+	/* A number, in Account Engagement. */
+	if (state->table->engagement && len > 0 && len <= AMPSF_SFID_LEN && strspn(text, "0123456789") == len)
+		strlcpy(id, text, AMPSF_SFID_LEN + 1);
+	else if (!ampsf_sfid_canonicalize(text, len, id))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("row %lld of foreign table \"%s\" has an invalid Id: \"%s\"",
 							   (long long) (state->added + 1), RelationGetRelationName(state->rel),

@@ -19,6 +19,8 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
+#include "org/engagement.h"
+
 /* Writes that are open in this backend, those of surrounding statements included. */
 static dlist_head open_writes = DLIST_STATIC_INIT(open_writes);
 
@@ -153,9 +155,12 @@ open_sink(AmpsfModifyState *state)
 	spec.headers = write_headers(state->table);
 	spec.stats = &state->stats;
 	spec.hard_delete = state->table->hard_delete;
-	state->sink = ampsf_write_open(
-		&spec, state->collects ? state->table->write_transport : AMPSF_WRITE_COLLECTIONS,
-		state->table->bulk_write_threshold);
+	state->sink = state->table->engagement
+					  ? ampsf_engagement_open_sink(&spec)
+					  : ampsf_write_open(&spec,
+										 state->collects ? state->table->write_transport
+														 : AMPSF_WRITE_COLLECTIONS,
+										 state->table->bulk_write_threshold);
 	ampsf_modify_open_errors(state);
 	MemoryContextSwitchTo(old);
 }

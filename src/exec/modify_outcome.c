@@ -131,7 +131,8 @@ is_gone(AmpsfModifyState *state, const AmpsfWriteResult *res)
 	if (res->outcome != AMPSF_REFUSED || state->op == AMPSF_INSERT || state->op == AMPSF_UPSERT ||
 		res->fields != NULL || (res->flags & AMPSF_ROW_REFERS) != 0)
 		return false;
-	return strcmp(res->code, "ENTITY_IS_DELETED") == 0 || strcmp(res->code, "NOT_FOUND") == 0;
+	return strcmp(res->code, "ENTITY_IS_DELETED") == 0 || strcmp(res->code, "NOT_FOUND") == 0 ||
+		   (state->table->engagement && strcmp(res->code, "109") == 0);
 }
 
 /*

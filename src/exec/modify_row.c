@@ -40,6 +40,7 @@ conv_of(AmpsfModifyState *state, AttrNumber attno)
 
 		ampsf_convert_init(conv, TupleDescAttr(RelationGetDescr(state->rel), attno - 1),
 						   ampsf_modify_column(state, attno), cxt);
+		conv->with_offset = state->table->engagement;
 		state->convs[attno - 1] = conv;
 	}
 	return state->convs[attno - 1];

@@ -9,6 +9,7 @@
 
 #include "postgres.h"
 #include "org/engagement_objects.h"
+#include "org/row_sink.h"
 #include "org/row_source.h"
 #include "wire/json_doc.h"
 
@@ -46,6 +47,12 @@ extern AmpsfRowSource *ampsf_engagement_query(const AmpsfEngagementRequest *requ
  * what values are. */
 extern AmpsfRowSource *ampsf_engagement_export(const AmpsfEngagementRequest *request,
 											   const AmpsfQuerySpec *spec);
+
+/*
+ * Writes, a call for each row.  spec: AMPSF_UPSERT is of prospects by their e-mail; all_or_none and headers are
+ * not looked at.
+ */
+extern AmpsfRowSink *ampsf_engagement_open_sink(const AmpsfWriteSpec *spec);
 
 /* One GET whose answer is a small JSON document, in cxt; ERROR "could not <what>".  stats: may be
  * NULL. */

@@ -534,3 +534,44 @@ ampsf_engagement_request(const AmpsfSelect *select, const AmpsfBind *bind,
 	}
 	return request->id_from <= request->id_to && request->time_from <= request->time_to;
 }
+
+/* -------- writes -------- */
+
+int
+ampsf_engagement_events(const AmpsfTableOptions *table)
+{
+	const AmpsfEngagementObject *object = ampsf_engagement_object(table->object);
+	int events = 0;
+
+	if (object && (object->allowed & AMPSF_ENGAGEMENT_CREATE))
+		events |= 1 << CMD_INSERT;
+	if (object && (object->allowed & AMPSF_ENGAGEMENT_UPDATE))
+		events |= 1 << CMD_UPDATE;
+	if (object && (object->allowed & AMPSF_ENGAGEMENT_DELETE))
+		events |= 1 << CMD_DELETE;
+	return events;
+}
+
+void
+ampsf_engagement_check_write(Relation rel, List *fetch)
+{
+	const AmpsfTableOptions *table = ampsf_table_options(RelationGetRelid(rel));
+
+	if (table->upsert_key &&
+		(strcmp(table->object, "prospects") != 0 || strcmp(table->upsert_key, "email") != 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("Account Engagement cannot upsert into foreign table \"%s\" by \"%s\"",
+						RelationGetRelationName(rel), table->upsert_key),
+				 errhint("It upserts prospects, by upsert_key 'email'.")));
+	if (fetch != NIL)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("cannot return column \"%s\" of foreign table \"%s\"",
+					NameStr(TupleDescAttr(RelationGetDescr(rel), linitial_int(fetch) - 1)->attname),
+					RelationGetRelationName(rel)),
+			 errdetail("Account Engagement may show a record as it was, for a minute after it was "
+					   "written."),
+			 errhint("RETURNING can show the id and the columns that the statement gives.")));
+}

@@ -26,4 +26,9 @@ extern ForeignScan *ampsf_engagement_plan(PlannerInfo *root, RelOptInfo *rel, Fo
 extern bool ampsf_engagement_request(const AmpsfSelect *select, const AmpsfBind *bind,
 									 AmpsfEngagementRequest *request, List **open);
 
+/* The commands that the object of a table takes, as IsForeignRelUpdatable gives them. */
+extern int ampsf_engagement_events(const AmpsfTableOptions *table);
+/* ERROR for what cannot be had of a write; fetch: columns that would have to be read back. */
+extern void ampsf_engagement_check_write(Relation rel, List *fetch);
+
 #endif

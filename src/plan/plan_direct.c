@@ -20,7 +20,7 @@
 bool
 ampsf_may_modify_direct(const AmpsfTableOptions *table)
 {
-	return !table->if_unchanged;
+	return !table->if_unchanged && !table->engagement;
 }
 
 /* The scan below ModifyTable that gives the rows of its relation number index; NULL: it is more. */

@@ -7,6 +7,7 @@
  */
 #include "base/ampsf.h"
 #include "plan/plan_modify.h"
+#include "plan/engagement_scan.h"
 
 #include "access/sysattr.h"
 #include "access/table.h"
@@ -80,8 +81,12 @@ ampsfAddForeignUpdateTargets(PlannerInfo *root, Index rtindex, RangeTblEntry *ta
 int
 ampsfIsForeignRelUpdatable(Relation rel)
 {
-	if (!ampsf_table_options(RelationGetRelid(rel))->updatable)
+	const AmpsfTableOptions *table = ampsf_table_options(RelationGetRelid(rel));
+
+	if (!table->updatable)
 		return 0;
+	if (table->engagement)
+		return ampsf_engagement_events(table);
 	if (ampsf_id_column(rel) == 0)
 		return 1 << CMD_INSERT;
 	return (1 << CMD_INSERT) | (1 << CMD_UPDATE) | (1 << CMD_DELETE);
@@ -288,6 +293,8 @@ ampsfPlanForeignModify(PlannerInfo *root, ModifyTable *plan, Index resultRelatio
 		fetch = ampsf_columns_to_fetch(rel, resultRelation, returning, checks,
 									   has_after_row_trigger(rel, plan->operation), sent);
 	}
+	if (ampsf_table_options(rte->relid)->engagement)
+		ampsf_engagement_check_write(rel, fetch);
 	table_close(rel, NoLock);
 	return list_make4(targets, fetch, makeInteger(bms_num_members(root->all_baserels) > 1),
 					  makeInteger(plan->onConflictAction == ONCONFLICT_NOTHING));
