@@ -82,7 +82,7 @@ CREATE FUNCTION @extschema@.jobs_cleanup(
 RETURNS SETOF record
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE ROWS 10 AS 'MODULE_PATHNAME', 'ampsf_sql_jobs_cleanup';
 COMMENT ON FUNCTION @extschema@.jobs_cleanup(name, interval) IS
-	'aborts and deletes Bulk query jobs that killed sessions left in the org; older_than spares those being read';
+	'aborts and deletes Bulk jobs that killed sessions left in the org; older_than spares those in use';
 REVOKE EXECUTE ON FUNCTION @extschema@.jobs_cleanup(name, interval) FROM PUBLIC;
 
 -- The org's other resources.

@@ -260,7 +260,8 @@ judge_rows(AmpsfModifyState *state, AmpsfWriteResult *results, int n, bool *skip
 		{
 			strlcpy(out->id, res->id, sizeof(out->id));
 			out->created = res->created;
-			if (res->outcome == AMPSF_WRITTEN && state->listed_ids < AMPSF_LISTED_IDS)
+			/* What a Bulk job inserts has no Id that it tells. */
+			if (res->outcome == AMPSF_WRITTEN && *res->id && state->listed_ids < AMPSF_LISTED_IDS)
 				strlcpy(state->ids[state->listed_ids++], res->id, sizeof(state->ids[0]));
 		}
 		else if (is_gone(state, res))

@@ -1,10 +1,10 @@
 /*
- * jobs.c - ampsf.jobs_cleanup(): Bulk query jobs that nobody will discard any more.
+ * jobs.c - ampsf.jobs_cleanup(): Bulk jobs that nobody will discard any more.
  *
  * A backend that is killed, or whose connection is lost at the wrong moment, leaves its job in the
  * org, where it goes on and keeps its result for seven days.  Ours are known by their delimiter
  * (see org/bulk_job.h).  A job that is younger than the caller says may be one that another backend
- * is reading.
+ * is reading or writing by; what an ingest job has not come to is not written then.
  */
 #include "postgres.h"
 
@@ -25,20 +25,20 @@ PG_FUNCTION_INFO_V1(ampsf_sql_jobs_cleanup);
 /* One request about a job; its status.  A refusal is an answer: the job may have ended or gone
  * meanwhile. */
 static int
-tell(AmpsfSession *session, const char *method, const char *id, const char *body)
+tell(AmpsfSession *session, const char *method, const char *kind, const char *id, const char *body)
 {
 	AmpsfCallSpec spec = {.idempotent = true, .method = method, .body = body};
 	AmpsfCall *call;
 	int status;
 
 	spec.usage = ampsf_session_usage(session, NULL, "job cleanup");
-	spec.path = psprintf("jobs/query/%s", id);
+	spec.path = psprintf("jobs/%s/%s", kind, id);
 	spec.body_len = body ? strlen(body) : 0;
 	call = ampsf_call_start(session, &spec, CurrentMemoryContext);
 	ampsf_call_wait(call);
 	status = ampsf_call_status(call);
 	if (status == 0 || status == 401 || status >= 500)
-		ampsf_call_throw(call, "discard a Bulk query job", NULL);
+		ampsf_call_throw(call, "discard a Bulk job", NULL);
 	ampsf_call_free(call);
 	return status;
 }
@@ -52,6 +52,10 @@ consider(AmpsfSession *session, AmpsfJson *job, TimestampTz before, ReturnSetInf
 	const char *delimiter = ampsf_json_string(job, "columnDelimiter");
 	const char *created = ampsf_json_string(job, "createdDate");
 	const char *object = ampsf_json_string(job, "object");
+	const char *type = ampsf_json_string(job, "jobType");
+	/* A later page of the list of query jobs is, by the address of its sample, one of ingest jobs.
+	 */
+	const char *kind = type && strcmp(type, "V2Ingest") == 0 ? "ingest" : "query";
 	Datum values[4];
 	bool nulls[4] = {false};
 	int64 at;
@@ -61,9 +65,10 @@ consider(AmpsfSession *session, AmpsfJson *job, TimestampTz before, ReturnSetInf
 		strlen(id) >= AMPSF_JOB_ID_SIZE)
 		return;
 	CHECK_FOR_INTERRUPTS();
-	if (strcmp(state, "UploadComplete") == 0 || strcmp(state, "InProgress") == 0)
-		tell(session, "PATCH", id, "{\"state\":\"Aborted\"}");
-	if (tell(session, "DELETE", id, NULL) >= 400)
+	if (strcmp(state, "Open") == 0 || strcmp(state, "UploadComplete") == 0 ||
+		strcmp(state, "InProgress") == 0)
+		tell(session, "PATCH", kind, id, "{\"state\":\"Aborted\"}");
+	if (tell(session, "DELETE", kind, id, NULL) >= 400)
 		return;
 	values[0] = CStringGetTextDatum(id);
 	nulls[1] = object == NULL;
@@ -81,7 +86,8 @@ ampsf_sql_jobs_cleanup(PG_FUNCTION_ARGS)
 	TimestampTz before = DatumGetTimestampTz(DirectFunctionCall2(
 		timestamptz_mi_interval, TimestampTzGetDatum(GetCurrentTimestamp()), PG_GETARG_DATUM(1)));
 	AmpsfSession *session = ampsf_session_get(server->serverid, GetUserId());
-	const char *path = "jobs/query?jobType=V2Query";
+	static const char *const lists[] = {"jobs/query?jobType=V2Query",
+										"jobs/ingest?jobType=V2Ingest"};
 	MemoryContext pages[2];
 	int n = 0;
 
@@ -90,20 +96,26 @@ ampsf_sql_jobs_cleanup(PG_FUNCTION_ARGS)
 	for (int i = 0; i < 2; i++)
 		pages[i] =
 			AllocSetContextCreate(CurrentMemoryContext, "ampsf jobs", ALLOCSET_DEFAULT_SIZES);
-	while (path)
+	for (int kind = 0; kind < (int) lengthof(lists); kind++)
 	{
-		MemoryContext page = pages[n++ % 2];
-		MemoryContext old;
-		AmpsfJson *doc, *list;
+		const char *path = lists[kind];
 
-		MemoryContextReset(page);
-		old = MemoryContextSwitchTo(page);
-		doc = ampsf_json_call(session, path, NULL, "list Bulk query jobs", page);
-		list = ampsf_json_get(doc, "records");
-		for (int i = 0; i < ampsf_json_array_length(list); i++)
-			consider(session, ampsf_json_array_get(list, i), before, rsinfo);
-		path = ampsf_json_bool(doc, "done", true) ? NULL : ampsf_json_string(doc, "nextRecordsUrl");
-		MemoryContextSwitchTo(old);
+		while (path)
+		{
+			MemoryContext page = pages[n++ % 2];
+			MemoryContext old;
+			AmpsfJson *doc, *list;
+
+			MemoryContextReset(page);
+			old = MemoryContextSwitchTo(page);
+			doc = ampsf_json_call(session, path, NULL, "list Bulk jobs", page);
+			list = ampsf_json_get(doc, "records");
+			for (int i = 0; i < ampsf_json_array_length(list); i++)
+				consider(session, ampsf_json_array_get(list, i), before, rsinfo);
+			path = ampsf_json_bool(doc, "done", true) ? NULL
+													  : ampsf_json_string(doc, "nextRecordsUrl");
+			MemoryContextSwitchTo(old);
+		}
 	}
 	for (int i = 0; i < 2; i++)
 		MemoryContextDelete(pages[i]);

@@ -116,7 +116,10 @@ static void
 ask_list(Ingest *sink, AmpsfIngestJob *job)
 {
 	static const char *const accept_csv[] = {"Accept: text/csv", NULL};
-	AmpsfCallSpec spec = {.method = "GET", .idempotent = true, .stats = sink->run.spec.stats};
+	AmpsfCallSpec spec = {.method = "GET",
+						  .idempotent = true,
+						  .usage = sink->run.usage,
+						  .stats = sink->run.spec.stats};
 	const char *const *names;
 	int n = ampsf_part_columns(job->part, &names);
 	const char **fields = palloc(sizeof(char *) * (n + 2));
@@ -579,6 +582,7 @@ ampsf_ingest_open(const AmpsfWriteSpec *spec)
 	MemoryContext cxt =
 		AllocSetContextCreate(CurrentMemoryContext, "ampsf ingest", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(cxt);
+	static const char *const kinds[] = {"bulk insert", "bulk update", "bulk delete", "bulk upsert"};
 	Ingest *sink = palloc0(sizeof(Ingest));
 
 	sink->base.ops = &ingest_ops;
@@ -591,6 +595,7 @@ ampsf_ingest_open(const AmpsfWriteSpec *spec)
 	sink->columns = ampsf_ingest_columns(spec->op, sink->run.spec.key, cxt);
 	sink->results = palloc(sizeof(AmpsfWriteResult) * OUTCOMES);
 	sink->run.session = spec->session;
+	sink->run.usage = ampsf_session_usage(spec->session, spec->object, kinds[spec->op]);
 	ampsf_session_hold(sink->run.session);
 	sink->on_reset.func = forget_sink;
 	sink->on_reset.arg = sink;

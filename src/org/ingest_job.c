@@ -35,7 +35,7 @@ static AmpsfCall *
 start_call(AmpsfIngestRun *run, AmpsfIngestJob *job, const char *method, const char *path,
 		   const char *body)
 {
-	AmpsfCallSpec spec = {.idempotent = true, .stats = run->spec.stats};
+	AmpsfCallSpec spec = {.idempotent = true, .usage = run->usage, .stats = run->spec.stats};
 
 	spec.method = method;
 	spec.path = path;
@@ -67,7 +67,7 @@ create_job(AmpsfIngestRun *run, AmpsfIngestJob *job)
 static void
 upload(AmpsfIngestRun *run, AmpsfIngestJob *job)
 {
-	AmpsfCallSpec spec = {.stats = run->spec.stats};
+	AmpsfCallSpec spec = {.usage = run->usage, .stats = run->spec.stats};
 	size_t len;
 
 	spec.method = "PUT";

@@ -77,6 +77,7 @@ typedef struct AmpsfIngestRun
 	MemoryContext cxt;
 	AmpsfSession *session;
 	AmpsfWriteSpec spec;
+	struct AmpsfUsage *usage;
 	bool no_jobs; /* Salesforce refuses them for the object, or altogether */
 
 	bool failed; /* why: */
