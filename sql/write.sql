@@ -317,6 +317,7 @@ ROLLBACK;
 SELECT count(*) FROM crm.contact WHERE lastname = 'Rolled back';
 BEGIN;
 INSERT INTO crm.contact (lastname) VALUES ('Prepared');
+SET LOCAL client_min_messages = error;
 PREPARE TRANSACTION 'ampsf';
 ROLLBACK;
 

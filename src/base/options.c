@@ -32,6 +32,8 @@ static const char *const transport_values[] = {"auto", "rest", "bulk", NULL};
 static const char *const write_transport_values[] = {"auto", "collections", "bulk", NULL};
 static const char *const on_error_values[] = {"abort", "continue", NULL};
 static const char *const duplicate_rule_values[] = {"report", "allow", NULL};
+static const char *const write_at_values[] = {"statement", "commit", NULL};
+static const char *const overflow_values[] = {"refuse", "batches", NULL};
 static const char *const type_values[] = {
 	"id",	   "reference", "string", "textarea", "picklist", "multipicklist", "combobox",
 	"email",   "phone",		"url",	  "encryptedstring", "boolean", "int", "long",
@@ -88,6 +90,10 @@ const AmpsfOption ampsf_options[] = {
 	 "Whether planning asks Salesforce how many rows it expects, a call for each new statement"},
 	{"lookup_batch", SERVER, AMPSF_OPT_INT, false, 1, 2000, NULL, "400",
 	 "Keys of one call of a batched key lookup"},
+	{"write_at", SERVER, AMPSF_OPT_ENUM, false, 0, 0, write_at_values, "statement",
+	 "When rows are written: as the statement runs, or at commit, up to 500 changes all or none"},
+	{"commit_overflow", SERVER, AMPSF_OPT_ENUM, false, 0, 0, overflow_values, "refuse",
+	 "What becomes of more than 500 changes that wait for a commit: an error, or several calls"},
 	{"updatable", SERVER, AMPSF_OPT_BOOL, false, 0, 0, NULL, "true",
 	 "Whether tables of this server may be written"},
 	{"async_capable", SERVER, AMPSF_OPT_BOOL, false, 0, 0, NULL, "true",
@@ -152,6 +158,10 @@ const AmpsfOption ampsf_options[] = {
 	 "Name of the writer, as change events show it"},
 	{"truncatable", TABLE, AMPSF_OPT_BOOL, false, 0, 0, NULL, "false",
 	 "Whether TRUNCATE may delete all rows"},
+	{"write_at", TABLE, AMPSF_OPT_ENUM, false, 0, 0, write_at_values, "the server's",
+	 "When rows are written: as the statement runs, or at commit"},
+	{"commit_overflow", TABLE, AMPSF_OPT_ENUM, false, 0, 0, overflow_values, "the server's",
+	 "What becomes of more than 500 changes that wait for a commit"},
 	{"lookup_batch", TABLE, AMPSF_OPT_INT, false, 1, 2000, NULL, "the server's",
 	 "Keys of one call of a batched key lookup"},
 	{"rows", TABLE, AMPSF_OPT_INT, false, 0, INT_MAX, NULL, NULL,
@@ -644,6 +654,17 @@ ampsf_user_options(const UserMapping *mapping)
 	return o;
 }
 
+/* Is that option of the table, or else of the server, set to value? */
+static bool
+is_set_to(List *of_table, List *of_server, const char *name, const char *value)
+{
+	const char *v = get(of_table, name);
+
+	if (!v)
+		v = get(of_server, name);
+	return v && strcmp(v, value) == 0;
+}
+
 static AmpsfTransport
 get_transport(List *of_table, List *of_server)
 {
@@ -695,6 +716,8 @@ ampsf_table_options(Oid relid)
 	o->transport = get_transport(table->options, server->options);
 	o->bulk_threshold =
 		get_int(table->options, "bulk_threshold", get_int(server->options, "bulk_threshold", 50000));
+	o->write_at_commit = is_set_to(table->options, server->options, "write_at", "commit");
+	o->commit_batches = is_set_to(table->options, server->options, "commit_overflow", "batches");
 	o->batch_size = get_int(table->options, "batch_size", AMPSF_MAX_COLLECTION);
 	o->write_transport = get_write_transport(table->options, server->options);
 	o->bulk_write_threshold = get_int(table->options, "bulk_write_threshold",

@@ -87,6 +87,8 @@ typedef struct AmpsfTableOptions
 	int bulk_threshold; /* rows */
 	bool use_remote_estimate; /* planning may ask Salesforce */
 	bool remote_sum; /* sum and avg may be Salesforce's */
+	bool write_at_commit; /* and not when the statement runs */
+	bool commit_batches; /* more than one call may be needed for the changes of a transaction */
 	int batch_size; /* rows of a write call, 1..200 */
 	AmpsfWriteTransport write_transport;
 	int bulk_write_threshold; /* rows */

@@ -5,7 +5,10 @@
 #include "exec/engagement_scan.h"
 #include "exec/scan.h"
 
+#include <math.h>
+
 #include "nodes/makefuncs.h"
+#include "org/graph.h"
 #include "plan/plan_private.h"
 #include "rewrite/rewriteManip.h"
 #include "utils/ruleutils.h"
@@ -101,6 +104,18 @@ ampsf_explain_stats(const AmpsfStats *stats, ExplainState *es)
 			ExplainPropertyInteger("Bytes Sent", NULL, stats->bytes_out, es);
 		ExplainPropertyInteger("Retries", NULL, stats->retries, es);
 	}
+}
+
+/* The calls that writing so many rows will be; each is read back on its own. */
+void
+ampsf_explain_write_calls(const AmpsfTableOptions *table, double rows, int batch, bool read_back,
+						  ExplainState *es)
+{
+	double calls = ceil(rows / (table->write_at_commit ? AMPSF_MAX_GRAPH : batch));
+
+	if (read_back && !table->write_at_commit)
+		calls += rows;
+	ExplainPropertyInteger("Estimated Write Calls", NULL, (int64) calls, es);
 }
 
 /*

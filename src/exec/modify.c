@@ -169,6 +169,11 @@ ampsfBeginForeignModify(ModifyTableState *mtstate, ResultRelInfo *rinfo, List *f
 	state->fetch = list_nth(fdw_private, AMPSF_MODIFY_FETCH);
 	state->returns = plan->returningLists != NIL || plan->withCheckOptionLists != NIL ||
 					 has_after_row(trig, state->op);
+	if (state->table->write_at_commit)
+		ampsf_modify_at_commit(
+			state, plan->returningLists ? list_nth(plan->returningLists, subplan_index) : NIL,
+			plan->withCheckOptionLists ? list_nth(plan->withCheckOptionLists, subplan_index) : NIL,
+			rinfo->ri_RangeTableIndex);
 	state->set_tag = mtstate->canSetTag;
 	if (state->op == AMPSF_INSERT)
 		check_upsert_key(state);
@@ -239,6 +244,9 @@ ampsfBeginForeignInsert(ModifyTableState *mtstate, ResultRelInfo *rinfo)
 			state->rel, plan != NULL ? mtstate->resultRelInfo[0].ri_RangeTableIndex : 1,
 			rinfo->ri_returningList, rinfo->ri_WithCheckOptions, has_after_row(trig, AMPSF_INSERT),
 			state->targets);
+	if (state->table->write_at_commit)
+		ampsf_modify_at_commit(state, rinfo->ri_returningList, rinfo->ri_WithCheckOptions,
+							   plan != NULL ? mtstate->resultRelInfo[0].ri_RangeTableIndex : 1);
 
 	/* Before version 16, COPY hands over single rows. */
 	state->copy = plan == NULL;
@@ -455,10 +463,15 @@ ampsfExplainForeignModify(ModifyTableState *mtstate, ResultRelInfo *rinfo, List 
 		else
 			batch = table->batch_size;
 		ExplainPropertyText("Salesforce Operation",
-							batch == 1 ? psprintf("%s, row by row", text)
+							table->write_at_commit ? psprintf("%s, at commit", text)
+							: batch == 1 ? psprintf("%s, row by row", text)
 									   : psprintf("%s, batches of %d", text, batch),
 							es);
-		if (list_nth(fdw_private, AMPSF_MODIFY_FETCH) != NIL)
+		/* Of several partitions nobody knows which rows are whose. */
+		if (es->costs && list_length(plan->resultRelations) == 1)
+			ampsf_explain_write_calls(table, outerPlan(plan)->plan_rows, batch,
+									  list_nth(fdw_private, AMPSF_MODIFY_FETCH) != NIL, es);
+		if (list_nth(fdw_private, AMPSF_MODIFY_FETCH) != NIL && !table->write_at_commit)
 		{
 			List *names = NIL;
 			ListCell *lc;
@@ -473,7 +486,10 @@ ampsfExplainForeignModify(ModifyTableState *mtstate, ResultRelInfo *rinfo, List 
 		AmpsfStats all = state->stats;
 
 		ampsf_stats_add(&all, &state->read_stats);
-		ExplainPropertyInteger("Rows Written", NULL, state->stats.rows, es);
+		if (state->table->write_at_commit)
+			ExplainPropertyInteger("Rows Queued", NULL, state->queued, es);
+		else
+			ExplainPropertyInteger("Rows Written", NULL, state->stats.rows, es);
 		ampsf_explain_stats(&all, es);
 	}
 }

@@ -15,6 +15,7 @@
 
 #include "access/xact.h"
 #include "executor/executor.h"
+#include "exec/write_queue.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -23,9 +24,6 @@
 
 /* Writes that are open in this backend, those of surrounding statements included. */
 static dlist_head open_writes = DLIST_STATIC_INIT(open_writes);
-
-/* Has this transaction written anything to Salesforce? */
-static bool xact_wrote = false;
 
 static ExecutorRun_hook_type prev_run = NULL;
 static ExecutorFinish_hook_type prev_finish = NULL;
@@ -38,6 +36,7 @@ unlist(void *arg)
 	if (state->listed)
 		dlist_delete(&state->node);
 	state->listed = false;
+	ampsf_xact_writer_close(&state->writer);
 }
 
 /* Enters state into the list of open writes, which it leaves with its memory at the latest. */
@@ -46,6 +45,8 @@ ampsf_modify_open(AmpsfModifyState *state)
 {
 	dlist_push_tail(&open_writes, &state->node);
 	state->listed = true;
+	ampsf_xact_writer_open(&state->writer, &state->stats, state->op,
+						   RelationGetRelationName(state->rel));
 	state->unlist.func = unlist;
 	state->unlist.arg = state;
 	MemoryContextRegisterResetCallback(state->estate->es_query_cxt, &state->unlist);
@@ -92,7 +93,7 @@ send_rows(AmpsfModifyState *state, bool finish, AmpsfFlushed *out)
 	memset(out, 0, sizeof(*out));
 	if (state->sink == NULL || !state->pending)
 		return;
-	xact_wrote = true;
+	ampsf_xact_writing();
 	/* COPY does not run under the executor's hooks. */
 	if (state->copy)
 		error_context_stack = &errcb;
@@ -144,8 +145,6 @@ open_sink(AmpsfModifyState *state)
 	MemoryContext old = MemoryContextSwitchTo(state->estate->es_query_cxt);
 	AmpsfWriteSpec spec = {0};
 
-	state->session = ampsf_session_get(state->serverid, state->userid);
-	spec.session = state->session;
 	spec.op =
 		state->op == AMPSF_INSERT && state->table->upsert_key != NULL ? AMPSF_UPSERT : state->op;
 	spec.object = state->table->object;
@@ -154,6 +153,16 @@ open_sink(AmpsfModifyState *state)
 	spec.all_or_none = state->table->all_or_none;
 	spec.headers = write_headers(state->table);
 	spec.stats = &state->stats;
+	if (state->table->write_at_commit)
+	{
+		ampsf_modify_check_commit(state);
+		state->sink = ampsf_queue_open(state->rel, state->table, state->serverid, state->userid,
+									   &spec, &state->queued);
+		MemoryContextSwitchTo(old);
+		return;
+	}
+	state->session = ampsf_session_get(state->serverid, state->userid);
+	spec.session = state->session;
 	spec.hard_delete = state->table->hard_delete;
 	state->sink = state->table->engagement
 					  ? ampsf_engagement_open_sink(&spec)
@@ -175,7 +184,8 @@ ampsf_modify_add_fields(AmpsfModifyState *state, const char *id, const char *fie
 		open_sink(state);
 	if (!state->sink->ops->has_room(state->sink, len))
 		send_rows(state, !state->collects, NULL);
-	state->pending = true;
+	/* What waits for the commit has no outcome before. */
+	state->pending = !state->table->write_at_commit;
 	row.number = ++state->added;
 	row.id = id;
 	row.fields = fields;
@@ -272,18 +282,9 @@ xact_event(XactEvent event, void *arg)
 {
 	switch (event)
 	{
-		case XACT_EVENT_PRE_PREPARE:
-			if (xact_wrote)
-				ereport(ERROR,
-						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						 errmsg("cannot PREPARE a transaction that has written to Salesforce"),
-						 errdetail(
-							 "What was written is in effect already and cannot be rolled back.")));
-			break;
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PREPARE:
-			xact_wrote = false;
 			ampsf_modify_outcome_reset();
 			break;
 		default:
@@ -299,4 +300,5 @@ ampsf_modify_install(void)
 	prev_finish = ExecutorFinish_hook;
 	ExecutorFinish_hook = finish_hook;
 	RegisterXactCallback(xact_event, NULL);
+	ampsf_xact_init();
 }

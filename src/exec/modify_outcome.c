@@ -75,9 +75,12 @@ ampsf_modify_written_context(void *arg)
 		return;
 	rows_written(estate, &all);
 	if (all.rows > 0)
+	{
+		ampsf_xact_told(all.rows);
 		errcontext("%lld %s of this statement %s written to Salesforce before and %s written%s",
 				   (long long) all.rows, all.rows == 1 ? "row" : "rows",
 				   all.rows == 1 ? "was" : "were", all.rows == 1 ? "stays" : "stay", all.ids.data);
+	}
 	pfree(all.ids.data);
 }
 
@@ -109,6 +112,7 @@ throw_row(AmpsfModifyState *state, const AmpsfWriteResult *res, int64 others)
 			(long long) all.rows, all.rows == 1 ? "row" : "rows", all.rows == 1 ? "was" : "were",
 			all.rows == 1 ? "stays" : "stay", all.ids.data);
 	count_told = state->estate;
+	ampsf_xact_told(all.rows);
 	ereport(ERROR, (errcode(ampsf_error_sqlstate(&err)),
 					state->op == AMPSF_INSERT
 						? errmsg("could not insert row %lld into foreign table \"%s\"",

@@ -265,7 +265,7 @@ ampsf_modify_complete(AmpsfModifyState *state, TupleTableSlot *slot, const Ampsf
 	Datum *values;
 	bool *isnull;
 
-	if (!state->returns)
+	if (!state->returns || state->table->write_at_commit)
 		return;
 	/* The row must last until the executor has looked at it. */
 	old = MemoryContextSwitchTo(GetPerTupleMemoryContext(state->estate));

@@ -14,6 +14,7 @@
 #include "base/options.h"
 #include "base/stats.h"
 #include "exec/convert.h"
+#include "exec/write_xact.h"
 #include "lib/ilist.h"
 #include "nodes/execnodes.h"
 #include "org/row_sink.h"
@@ -27,6 +28,7 @@
 typedef struct AmpsfModifyState
 {
 	dlist_node node; /* in the list of open writes */
+	AmpsfXactWriter writer;
 	bool listed;
 	MemoryContextCallback unlist;
 	EState *estate;
@@ -60,6 +62,7 @@ typedef struct AmpsfModifyState
 	bool set_tag;	/* rows count in the command's tag */
 	bool pending;	/* rows were added, and their outcomes are not all known */
 	int64 added;	/* rows that were handed to the sink so far: the number of the last */
+	int64 queued;	/* of these, rows that wait for the commit */
 	int64 vanished; /* of these, rows that no longer existed */
 	int64 failed;	/* and rows that are in ampsf.write_error */
 	int64 listed_ids;
@@ -106,6 +109,13 @@ extern void ampsf_modify_complete(AmpsfModifyState *state, TupleTableSlot *slot,
 /* Puts the row that was deleted into slot. */
 extern void ampsf_modify_old_row(AmpsfModifyState *state, TupleTableSlot *slot,
 								 TupleTableSlot *planSlot);
+
+/* modify_commit.c: for a table whose rows wait for the commit; see there. */
+extern void ampsf_modify_at_commit(AmpsfModifyState *state, List *returning, List *checks,
+								   Index rti);
+
+/* ERROR if other options ask for what a row that waits cannot have. */
+extern void ampsf_modify_check_commit(AmpsfModifyState *state);
 
 /* modify_flush.c */
 extern void ampsf_modify_open(AmpsfModifyState *state);

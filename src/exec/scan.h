@@ -107,5 +107,8 @@ extern void ampsf_groups_end(ForeignScanState *node);
 extern void ampsfExplainForeignScan(ForeignScanState *node, struct ExplainState *es);
 /* Calls, bytes, pages and retries, for EXPLAIN ANALYZE of scans and writes. */
 extern void ampsf_explain_stats(const AmpsfStats *stats, struct ExplainState *es);
+/* Of so many estimated rows, written in batches; read_back: and each read again. */
+extern void ampsf_explain_write_calls(const AmpsfTableOptions *table, double rows, int batch,
+									  bool read_back, struct ExplainState *es);
 
 #endif

@@ -11,7 +11,8 @@
 #include "base/guc.h"
 #include "net/session_private.h"
 
-/* What was heard of the quota is believed for so long, in milliseconds; calls of long ago are free again. */
+/* What was heard of the quota is believed for so long, in milliseconds; calls of long ago are free
+ * again. */
 #define QUOTA_FRESH (5 * 60 * 1000)
 
 static TimestampTz statement = 0;
@@ -68,13 +69,13 @@ ampsf_budget_check(AmpsfSession *session)
 	if (session->options->quota_reserve == 0 || !session->quota_seen || left > reserved(session) ||
 		ampsf_http_now() - session->quota_at > QUOTA_FRESH)
 		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-			 errmsg("the API calls that are left for server \"%s\" are reserved",
-					session->server_name),
-			 errdetail("Option quota_reserve keeps " INT64_FORMAT ".%s", reserved(session),
-					   what_is_left(session)),
-			 errhint("Wait, or lower the server's option quota_reserve.  ampsf.limits() looks anew.")));
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+		 errmsg("the API calls that are left for server \"%s\" are reserved", session->server_name),
+		 errdetail("Option quota_reserve keeps " INT64_FORMAT ".%s", reserved(session),
+				   what_is_left(session)),
+		 errhint("Wait, or lower the server's option quota_reserve.  ampsf.limits() looks anew.")));
 }
 
 void

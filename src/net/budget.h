@@ -10,7 +10,8 @@
 #include "postgres.h"
 #include "net/session.h"
 
-/* ERROR (53400) if one more call would pass ampsf.statement_call_limit or the server's quota_reserve. */
+/* ERROR (53400) if one more call would pass ampsf.statement_call_limit or the server's
+ * quota_reserve. */
 extern void ampsf_budget_check(AmpsfSession *session);
 /* A request leaves; it has been answered, or will never be; it had never reached the org. */
 extern void ampsf_budget_spend(AmpsfSession *session);

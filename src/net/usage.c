@@ -15,7 +15,8 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-/* So many accounts are kept for the server; what comes later is counted in one account without names. */
+/* So many accounts are kept for the server; what comes later is counted in one account without
+ * names. */
 #define MAX_SHARED 2000
 
 struct AmpsfUsage
@@ -52,8 +53,8 @@ request_shmem(void)
 {
 	if (prev_request)
 		prev_request();
-	RequestAddinShmemSpace(
-		add_size(MAXALIGN(sizeof(SharedHead)), hash_estimate_size(MAX_SHARED + 1, sizeof(SharedUsage))));
+	RequestAddinShmemSpace(add_size(MAXALIGN(sizeof(SharedHead)),
+									hash_estimate_size(MAX_SHARED + 1, sizeof(SharedUsage))));
 	RequestNamedLWLockTranche("ampsf_usage", 1);
 }
 

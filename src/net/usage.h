@@ -26,8 +26,8 @@ typedef struct AmpsfUsage AmpsfUsage;
 /* Called once from _PG_init. */
 extern void ampsf_usage_init(void);
 
-/* The account of that server, the current user, object (may be NULL) and kind (NULL: other); for the
- * life of the backend. */
+/* The account of that server, the current user, object (may be NULL) and kind (NULL: other); for
+ * the life of the backend. */
 extern AmpsfUsage *ampsf_usage(Oid server, const char *object, const char *kind);
 extern void ampsf_usage_add(AmpsfUsage *usage, const AmpsfStats *spent);
 /* The same of what another process spent, which has told the server itself. */

@@ -481,8 +481,8 @@ send_batch(const Batch *batch)
 }
 
 /* Waits before locked rows are tried again; interrupts act at once. */
-static void
-pause_before_retry(int attempt)
+void
+ampsf_write_pause(int attempt)
 {
 	long ms = (long) LOCK_PAUSE << attempt;
 	instr_time start;
@@ -591,7 +591,7 @@ flush(AmpsfRowSink *base, bool finish)
 
 		if (again.n == 0)
 			break;
-		pause_before_retry(attempt);
+		ampsf_write_pause(attempt);
 		send_batch(&again);
 		if (sink->stats != NULL)
 			sink->stats->retries++;

@@ -131,6 +131,9 @@ extern AmpsfRowSink *ampsf_ingest_open(const AmpsfWriteSpec *spec);
 extern AmpsfRowSink *ampsf_write_open(const AmpsfWriteSpec *spec, AmpsfWriteTransport transport,
 									  int64 threshold);
 
+/* Waits before a row that was locked is sent again, the attempt from 0; interrupts act at once. */
+extern void ampsf_write_pause(int attempt);
+
 /* "insert", and "an insert". */
 extern const char *ampsf_write_verb(AmpsfWriteOp op);
 extern const char *ampsf_write_noun(AmpsfWriteOp op);
