@@ -440,7 +440,9 @@ schema_object(int index)
 static bool
 same_name(const char *have, const char *name, size_t len)
 {
-	return have && strncasecmp(have, name, len) == 0 && have[len] == '\0';
+	/* most names differ in their first letter, and a write asks for many */
+	return have && ((*have ^ *name) & ~0x20) == 0 && strncasecmp(have, name, len) == 0 &&
+		   have[len] == '\0';
 }
 
 Object *

@@ -25,7 +25,10 @@ static time_t fixed_clock;
 static bool milliseconds;
 static bool blanks;
 static int depth;
-static int64_t *numbers; /* per object: the last one used */
+
+#define MAX_DEPTH 8
+static sqlite3_stmt *transactions[2][MAX_DEPTH]; /* their ends, their beginnings */
+static int64_t *numbers;						 /* per object: the last one used */
 static char user[SF_ID_LEN + 1];
 static char org_id[SF_ID_LEN + 1];
 static char admin_id[SF_ID_LEN + 1];
@@ -166,7 +169,11 @@ void
 store_open(const char *path)
 {
 	pthread_once(&mutex_once, make_mutex);
-	if (sqlite3_open(path ? path : ":memory:", &db) != SQLITE_OK)
+	/* store_lock() does what its own locks would */
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+	if (sqlite3_open_v2(path ? path : ":memory:", &db,
+						SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+						NULL) != SQLITE_OK)
 		schema_die("%s: %s", path ? path : ":memory:", sqlite3_errmsg(db));
 	/* Loss of power is no concern of a test server; a rollback is, hence a journal in memory. */
 	store_exec("PRAGMA synchronous = OFF");
@@ -186,6 +193,11 @@ void
 store_close(void)
 {
 	row_end();
+	for (int i = 0; i < 2 * MAX_DEPTH; i++)
+	{
+		sqlite3_finalize(transactions[i % 2][i / 2]);
+		transactions[i % 2][i / 2] = NULL;
+	}
 	sqlite3_close(db);
 	db = NULL;
 	free(numbers);
@@ -264,24 +276,49 @@ store_timestamp(time_t t, char out[29])
 	out[28] = '\0';
 }
 
+/* Transactions of that depth, prepared once: every row of a collection has one. */
+static sqlite3_stmt *
+transaction(bool begin)
+{
+	sqlite3_stmt **s = &transactions[begin][depth];
+	char sql[64];
+
+	if (*s == NULL)
+	{
+		if (depth == 0)
+			snprintf(sql, sizeof(sql), "%s", begin ? "BEGIN" : "COMMIT");
+		else
+			snprintf(sql, sizeof(sql), begin ? "SAVEPOINT sp%d" : "RELEASE sp%d", depth);
+		*s = store_prepare(sql);
+	}
+	return *s;
+}
+
+static void
+run_transaction(bool begin)
+{
+	sqlite3_stmt *s;
+
+	if (depth >= MAX_DEPTH)
+		schema_die("too many transactions in each other");
+	s = transaction(begin);
+	if (sqlite3_step(s) != SQLITE_DONE)
+		schema_die("%s", sqlite3_errmsg(db));
+	sqlite3_reset(s);
+}
+
 void
 store_begin(void)
 {
-	char sql[64];
-
-	snprintf(sql, sizeof(sql), depth ? "SAVEPOINT sp%d" : "BEGIN", depth);
-	store_exec(sql);
+	run_transaction(true);
 	depth++;
 }
 
 void
 store_commit(void)
 {
-	char sql[64];
-
 	depth--;
-	snprintf(sql, sizeof(sql), depth ? "RELEASE sp%d" : "COMMIT", depth);
-	store_exec(sql);
+	run_transaction(false);
 }
 
 void
