@@ -33,6 +33,12 @@ RETURNS SETOF record
 LANGUAGE C STABLE STRICT PARALLEL SAFE ROWS 40 AS 'MODULE_PATHNAME', 'ampsf_sql_options';
 COMMENT ON FUNCTION @extschema@.options() IS 'every option of servers, user mappings, foreign tables and columns';
 
+CREATE FUNCTION @extschema@.login_errors(OUT error text, OUT description text, OUT cause text, OUT cure text)
+RETURNS SETOF record
+LANGUAGE C IMMUTABLE PARALLEL SAFE ROWS 40 AS 'MODULE_PATHNAME', 'ampsf_sql_login_errors';
+COMMENT ON FUNCTION @extschema@.login_errors() IS
+	'what may go wrong with a login, as Salesforce says it, with causes and cures; ampsf.doctor() goes by it';
+
 CREATE FUNCTION @extschema@.pushdown(
 	OUT field text, OUT operator text, OUT class text, OUT soql text, OUT note text)
 RETURNS SETOF record
@@ -49,6 +55,20 @@ LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE ROWS 10 AS 'MODULE_PATHNAME', 'ampsf_
 COMMENT ON FUNCTION @extschema@.doctor(name) IS
 	'checks the way to an org step by step; status is ok, warning, failed or skipped, advice says what to do';
 REVOKE EXECUTE ON FUNCTION @extschema@.doctor(name) FROM PUBLIC;
+
+CREATE FUNCTION @extschema@.login_url(server name, scope text DEFAULT 'api refresh_token') RETURNS text
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ampsf_sql_login_url';
+COMMENT ON FUNCTION @extschema@.login_url(name, text) IS
+	'begins a login by browser: the address to open; finish with ampsf.login() in the same session';
+REVOKE EXECUTE ON FUNCTION @extschema@.login_url(name, text) FROM PUBLIC;
+
+CREATE FUNCTION @extschema@.login(
+	server name, answer text, OUT user_id text, OUT instance_url text, OUT scope text)
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ampsf_sql_login';
+COMMENT ON FUNCTION @extschema@.login(name, text) IS
+	'ends a login by browser: answer is the address to which it was sent, or the code in it; stores a refresh '
+	'token in the caller''s user mapping';
+REVOKE EXECUTE ON FUNCTION @extschema@.login(name, text) FROM PUBLIC;
 
 CREATE FUNCTION @extschema@.limits(
 	server name, OUT name text, OUT max bigint, OUT remaining bigint, OUT used bigint)

@@ -62,6 +62,9 @@ make_table()
 				CASE context WHEN 'superuser' THEN 'superuser' WHEN 'user' THEN 'anyone' ELSE context END,
 				short_desc || coalesce(' ' || extra_desc, '')
 			FROM pg_settings WHERE name LIKE 'ampsf.%' AND ampsf.version() IS NOT NULL ORDER BY name" ;;
+		login-errors) table '| error | description | cause | cure |' "
+			SELECT '\`' || error || '\`', coalesce('... ' || description || ' ...', ''), cause, cure
+			FROM ampsf.login_errors() WITH ORDINALITY AS e(error, description, cause, cure, n) ORDER BY n" ;;
 		functions) table '| function | result | meaning |' "
 			SELECT '\`ampsf.' || proname || '(' || (
 					SELECT coalesce(string_agg(a.name || ' ' || format_type(a.type, NULL)

@@ -6,6 +6,7 @@
  */
 #include "base/error.h"
 
+#include "base/login_error.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "utils/memutils.h"
@@ -42,59 +43,6 @@ typedef struct ErrorRule
 
 /* The first rule that fits counts: those with a message come before those without. */
 static const ErrorRule rules[] = {
-	/* OAuth */
-	{"invalid_grant", "no client credentials user", ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
-	 false,
-	 "Edit the app's policies in Salesforce Setup: enable the Client Credentials Flow and name the "
-	 "user "
-	 "to run as."},
-	{"invalid_grant", "not supported on this domain", ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
-	 false,
-	 "Client credentials are accepted by the org's My Domain host only: set option \"workspace\" "
-	 "and no "
-	 "\"login_url\" of login.salesforce.com or test.salesforce.com."},
-	{"invalid_grant", "expired access/refresh token", ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
-	 false,
-	 "The refresh token was revoked, replaced or has expired: log in anew and store the new one "
-	 "with "
-	 "ALTER USER MAPPING ... OPTIONS (SET refresh_token '...')."},
-	{"invalid_grant", "hasn't approved this consumer", ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
-	 false,
-	 "Pre-authorize the app for this user: in its policies choose \"Admin approved users are "
-	 "pre-authorized\" and assign the user's profile or a permission set."},
-	{"invalid_grant", "audience", ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, false,
-	 "Set the server's option \"login_url\" to https://login.salesforce.com, or "
-	 "https://test.salesforce.com for a sandbox."},
-	{"invalid_grant", "assertion", ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, false,
-	 "Check that the certificate in the app belongs to private_key_file, and that this server's "
-	 "clock is "
-	 "right."},
-	{"invalid_grant", "ip restricted", ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, false,
-	 "Relax IP restrictions in the app's policies, or allow this server's address in the user's "
-	 "profile."},
-	{"invalid_grant", "inactive", ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, false,
-	 "The user or the org is not active."},
-	{"invalid_grant", "authentication failure", ERRCODE_INVALID_PASSWORD, false, HINT_LOGIN},
-	{"invalid_grant", NULL, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, false, HINT_LOGIN},
-	{"invalid_client", "invalid client credentials", ERRCODE_INVALID_PASSWORD, false,
-	 "Check option \"client_secret\" of the user mapping."},
-	{"invalid_client", NULL, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, false,
-	 "Check option \"client_id\" of the user mapping, and that the app belongs to this org."},
-	{"invalid_client_id", NULL, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, false,
-	 "Check option \"client_id\" of the user mapping, and that the app belongs to this org. A new "
-	 "app "
-	 "needs some minutes until it is known everywhere."},
-	{"unsupported_grant_type", NULL, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, false,
-	 "Enable this flow in the app's OAuth settings."},
-	{"invalid_app_access", NULL, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, false,
-	 "Assign the user's profile or a permission set in the app's policies."},
-	{"inactive_user", NULL, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, false, NULL},
-	{"inactive_org", NULL, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, false, NULL},
-	{"invalid_request", NULL, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, false, HINT_LOGIN},
-	{"invalid_scope", NULL, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, false,
-	 "The app's OAuth scopes must include \"Manage user data via APIs (api)\"."},
-	{"rate_limit_exceeded", NULL, ERRCODE_CONFIGURATION_LIMIT_EXCEEDED, false, NULL},
-
 	/* who may do what */
 	{"INVALID_SESSION_ID", NULL, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, false,
 	 "The session has ended and could not be renewed. Check that the user may use the API, and the "
@@ -252,7 +200,10 @@ int
 ampsf_error_sqlstate(const AmpsfApiError *err)
 {
 	const ErrorRule *rule = find_rule(err);
+	const AmpsfLoginError *login = ampsf_login_error(err->code, err->message);
 
+	if (login)
+		return login->sqlstate;
 	if (rule)
 		return rule->sqlstate;
 	if (err->http >= 500 || err->http == 420)
@@ -280,7 +231,10 @@ const char *
 ampsf_error_hint(const AmpsfApiError *err)
 {
 	const ErrorRule *rule = find_rule(err);
+	const AmpsfLoginError *login = ampsf_login_error(err->code, err->message);
 
+	if (login)
+		return psprintf("%s %s", login->cause, login->cure);
 	if (rule)
 		return rule->hint;
 	switch (err->http)

@@ -10,11 +10,14 @@
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_foreign_table.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_type.h"
 #include "catalog/pg_user_mapping.h"
 #include "commands/defrem.h"
 #include "fmgr.h"
 #include "foreign/foreign.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
@@ -107,6 +110,16 @@ const AmpsfOption ampsf_options[] = {
 	 "Consumer secret; with client_id alone: client credentials"},
 	{"refresh_token", MAPPING, AMPSF_OPT_TEXT, true, 0, 0, NULL, NULL,
 	 "A refresh token, with client_id and, where the app wants it, client_secret"},
+	{"client_secret_file", MAPPING, AMPSF_OPT_FILE, false, 0, 0, NULL, NULL,
+	 "File that holds the consumer secret; like all files, for superusers and members of pg_read_server_files"},
+	{"refresh_token_file", MAPPING, AMPSF_OPT_FILE, false, 0, 0, NULL, NULL,
+	 "File that holds the refresh token, and is rewritten when Salesforce replaces it"},
+	{"sfdx_auth_url", MAPPING, AMPSF_OPT_TEXT, true, 0, 0, NULL, NULL,
+	 "A login of the Salesforce CLI, force://...@host, as `sf org display --verbose` shows it; excludes all others"},
+	{"redirect_uri", MAPPING, AMPSF_OPT_TEXT, false, 0, 0, NULL, "its page for success",
+	 "Callback URL of the app, to which ampsf.login_url() sends the browser; by default /services/oauth2/success of the login_url"},
+	{"rotation", MAPPING, AMPSF_OPT_TEXT, false, 0, 0, NULL, NULL,
+	 "Set by the extension when Salesforce replaces a refresh token: which login the new one continues"},
 	{"username", MAPPING, AMPSF_OPT_TEXT, false, 0, 0, NULL, NULL,
 	 "User of a JWT login, with client_id and private_key_file"},
 	{"private_key_file", MAPPING, AMPSF_OPT_FILE, false, 0, 0, NULL, NULL,
@@ -369,10 +382,11 @@ check_value(const AmpsfOption *o, DefElem *def)
 				bad_value(o, value, "It is an API name: letters, digits and underscores.");
 			break;
 		case AMPSF_OPT_FILE:
-			if (!superuser())
+			if (!has_privs_of_role(GetUserId(), ROLE_PG_READ_SERVER_FILES))
 				ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 								errmsg("permission denied to set option \"%s\"", o->name),
-								errdetail("Only a superuser may name a file of the server.")));
+								errdetail("Only a superuser or a member of pg_read_server_files may name a "
+										  "file of the server.")));
 			if (!is_absolute_path(value))
 				bad_value(o, value, "It is the absolute path of a file on the database server.");
 			break;
@@ -505,6 +519,36 @@ check_column(List *options)
 						errhint("A column with parent_key reads that field as well.")));
 }
 
+/* Of a user mapping: forms of texts.  Which options go together is known where a login begins. */
+static void
+check_mapping(List *options)
+{
+	ListCell *lc;
+
+	foreach (lc, options)
+	{
+		DefElem *def = lfirst_node(DefElem, lc);
+		const char *value = defGetString(def);
+		AmpsfUserOptions scratch = {0};
+
+		if (strcmp(def->defname, "sfdx_auth_url") == 0)
+		{
+			bool ok = ampsf_sfdx_parse(value, &scratch);
+
+			ampsf_user_options_wipe(&scratch);
+			if (!ok)
+				bad_value(find_option("sfdx_auth_url", MAPPING), value,
+						  psprintf("It has the form %s.", AMPSF_SFDX_FORM));
+		}
+		else if (strcmp(def->defname, "redirect_uri") == 0 &&
+				 (strspn(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:/?&=%[]") !=
+					  strlen(value) ||
+				  strstr(value, "://") == NULL))
+			bad_value(find_option("redirect_uri", MAPPING), value,
+					  "It is a callback URL of the app, as it stands there.");
+	}
+}
+
 PG_FUNCTION_INFO_V1(ampsf_fdw_validator);
 
 Datum
@@ -525,6 +569,8 @@ ampsf_fdw_validator(PG_FUNCTION_ARGS)
 	}
 	if (catalog == SERVER)
 		check_server(options);
+	if (catalog == MAPPING)
+		check_mapping(options);
 	else if (catalog == TABLE)
 		check_table(options);
 	else if (catalog == COLUMN)
@@ -637,20 +683,6 @@ ampsf_server_options(const ForeignServer *server)
 	o->engagement_url = get_url(list, "engagement_url");
 	if (!o->engagement_url)
 		o->engagement_url = pstrdup(AMPSF_ENGAGEMENT_URL);
-	return o;
-}
-
-AmpsfUserOptions *
-ampsf_user_options(const UserMapping *mapping)
-{
-	AmpsfUserOptions *o = palloc0(sizeof(AmpsfUserOptions));
-
-	o->client_id = get_text(mapping->options, "client_id");
-	o->client_secret = get_text(mapping->options, "client_secret");
-	o->refresh_token = get_text(mapping->options, "refresh_token");
-	o->username = get_text(mapping->options, "username");
-	o->private_key_file = get_text(mapping->options, "private_key_file");
-	o->access_token = get_text(mapping->options, "access_token");
 	return o;
 }
 

@@ -69,9 +69,11 @@ typedef struct AmpsfServerOptions
 	char *engagement_url; /* as instance_url */
 } AmpsfServerOptions;
 
+/* NULL: not given.  An sfdx_auth_url is taken apart into client_id, client_secret, refresh_token and sfdx_host. */
 typedef struct AmpsfUserOptions
 {
-	char *client_id, *client_secret, *refresh_token, *username, *private_key_file, *access_token;
+	char *client_id, *client_secret, *client_secret_file, *refresh_token, *refresh_token_file, *username,
+		*private_key_file, *access_token, *sfdx_auth_url, *sfdx_host, *redirect_uri, *rotation;
 } AmpsfUserOptions;
 
 typedef struct AmpsfTableOptions
@@ -128,6 +130,13 @@ typedef struct AmpsfColumn
 /* All palloc'ed in the current context; wrong combinations are errors here. */
 extern AmpsfServerOptions *ampsf_server_options(const ForeignServer *server);
 extern AmpsfUserOptions *ampsf_user_options(const UserMapping *mapping);
+/* Overwrites the secrets; NULL those that others hold first. */
+extern void ampsf_user_options_wipe(AmpsfUserOptions *user);
+#define AMPSF_SFDX_FORM "force://CLIENT_ID:CLIENT_SECRET:REFRESH_TOKEN@HOST"
+/* Takes the URL apart into *user; false if it has another form. */
+extern bool ampsf_sfdx_parse(const char *url, AmpsfUserOptions *user);
+/* The same URL with another refresh token, palloc'ed. */
+extern char *ampsf_sfdx_url(const AmpsfUserOptions *user, const char *token);
 extern AmpsfTableOptions *ampsf_table_options(Oid relid);
 /* The usual name of a reference field's relationship; NULL if there is no usual one.  palloc'ed. */
 extern char *ampsf_default_relationship(const char *field);

@@ -14,7 +14,7 @@
 	"refresh_token, "                                                                              \
 	"with client_secret where the app requires it; client_id, username and private_key_file "      \
 	"(JWT); "                                                                                      \
-	"access_token alone."
+	"sfdx_auth_url alone; access_token alone. A person logs in with ampsf.login_url(server)."
 
 static void
 reject(bool missing, const char *message)
@@ -28,10 +28,18 @@ AmpsfAuthKind
 ampsf_auth_kind(const AmpsfUserOptions *user)
 {
 	bool jwt = user->username || user->private_key_file;
+	bool secret = user->client_secret || user->client_secret_file;
+	bool refresh = user->refresh_token || user->refresh_token_file;
 
+	if (user->sfdx_auth_url)
+	{
+		if (!user->sfdx_host)
+			reject(false, "user mapping option \"sfdx_auth_url\" excludes all others");
+		return AMPSF_AUTH_REFRESH_TOKEN;
+	}
 	if (user->access_token)
 	{
-		if (user->client_id || user->client_secret || user->refresh_token || jwt)
+		if (user->client_id || secret || refresh || jwt)
 			reject(false, "user mapping option \"access_token\" excludes all others");
 		if (!ampsf_auth_is_token(user->access_token))
 			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -39,19 +47,23 @@ ampsf_auth_kind(const AmpsfUserOptions *user)
 							errdetail("A token has no spaces and no characters beyond ASCII.")));
 		return AMPSF_AUTH_ACCESS_TOKEN;
 	}
-	if (user->refresh_token && jwt)
+	if (user->client_secret && user->client_secret_file)
+		reject(false, "user mapping options \"client_secret\" and \"client_secret_file\" exclude each other");
+	if (user->refresh_token && user->refresh_token_file)
+		reject(false, "user mapping options \"refresh_token\" and \"refresh_token_file\" exclude each other");
+	if (refresh && jwt)
 		reject(false,
 			   "user mapping options \"refresh_token\" and \"username\" or \"private_key_file\" "
 			   "exclude each other");
-	if (user->client_secret && jwt)
+	if (secret && jwt)
 		reject(false,
 			   "user mapping options \"client_secret\" and \"username\" or \"private_key_file\" "
 			   "exclude each other");
 	if (!user->client_id)
-		reject(true, user->client_secret || user->refresh_token || jwt
+		reject(true, secret || refresh || jwt
 						 ? "user mapping lacks option \"client_id\""
 						 : "user mapping has no credentials");
-	if (user->refresh_token)
+	if (refresh)
 		return AMPSF_AUTH_REFRESH_TOKEN;
 	if (jwt)
 	{
@@ -61,7 +73,7 @@ ampsf_auth_kind(const AmpsfUserOptions *user)
 			reject(true, "user mapping lacks option \"private_key_file\"");
 		return AMPSF_AUTH_JWT;
 	}
-	if (!user->client_secret)
+	if (!secret)
 		reject(true, "user mapping has \"client_id\" and nothing to prove it");
 	return AMPSF_AUTH_CLIENT_CREDENTIALS;
 }

@@ -6,10 +6,7 @@
  */
 #include "net/jwt.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
@@ -17,7 +14,7 @@
 #include <openssl/pem.h>
 
 #include "lib/stringinfo.h"
-#include "storage/fd.h"
+#include "net/secret_file.h"
 #include "wire/text.h"
 
 #define KEY_MAX 65536
@@ -53,39 +50,6 @@ append_json(StringInfo buf, const char *s)
 	enlargeStringInfo(buf, ampsf_quote_json(s, len, NULL));
 	buf->len += ampsf_quote_json(s, len, buf->data + buf->len);
 	buf->data[buf->len] = '\0';
-}
-
-/* The file's bytes into key (room for KEY_MAX); refuses what others can read. */
-static size_t
-read_key(const char *path, char *key)
-{
-	struct stat st;
-	int fd = OpenTransientFile(path, O_RDONLY | PG_BINARY);
-	ssize_t n;
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		ereport(ERROR, (errcode_for_file_access(),
-						errmsg("could not open private key file \"%s\": %m", path)));
-	if (!S_ISREG(st.st_mode))
-		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
-						errmsg("private key file \"%s\" is not a regular file", path)));
-	if ((st.st_uid != geteuid() && st.st_uid != 0) ||
-		st.st_mode &
-			(st.st_uid == 0 && geteuid() != 0 ? S_IWGRP | S_IXGRP | S_IRWXO : S_IRWXG | S_IRWXO))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("private key file \"%s\" has group or world access", path),
-				 errhint("It must belong to the database user with permissions 0600 or less, or to "
-						 "root with 0640 or less.")));
-	n = read(fd, key, KEY_MAX);
-	if (n < 0)
-		ereport(ERROR, (errcode_for_file_access(),
-						errmsg("could not read private key file \"%s\": %m", path)));
-	CloseTransientFile(fd);
-	if (n == KEY_MAX)
-		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-						errmsg("private key file \"%s\" is too large", path)));
-	return n;
 }
 
 /* An encrypted key fails rather than asking for its password on the server's terminal. */
@@ -148,7 +112,7 @@ ampsf_jwt_assertion(const char *client_id, const char *username, const char *aud
 	appendStringInfoChar(&jwt, '.');
 	append_base64url(&jwt, (const unsigned char *) claims.data, claims.len);
 
-	keylen = read_key(key_file, key);
+	keylen = ampsf_secret_file_bytes(key_file, "private key", key, KEY_MAX);
 	problem = sign(key, keylen, jwt.data, jwt.len, signature, &siglen);
 	explicit_bzero(key, KEY_MAX);
 	pfree(key);

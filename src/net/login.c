@@ -9,10 +9,16 @@
 #include "net/session_private.h"
 
 #include "base/ampsf.h"
+#include "miscadmin.h"
 #include "net/hosts.h"
+#include "net/secret_file.h"
 #include "utils/memutils.h"
 
 #define LOGIN_ATTEMPTS 3
+/* How long a cancel waits for the answer to a refresh token that is on its way. */
+#define REFRESH_WAIT_MAX 15000
+/* Until the process that replaced our refresh token is sure to have stored the new one. */
+#define REREAD_DELAY 200
 #define TOKEN_ANSWER_MAX (1024 * 1024)
 
 void
@@ -45,6 +51,7 @@ send_login(AmpsfSession *session, AmpsfStats *stats)
 										  "Accept: application/json",
 										  "User-Agent: " AMPSF_FDW_NAME "/" AMPSF_VERSION, NULL};
 	AmpsfHttpSpec spec = {0};
+	AmpsfUserOptions user = *session->user;
 	MemoryContext old;
 
 	/* Whatever fails below, the next asker starts afresh. */
@@ -54,8 +61,11 @@ send_login(AmpsfSession *session, AmpsfStats *stats)
 	ampsf_host_check(o->login_url, "option \"login_url\"");
 
 	old = MemoryContextSwitchTo(session->login_cxt);
-	session->login_form =
-		ampsf_auth_form(session->kind, session->user, session->refresh_token, o->login_url);
+	if (user.client_secret_file)
+		user.client_secret = ampsf_secret_file_word(user.client_secret_file, "client secret");
+	session->login_form = ampsf_auth_form(session->kind, &user, session->refresh_token, o->login_url);
+	if (user.client_secret_file)
+		ampsf_auth_wipe(user.client_secret);
 	spec.method = "POST";
 	spec.url = psprintf("%s/services/oauth2/token", o->login_url);
 	spec.body = session->login_form;
@@ -98,6 +108,90 @@ replace(AmpsfSession *session, char **secret, const char *value)
 	*secret = copy;
 }
 
+/* -------- refresh tokens, which others use as well -------- */
+
+bool
+ampsf_login_take_stored(AmpsfSession *session, const UserMapping *mapping)
+{
+	AmpsfUserOptions *user = ampsf_user_options(mapping);
+	bool news = user->refresh_token && session->stored_token &&
+				strcmp(user->refresh_token, session->stored_token) != 0;
+
+	if (news)
+	{
+		replace(session, &session->refresh_token, user->refresh_token);
+		replace(session, &session->stored_token, user->refresh_token);
+	}
+	ampsf_user_options_wipe(user);
+	return news;
+}
+
+/* The refresh token as it is kept now; true if it is another one than we had. */
+static bool
+reread_token(AmpsfSession *session)
+{
+	const char *path = session->user->refresh_token_file;
+	UserMapping *mapping;
+	ForeignServer *server;
+	uint8 fingerprint[AMPSF_FINGERPRINT_SIZE];
+	bool news = false;
+
+	if (path)
+	{
+		char *word = ampsf_secret_file_word(path, "refresh token");
+
+		news = session->stored_token == NULL || strcmp(word, session->stored_token) != 0;
+		if (news)
+		{
+			replace(session, &session->refresh_token, word);
+			replace(session, &session->stored_token, word);
+		}
+		ampsf_auth_wipe(word);
+		return news;
+	}
+	mapping = ampsf_mapping_read(session->umid);
+	server = GetForeignServerExtended(session->serverid, FSV_MISSING_OK);
+	if (mapping && server)
+	{
+		/* One that was altered otherwise is another login, which is not for this session. */
+		ampsf_mapping_fingerprint(mapping, server, fingerprint);
+		if (memcmp(fingerprint, session->fingerprint, sizeof(fingerprint)) == 0)
+			news = ampsf_login_take_stored(session, mapping);
+	}
+	if (mapping)
+		ampsf_mapping_wipe(mapping);
+	return news;
+}
+
+/* Salesforce put token in the place of the one that was sent, which is dead: keeps it for everybody. */
+static void
+store_token(AmpsfSession *session, const char *token)
+{
+	const char *path = session->user->refresh_token_file;
+	char *problem = NULL;
+	char *sent = session->refresh_token;
+	bool stored;
+
+	/* First of all for ourselves. */
+	session->refresh_token = MemoryContextStrdup(session->cxt, token);
+	stored = path ? ampsf_secret_file_replace(path, token, &problem)
+				  : ampsf_mapping_rotate(session->umid, sent, token, &problem);
+	if (stored)
+		replace(session, &session->stored_token, token);
+	ampsf_auth_wipe(sent);
+	pfree(sent);
+	if (!stored && !session->rotation_said)
+	{
+		session->rotation_said = true;
+		ereport(WARNING,
+				(errmsg("Salesforce replaced the refresh token, and the new one could not be stored"),
+				 errdetail_internal("%s.", problem ? problem : "The reason is not known"),
+				 errhint("This session goes on with it; a new one needs a new login. Turn off refresh "
+						 "token rotation in the app's OAuth policies, or log in by client credentials or "
+						 "JWT.")));
+	}
+}
+
 /* The answer is a token: takes it over. */
 static void
 accept_token(AmpsfSession *session, AmpsfToken *token)
@@ -105,9 +199,8 @@ accept_token(AmpsfSession *session, AmpsfToken *token)
 	bool rotated = token->refresh_token && session->refresh_token &&
 				   strcmp(token->refresh_token, session->refresh_token) != 0;
 
-	/* First of all: the old one is dead already. */
 	if (rotated)
-		replace(session, &session->refresh_token, token->refresh_token);
+		store_token(session, token->refresh_token);
 	if (token->instance_url && !ampsf_host_allowed(token->instance_url))
 	{
 		char *url = pstrdup(token->instance_url);
@@ -124,18 +217,6 @@ accept_token(AmpsfSession *session, AmpsfToken *token)
 	ampsf_auth_wipe(token->access_token);
 	ampsf_auth_wipe(token->refresh_token);
 	end_attempt(session, AMPSF_LOGIN_READY);
-	if (rotated && !session->rotation_said)
-	{
-		session->rotation_said = true;
-		ereport(
-			WARNING,
-			(errmsg("Salesforce replaced the refresh token"),
-			 errdetail("The one in the user mapping is no longer valid; this session uses the new "
-					   "one."),
-			 errhint("Turn off refresh token rotation in the app's OAuth policies, or log in by "
-					 "client credentials or JWT. A new session needs a new token in the user "
-					 "mapping.")));
-	}
 }
 
 void
@@ -191,8 +272,19 @@ take_answer(AmpsfSession *session)
 		fail_login(session, kind, ampsf_http_failure_text(session->login));
 	else if (status != 200)
 	{
+		const AmpsfApiError *err = &session->login_failure.err;
+
 		ampsf_error_parse(status, body, len, &session->login_failure.err);
-		fail_login(session, AMPSF_HTTP_ANSWERED, NULL);
+		/* Another process, beyond the reach of our lock, may have got the next token for this one. */
+		if (session->kind == AMPSF_AUTH_REFRESH_TOKEN && err->code &&
+			strcmp(err->code, "invalid_grant") == 0 && session->login_attempts < LOGIN_ATTEMPTS &&
+			reread_token(session))
+		{
+			end_attempt(session, AMPSF_LOGIN_BACKOFF);
+			ampsf_http_alarm_set(&session->login_alarm, ampsf_http_now() + REREAD_DELAY);
+		}
+		else
+			fail_login(session, AMPSF_HTTP_ANSWERED, NULL);
 	}
 	else
 	{
@@ -206,13 +298,71 @@ take_answer(AmpsfSession *session)
 	MemoryContextSwitchTo(old);
 }
 
+/*
+ * Waits for the answer to a refresh token.  From the moment that it may have reached Salesforce no cancel
+ * is heard: the answer may hold the only token that is valid from now on.
+ */
+static void
+wait_refresh(AmpsfSession *session)
+{
+	int64 deadline = ampsf_http_now() + Min(session->options->request_timeout, REFRESH_WAIT_MAX);
+
+	ampsf_http_alarm_set(&session->login_alarm, deadline);
+	PG_TRY();
+	{
+		while (!ampsf_http_done(session->login) && ampsf_http_now() < deadline)
+		{
+			bool hold = ampsf_http_sent_any(session->login);
+
+			if (hold)
+				HOLD_INTERRUPTS();
+			ampsf_http_sleep();
+			ampsf_http_drive();
+			if (hold)
+				RESUME_INTERRUPTS();
+		}
+	}
+	PG_CATCH();
+	{
+		end_attempt(session, AMPSF_LOGIN_NONE);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	ampsf_http_alarm_unset(&session->login_alarm);
+}
+
+/*
+ * Sends the login.  That by a refresh token is also brought to its end, one process at a time: the token
+ * may be replaced, and who came next with the old one would be locked out.
+ */
+static void
+begin_login(AmpsfSession *session, AmpsfStats *stats)
+{
+	if (session->kind != AMPSF_AUTH_REFRESH_TOKEN)
+	{
+		send_login(session, stats);
+		return;
+	}
+	ampsf_mapping_lock(session->umid);
+	(void) reread_token(session);
+	send_login(session, stats);
+	wait_refresh(session);
+	if (ampsf_http_done(session->login))
+		take_answer(session);
+	else
+		fail_login(session, AMPSF_HTTP_STALLED, "the token endpoint does not answer");
+	ampsf_mapping_unlock(session->umid);
+	/* Calls of others may have been driven to their end here, unseen. */
+	ampsf_http_ring();
+}
+
 AmpsfLoginState
 ampsf_login_step(AmpsfSession *session, uint64 bad, bool retry, AmpsfStats *stats)
 {
 	if (session->login_state == AMPSF_LOGIN_SENT && ampsf_http_done(session->login))
 		take_answer(session);
 	if (session->login_state == AMPSF_LOGIN_BACKOFF && session->login_alarm.due <= ampsf_http_now())
-		send_login(session, stats);
+		begin_login(session, stats);
 	if (session->login_state == AMPSF_LOGIN_SENT || session->login_state == AMPSF_LOGIN_BACKOFF)
 		return session->login_state;
 	if (session->token && session->generation != bad)
@@ -220,7 +370,7 @@ ampsf_login_step(AmpsfSession *session, uint64 bad, bool retry, AmpsfStats *stat
 	if (session->login_state == AMPSF_LOGIN_FAILED && !retry)
 		return AMPSF_LOGIN_FAILED;
 	session->login_attempts = 0;
-	send_login(session, stats);
+	begin_login(session, stats);
 	return session->login_state;
 }
 

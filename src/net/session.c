@@ -85,22 +85,56 @@ wipe_session(void *arg)
 	ampsf_login_wipe(s);
 	ampsf_auth_wipe(s->token);
 	ampsf_auth_wipe(s->refresh_token);
+	ampsf_auth_wipe(s->stored_token);
 	if (s->user)
-	{
-		ampsf_auth_wipe(s->user->client_secret);
-		ampsf_auth_wipe(s->user->refresh_token);
-		ampsf_auth_wipe(s->user->access_token);
-	}
+		ampsf_user_options_wipe(s->user);
 }
 
-/* The mapping is a copy of the catalog's; its secrets are needed no longer. */
-static void
-wipe_mapping(UserMapping *mapping)
+/*
+ * Something was altered.  Is it what the session rests on?  A refresh token that another process got in
+ * the place of ours goes on in the same login: to begin a new one would replace it again, for everybody.
+ */
+static bool
+still_good(AmpsfSession *s)
 {
-	ListCell *lc;
+	UserMapping *mapping = ampsf_mapping_read(s->umid);
+	ForeignServer *server = GetForeignServerExtended(s->serverid, FSV_MISSING_OK);
+	uint8 fingerprint[AMPSF_FINGERPRINT_SIZE];
+	bool good = false;
 
-	foreach (lc, mapping->options)
-		ampsf_auth_wipe(defGetString(lfirst_node(DefElem, lc)));
+	if (mapping && server)
+	{
+		ampsf_mapping_fingerprint(mapping, server, fingerprint);
+		good = memcmp(fingerprint, s->fingerprint, sizeof(fingerprint)) == 0;
+		if (good)
+			(void) ampsf_login_take_stored(s, mapping);
+	}
+	if (mapping)
+		ampsf_mapping_wipe(mapping);
+	s->stale = !good;
+	return good;
+}
+
+/* The host of an sfdx_auth_url says whose login it is: another org's is a mistake. */
+static void
+check_sfdx_host(AmpsfSession *s)
+{
+	static const char *const login_hosts[] = {"login.salesforce.com", "test.salesforce.com"};
+	const char *host = s->user->sfdx_host;
+
+	if (host == NULL || pg_strcasecmp(host, strstr(s->options->instance_url, "://") + 3) == 0 ||
+		pg_strcasecmp(host, strstr(s->options->login_url, "://") + 3) == 0)
+		return;
+	for (size_t i = 0; i < lengthof(login_hosts); i++)
+		if (pg_strcasecmp(host, login_hosts[i]) == 0)
+			return;
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("user mapping option \"sfdx_auth_url\" belongs to another org than the server"),
+					errdetail("It ends in @%s; the server is %s.", ampsf_clean_text(host, strlen(host)),
+							  s->options->instance_url),
+					errhint("Set the server's option \"instance_url\" to https://%s, or log in to the server's "
+							"org with the Salesforce CLI.",
+							ampsf_clean_text(host, strlen(host)))));
 }
 
 static AmpsfSession *
@@ -123,9 +157,14 @@ make_session(UserMapping *mapping)
 	s->options = ampsf_server_options(GetForeignServer(mapping->serverid));
 	s->user = ampsf_user_options(mapping);
 	s->kind = ampsf_auth_kind(s->user);
+	ampsf_mapping_fingerprint(mapping, GetForeignServer(mapping->serverid), s->fingerprint);
 	if (s->user->refresh_token)
+	{
 		s->refresh_token = pstrdup(s->user->refresh_token);
+		s->stored_token = pstrdup(s->user->refresh_token);
+	}
 	s->instance_url = pstrdup(s->options->instance_url);
+	check_sfdx_host(s);
 	s->login_cxt = AllocSetContextCreate(cxt, "ampsf login", ALLOCSET_SMALL_SIZES);
 	if (s->kind == AMPSF_AUTH_ACCESS_TOKEN)
 	{
@@ -156,7 +195,7 @@ ampsf_session_get(Oid serverid, Oid userid)
 	{
 		AmpsfSession *s = dlist_container(AmpsfSession, node, iter.cur);
 
-		if (s->stale)
+		if (s->stale && !still_good(s))
 			retire(s);
 		else if (s->umid == mapping->umid && s->serverid == serverid)
 			found = s;
@@ -167,7 +206,7 @@ ampsf_session_get(Oid serverid, Oid userid)
 		MemoryContextSetParent(found->cxt, CacheMemoryContext);
 		dlist_push_tail(&sessions, &found->node);
 	}
-	wipe_mapping(mapping);
+	ampsf_mapping_wipe(mapping);
 	/* Each time: the setting may have been narrowed since. */
 	ampsf_host_check(found->options->instance_url, "option \"instance_url\"");
 	ampsf_host_check(found->options->login_url, "option \"login_url\"");

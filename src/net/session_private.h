@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "net/auth.h"
 #include "net/http.h"
+#include "net/mapping.h"
 #include "net/session.h"
 
 /* Why something did not succeed. */
@@ -36,6 +37,7 @@ struct AmpsfSession
 	char *server_name;
 	uint32 server_hash, mapping_hash; /* to recognize invalidations */
 	bool stale;
+	uint8 fingerprint[AMPSF_FINGERPRINT_SIZE]; /* of the server and mapping that it was made from */
 	int users; /* calls that exist, and holds */
 
 	AmpsfServerOptions *options;
@@ -45,6 +47,7 @@ struct AmpsfSession
 	/* All secrets live in cxt itself, so that on_reset can wipe them. */
 	char *token;		 /* NULL: not logged in */
 	char *refresh_token; /* that of the mapping, or what it was replaced by */
+	char *stored_token;	 /* that of the mapping as it was last read: what differs from it is news */
 	char *instance_url;	 /* as the token answer says, or the option's */
 	uint64 generation;	 /* counts tokens; 0: none yet */
 	bool rotation_said;
@@ -76,6 +79,8 @@ extern AmpsfLoginState ampsf_login_step(AmpsfSession *session, uint64 bad, bool 
 extern void ampsf_login_throw(AmpsfSession *session, const AmpsfFailure *failure)
 	__attribute__((noreturn));
 extern void ampsf_login_wipe(AmpsfSession *session);
+/* Takes over a refresh token that another process stored in the mapping, which is as it was otherwise. */
+extern bool ampsf_login_take_stored(AmpsfSession *session, const UserMapping *mapping);
 
 /* Is it worth repeating, if repeating is safe? */
 extern bool ampsf_failure_is_transient(AmpsfHttpFailure kind);

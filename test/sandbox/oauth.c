@@ -627,6 +627,8 @@ oauth_handle(Request *r, Response *w)
 		token_endpoint(r, w);
 	else if (strcmp(name, "authorize") == 0)
 		oauth_authorize(r, w);
+	else if (strcmp(name, "success") == 0)
+		oauth_success(r, w);
 	else if (strcmp(name, "revoke") == 0)
 		revoke_endpoint(r, w);
 	else if (strcmp(name, "introspect") == 0)

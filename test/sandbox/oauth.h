@@ -83,6 +83,7 @@ const App *jwt_verify(const char *assertion, const char *base_url, OrgUser *u, c
 
 /* oauth_page.c */
 void oauth_authorize(Request *r, Response *w);
+void oauth_success(Request *r, Response *w); /* where apps without a page of their own send the browser */
 
 /* oauth.c */
 void oauth_handle(Request *r, Response *w);	  /* /services/oauth2/... */

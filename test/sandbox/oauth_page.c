@@ -229,6 +229,14 @@ decide(Request *r, Response *w, const Ask *a, const App *app)
 }
 
 void
+oauth_success(Request *r, Response *w)
+{
+	(void) r;
+	page_head(w, 200);
+	buf_adds(&w->body, "<p>Logged in. The address of this page holds the code.</p></body></html>\n");
+}
+
+void
 oauth_authorize(Request *r, Response *w)
 {
 	bool post = strcmp(r->method, "POST") == 0;
