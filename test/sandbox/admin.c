@@ -208,13 +208,17 @@ org_rules(Request *r, Response *w)
 		bad(w, "that is no rule");
 }
 
-/* POST /__sandbox/locks?ids=A,B: somebody holds these rows, until DELETE or a reset. */
+/*
+ * POST /__sandbox/locks?ids=A,B: somebody holds these rows, until DELETE or a reset, or, with
+ * times=N, until N writes of each have been refused.
+ */
 static void
 locks(Request *r, Response *w)
 {
 	char *ids = req_own(
 		r,
 		strdup(strcmp(r->method, "POST") == 0 && req_param(r, "ids") ? req_param(r, "ids") : ""));
+	const char *times = req_param(r, "times");
 	char full[SF_ID_LEN + 1];
 	char *save = NULL;
 
@@ -223,10 +227,29 @@ locks(Request *r, Response *w)
 		locks_clear();
 	for (char *p = strtok_r(ids, ",", &save); p; p = strtok_r(NULL, ",", &save))
 		if (store_canonical_id(p, strlen(p), full))
-			locks_hold(full);
+			locks_hold(full, times ? atoi(times) : 0);
 	locks_list(&w->body);
 	store_unlock();
 	ok(w);
+}
+
+/* POST /__sandbox/undelete?id=X: somebody takes the row out of the recycle bin. */
+static void
+undelete(Request *r, Response *w)
+{
+	const char *id = req_param(r, "id");
+	const Object *o = id ? schema_by_prefix(id) : NULL;
+	StoreError e = {0};
+	bool done;
+
+	store_lock();
+	done = o != NULL && store_undelete(o, id, &e);
+	store_unlock();
+	if (done)
+		ok(w);
+	else
+		bad(w, e.message ? e.message : "no such row");
+	store_error_free(&e);
 }
 
 void
@@ -257,6 +280,8 @@ admin_handle(Request *r, Response *w)
 		bad(w, "POST it");
 	else if (strcmp(name, "reset") == 0)
 		reset(r, w);
+	else if (strcmp(name, "undelete") == 0)
+		undelete(r, w);
 	else if (strcmp(name, "now") == 0)
 		clock_set(r, w);
 	else if (strcmp(name, "bulk") == 0)

@@ -45,7 +45,9 @@ resolve(const Object *o, Column *c)
 	if (dot != NULL)
 		return resolve_parent(o, c, dot);
 	c->field = schema_field(o, c->name, strlen(c->name));
-	return c->field != NULL;
+	/* CSV has neither files nor compound values */
+	return c->field != NULL && c->field->type != FT_BASE64 && c->field->type != FT_ADDRESS &&
+		   c->field->type != FT_LOCATION;
 }
 
 static bool __attribute__((format(printf, 2, 3))) fail(char **error, const char *fmt, ...)

@@ -305,7 +305,10 @@ bulk_ingest_results(Request *r, Response *w, BulkJob *j, const char *which)
 	bulk_wait_work(j);
 	res = result_of(j, which);
 	if (res != NULL)
-		bulk_send_rows(r, w, res, 0, bulk_result_rows(res));
+		bulk_send_rows(r, w, res, 0,
+					   r->fault != NULL && r->fault->kind == FAULT_DROP_ROWS
+						   ? bulk_result_rows(res) / 2
+						   : bulk_result_rows(res));
 	else
 	{
 		w->status = 200;

@@ -17,6 +17,7 @@ typedef struct Lock
 {
 	char id[SF_ID_LEN + 1];
 	char holder[SF_ID_LEN + 1];
+	int refusals; /* that are left of it; 0: it does not count them */
 	struct Lock *next;
 } Lock;
 
@@ -45,7 +46,7 @@ find(const char *id)
 	return l;
 }
 
-static void
+static Lock *
 add(const char *id, const char *holder)
 {
 	Lock **first = bucket(id);
@@ -58,6 +59,19 @@ add(const char *id, const char *holder)
 	l->next = *first;
 	*first = l;
 	held++;
+	return l;
+}
+
+static void
+drop(Lock *l)
+{
+	Lock **p = bucket(l->id);
+
+	while (*p != l)
+		p = &(*p)->next;
+	*p = l->next;
+	free(l);
+	held--;
 }
 
 void
@@ -108,18 +122,27 @@ locks_take(const char *id)
 	if ((held == 0 && !keeping) || strlen(id) != SF_ID_LEN)
 		return true;
 	l = find(id);
+	if (l != NULL && strcmp(l->holder, current) == 0)
+		return true;
 	if (l != NULL)
-		return strcmp(l->holder, current) == 0;
+	{
+		if (l->refusals > 0 && --l->refusals == 0)
+			drop(l);
+		return false;
+	}
 	if (keeping)
 		add(id, current);
 	return true;
 }
 
 void
-locks_hold(const char *id)
+locks_hold(const char *id, int refusals)
 {
-	if (find(id) == NULL)
-		add(id, TEST);
+	Lock *l = find(id);
+
+	if (l == NULL)
+		l = add(id, TEST);
+	l->refusals = refusals;
 }
 
 void

@@ -18,8 +18,8 @@ void locks_pause(void);
 void locks_end(const char *holder); /* lets go of all that the holder has */
 /* False if somebody else holds the row. */
 bool locks_take(const char *id);
-/* For tests: somebody holds the row. */
-void locks_hold(const char *id);
+/* For tests: somebody holds the row, until that many writes have been refused; 0: for ever. */
+void locks_hold(const char *id, int refusals);
 void locks_clear(void);
 void locks_list(Buf *out);
 

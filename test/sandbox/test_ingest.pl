@@ -77,6 +77,9 @@ sub test_ingest
 	check($rows->{'b-4'}[1] eq q(INVALID_FIELD:Failed to deserialize field at col 1. Due to, 'much' is not a valid value for the type xsd:double:AnnualRevenue --), 'a value that is none', $bad);
 	check($rows->{'b-1'}[1] =~ /^DUPLICATE_VALUE:duplicate value found: Ext_Id__c duplicates value on record with id: \w{15}:--$/, 'a duplicate of the same job', $bad);
 	check(part($j, 'unprocessedrecords')->{body} eq "Name,AnnualRevenue,Description,Ext_Id__c\n", 'nothing is unprocessed');
+	fault('path=*/successfulResults*;do=drop-rows');
+	my $all = @{ csv(part($j, 'successfulResults')->{body}) };
+	check(@{ csv(part($j, 'successfulResults')->{body}) } > $all, 'drop-rows of a result');
 	is_error(part($j, 'otherResults'), 404, 'NOT_FOUND', 'no other results');
 	is_error(state($id, 'Aborted'), 400, 'INVALIDJOBSTATE', 'abort of a complete job', 'Aborting already Completed Job not allowed');
 	check(http('DELETE', "$J/ingest/$id")->{status} == 204 && http('GET', "$J/ingest/$id")->{status} == 404, 'deleted');
@@ -140,6 +143,8 @@ sub test_ingest_refused
 	my @cases = (
 		[ "Name,StageName_bad\nx,y\n", {}, 'InvalidBatch : Field name not found : StageName_bad' ],
 		[ "Name,Parent.Phone\nx,y\n", {}, 'InvalidBatch : Field name not found : Parent.Phone' ],
+		[ "Name,BillingAddress\nx,y\n", {}, 'InvalidBatch : Field name not found : BillingAddress' ],
+		[ "Title,VersionData\nx,eA==\n", { object => 'ContentVersion' }, 'InvalidBatch : Field name not found : VersionData' ],
 		[ "Name,name\nx,y\n", {}, 'InvalidBatch : Duplicate field name : name' ],
 		[ "Name\r\nx\r\n", {}, 'ClientInputError : LineEnding is invalid on user data. Current LineEnding setting is LF' ],
 		[ "Name,Phone\nx,y\n", { lineEnding => 'CRLF' }, 'ClientInputError : LineEnding is invalid on user data. Current LineEnding setting is CRLF' ],
@@ -357,6 +362,9 @@ sub test_locks
 	check(@{ http('GET', '/__sandbox/locks', token => undef)->{json}{locks} } == 1, 'the locks');
 	http('DELETE', '/__sandbox/locks', token => undef);
 	check($code->(http('PATCH', "$D/sobjects/Account/$a", body => { Phone => '1' })) eq 'ok', 'when it is free again');
+
+	post_admin("locks?times=2&ids=$a");
+	check(join(' ', map { $code->(http('PATCH', "$D/sobjects/Account/$a", body => { Phone => '1' })) } 1 .. 3) eq 'UNABLE_TO_LOCK_ROW UNABLE_TO_LOCK_ROW ok', 'a lock for two refusals');
 
 	# two jobs that write children of one parent
 	setting(workers => 2, 'chunk-ms' => 150);

@@ -259,6 +259,17 @@ sub test_assignment
 	http('DELETE', '/__sandbox/rules', token => undef);
 }
 
+sub test_undelete
+{
+	my $id = http('POST', "$D/sobjects/Account", body => { Name => 'Back' })->{json}{id};
+	my $child = http('POST', "$D/sobjects/Contact", body => { LastName => 'Back', AccountId => $id })->{json}{id};
+	http('DELETE', "$D/sobjects/Account/$id");
+	check(count('Contact', "Id = '$child'") == 0, 'a child goes with its parent');
+	check(post_admin("undelete?id=$child")->{status} == 400, 'and cannot come back alone');
+	check(post_admin("undelete?id=$id")->{status} == 200 && count('Account', "Id = '$id'") == 1 && count('Contact', "Id = '$child'") == 1, 'both come back');
+	check(post_admin("undelete?id=$id")->{status} == 400, 'but once');
+}
+
 sub test_options
 {
 	start('--seed', 'demo', '--readings', 'second', '--rule', 'duplicate Contact LastName alert', '--now', '2030-05-01T12:00:00Z');
@@ -273,7 +284,7 @@ sub test_options
 
 start('--seed', 'demo');
 login();
-run_tests(\&test_graph, \&test_composite, \&test_tree, \&test_conditions, \&test_files, \&test_duplicates, \&test_assignment);
+run_tests(\&test_graph, \&test_composite, \&test_tree, \&test_conditions, \&test_files, \&test_duplicates, \&test_assignment, \&test_undelete);
 stop('the sandbox');
 run_tests(\&test_options);
 finish();
