@@ -5,6 +5,9 @@
  * org, where it goes on and keeps its result for seven days.  Ours are known by their delimiter
  * (see org/bulk_job.h).  A job that is younger than the caller says may be one that another backend
  * is reading or writing by; what an ingest job has not come to is not written then.
+ *
+ * The lists are read to their ends before the first job goes: how a list pages that is changed
+ * meanwhile is not documented.
  */
 #include "postgres.h"
 
@@ -43,9 +46,18 @@ tell(AmpsfSession *session, const char *method, const char *kind, const char *id
 	return status;
 }
 
-/* Aborts and deletes the job if it is ours and old enough; a row about it. */
-static void
-consider(AmpsfSession *session, AmpsfJson *job, TimestampTz before, ReturnSetInfo *rsinfo)
+typedef struct LeftJob
+{
+	char id[AMPSF_JOB_ID_SIZE];
+	const char *kind; /* query or ingest */
+	const char *state;
+	const char *object; /* or NULL */
+	TimestampTz created;
+} LeftJob;
+
+/* The job, in the current context, if it is ours and old enough; else NULL. */
+static LeftJob *
+consider(AmpsfJson *job, TimestampTz before)
 {
 	const char *id = ampsf_json_string(job, "id");
 	const char *state = ampsf_json_string(job, "state");
@@ -53,28 +65,42 @@ consider(AmpsfSession *session, AmpsfJson *job, TimestampTz before, ReturnSetInf
 	const char *created = ampsf_json_string(job, "createdDate");
 	const char *object = ampsf_json_string(job, "object");
 	const char *type = ampsf_json_string(job, "jobType");
-	/* A later page of the list of query jobs is, by the address of its sample, one of ingest jobs.
-	 */
-	const char *kind = type && strcmp(type, "V2Ingest") == 0 ? "ingest" : "query";
-	Datum values[4];
-	bool nulls[4] = {false};
+	LeftJob *left;
 	int64 at;
 
 	if (!id || !state || !delimiter || strcmp(delimiter, AMPSF_BULK_DELIMITER_NAME) != 0 ||
 		!created || !ampsf_parse_datetime(created, strlen(created), &at) || at > before ||
 		strlen(id) >= AMPSF_JOB_ID_SIZE)
-		return;
+		return NULL;
+	left = palloc(sizeof(LeftJob));
+	strcpy(left->id, id);
+	/* A later page of the list of query jobs is, by the address of its sample, one of ingest jobs.
+	 */
+	left->kind = type && strcmp(type, "V2Ingest") == 0 ? "ingest" : "query";
+	left->state = pstrdup(state);
+	left->object = object ? pstrdup(object) : NULL;
+	left->created = at;
+	return left;
+}
+
+/* Aborts and deletes the job; a row about it. */
+static void
+discard(AmpsfSession *session, const LeftJob *left, ReturnSetInfo *rsinfo)
+{
+	Datum values[4];
+	bool nulls[4] = {false};
+
 	CHECK_FOR_INTERRUPTS();
-	if (strcmp(state, "Open") == 0 || strcmp(state, "UploadComplete") == 0 ||
-		strcmp(state, "InProgress") == 0)
-		tell(session, "PATCH", kind, id, "{\"state\":\"Aborted\"}");
-	if (tell(session, "DELETE", kind, id, NULL) >= 400)
+	if (strcmp(left->state, "Open") == 0 || strcmp(left->state, "UploadComplete") == 0 ||
+		strcmp(left->state, "InProgress") == 0)
+		tell(session, "PATCH", left->kind, left->id, "{\"state\":\"Aborted\"}");
+	if (tell(session, "DELETE", left->kind, left->id, NULL) >= 400)
 		return;
-	values[0] = CStringGetTextDatum(id);
-	nulls[1] = object == NULL;
-	values[1] = object ? CStringGetTextDatum(object) : (Datum) 0;
-	values[2] = CStringGetTextDatum(state);
-	values[3] = TimestampTzGetDatum(at);
+	values[0] = CStringGetTextDatum(left->id);
+	nulls[1] = left->object == NULL;
+	values[1] = left->object ? CStringGetTextDatum(left->object) : (Datum) 0;
+	values[2] = CStringGetTextDatum(left->state);
+	values[3] = TimestampTzGetDatum(left->created);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
@@ -89,6 +115,9 @@ ampsf_sql_jobs_cleanup(PG_FUNCTION_ARGS)
 	static const char *const lists[] = {"jobs/query?jobType=V2Query",
 										"jobs/ingest?jobType=V2Ingest"};
 	MemoryContext pages[2];
+	MemoryContext jobs = CurrentMemoryContext;
+	List *found = NIL;
+	ListCell *lc;
 	int n = 0;
 
 	PreventCommandIfReadOnly("ampsf.jobs_cleanup()");
@@ -103,20 +132,26 @@ ampsf_sql_jobs_cleanup(PG_FUNCTION_ARGS)
 		while (path)
 		{
 			MemoryContext page = pages[n++ % 2];
-			MemoryContext old;
 			AmpsfJson *doc, *list;
 
 			MemoryContextReset(page);
-			old = MemoryContextSwitchTo(page);
+			MemoryContextSwitchTo(page);
 			doc = ampsf_json_call(session, path, NULL, "list Bulk jobs", page);
 			list = ampsf_json_get(doc, "records");
+			MemoryContextSwitchTo(jobs);
 			for (int i = 0; i < ampsf_json_array_length(list); i++)
-				consider(session, ampsf_json_array_get(list, i), before, rsinfo);
+			{
+				LeftJob *left = consider(ampsf_json_array_get(list, i), before);
+
+				if (left)
+					found = lappend(found, left);
+			}
 			path = ampsf_json_bool(doc, "done", true) ? NULL
 													  : ampsf_json_string(doc, "nextRecordsUrl");
-			MemoryContextSwitchTo(old);
 		}
 	}
+	foreach (lc, found)
+		discard(session, lfirst(lc), rsinfo);
 	for (int i = 0; i < 2; i++)
 		MemoryContextDelete(pages[i]);
 	return (Datum) 0;

@@ -94,6 +94,7 @@ typedef struct BulkQuery
 	int64 announced;  /* rows of the page, -1: it does not say */
 	size_t pos;		  /* cut so far, of the part at hand */
 	size_t row_start; /* where the row began that was cut last */
+	bool header_too;  /* it was the first, and the header was cut with it */
 	size_t checked;	  /* of it, what is known to be UTF-8 */
 	bool page_over;	  /* no byte will be added to the part */
 	int page_no;	  /* from 1 */
@@ -473,6 +474,8 @@ cut_row(BulkQuery *q, AmpsfValue *values)
 		if (q->checked < len)
 			check_encoding(q, part, len);
 		q->row_start = q->pos;
+		if (unlikely(q->page_rows == 0))
+			q->header_too = !ampsf_csv_scan_has_header(q->scan);
 		r = ampsf_csv_scan_next(q->scan, part, q->checked, &q->pos, q->page_over, values);
 		if (likely(r == AMPSF_CSV_ROW))
 		{
@@ -703,6 +706,8 @@ query_poll(AmpsfRowSource *src)
 			 * next(). */
 			q->pos = q->row_start;
 			q->page_rows--;
+			if (q->page_rows == 0 && q->header_too)
+				ampsf_csv_scan_reset(q->scan);
 			return AMPSF_SOURCE_READY;
 		case CUT_OVER:
 			return AMPSF_SOURCE_END;
