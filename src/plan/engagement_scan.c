@@ -41,6 +41,7 @@
 
 #define LOCAL_REASON "Account Engagement filters by id and by one datetime only"
 #define UPPER_REASON "a datetime may be kept finer than it is shown"
+#define EXPORT_REASON "an export filters by the time of creation"
 #define NEWEST_REASON "rows are read newest first, to the oldest that can pass"
 
 /* -------- conditions -------- */
@@ -126,7 +127,8 @@ is_operand(const RelOptInfo *rel, PlannerInfo *root, Node *expr)
 }
 
 static AmpsfPushClass
-class_of(const AmpsfEngagementObject *object, int kind, int strategy, const char **reason)
+class_of(const AmpsfRelInfo *info, const AmpsfEngagementObject *object, int kind, int strategy,
+		 const char **reason)
 {
 	*reason = NULL;
 	if (kind == 0 && strategy != STRATEGY_ANY)
@@ -134,6 +136,8 @@ class_of(const AmpsfEngagementObject *object, int kind, int strategy, const char
 	*reason = UPPER_REASON;
 	if (kind == 0)
 		*reason = "the range of the list is asked for";
+	else if (info->table->transport == AMPSF_TRANSPORT_BULK && object->singular)
+		*reason = EXPORT_REASON;
 	else if (!object->filter)
 		*reason = NEWEST_REASON;
 	else if (strategy == BTGreaterStrategyNumber || strategy == BTGreaterEqualStrategyNumber)
@@ -195,7 +199,7 @@ classify(PlannerInfo *root, RelOptInfo *rel, AmpsfRelInfo *info,
 	if (any)
 		strategy = STRATEGY_ANY;
 	*tree = list_make3(makeInteger(kind), makeInteger(strategy), operand_of(info, right));
-	return class_of(object, kind, strategy, reason);
+	return class_of(info, object, kind, strategy, reason);
 }
 
 /* -------- size -------- */
