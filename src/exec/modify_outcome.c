@@ -245,16 +245,46 @@ pass_over(AmpsfModifyState *state, const AmpsfWriteResult *res, AmpsfFlushed *ou
 static bool
 is_cause(const AmpsfWriteResult *res)
 {
-	return res->code == NULL || strcmp(res->code, "ALL_OR_NONE_OPERATION_ROLLED_BACK") != 0;
+	return res->outcome != AMPSF_NOT_SENT &&
+		   (res->code == NULL || strcmp(res->code, "ALL_OR_NONE_OPERATION_ROLLED_BACK") != 0);
 }
 
-/* Sorts the outcomes of a call: skip[n], the rows that need not be kept. */
-static void
-judge_rows(AmpsfModifyState *state, AmpsfWriteResult *results, int n, bool *skip, AmpsfFlushed *out)
+/* The row that an error will be about, and how many there are like it. */
+typedef struct Failure
 {
-	AmpsfRowSink *sink = state->sink;
-	AmpsfWriteResult *failed = NULL;
-	int64 others = -1, gone = 0;
+	AmpsfWriteResult row;
+	bool any;
+	int64 others;
+} Failure;
+
+static void
+note_failure(AmpsfModifyState *state, const AmpsfWriteResult *res, Failure *failure)
+{
+	MemoryContext old;
+
+	if (failure->any && res->outcome == AMPSF_NOT_SENT)
+		return;
+	if (failure->any)
+		failure->others++;
+	if (failure->any && (is_cause(&failure->row) || !is_cause(res)))
+		return;
+	failure->any = true;
+	failure->row = *res;
+	/* It is told when other outcomes have been seen. */
+	old = MemoryContextSwitchTo(state->estate->es_query_cxt);
+	failure->row.code = res->code ? pstrdup(res->code) : NULL;
+	failure->row.message = res->message ? pstrdup(res->message) : NULL;
+	failure->row.fields = res->fields ? pstrdup(res->fields) : NULL;
+	MemoryContextSwitchTo(old);
+}
+
+/* Sorts outcomes: skip[n], the rows that need not be kept. */
+static void
+judge_rows(AmpsfModifyState *state, AmpsfWriteResult *results, int n, bool *skip, AmpsfFlushed *out,
+		   Failure *failure)
+{
+	int64 gone = 0, kept = 0;
+	bool doubt = false;
 
 	for (int i = 0; i < n; i++)
 	{
@@ -281,25 +311,17 @@ judge_rows(AmpsfModifyState *state, AmpsfWriteResult *results, int n, bool *skip
 		}
 		else
 		{
-			if (failed == NULL || (!is_cause(failed) && is_cause(res)))
-				failed = res;
-			others++;
+			note_failure(state, res, failure);
+			kept++;
+			doubt |= res->outcome == AMPSF_IN_DOUBT;
 			if (state->table->skip_failed)
 				pass_over(state, res, out);
 		}
 	}
 	out->rows += n;
 	out->gone += gone;
-	if (sink->failed)
-	{
-		/* What cannot be asked again must not be forgotten. */
-		if (state->table->skip_failed || failed->outcome == AMPSF_IN_DOUBT)
-			(void) ampsf_write_errors_keep(state->errors, results, n, skip);
-		sink->ops->raise(sink);
-	}
-	if (failed != NULL && !state->table->skip_failed)
-		throw_row(state, failed, others);
-	if (failed != NULL)
+	/* What cannot be asked again must not be forgotten. */
+	if (kept > 0 && (state->table->skip_failed || doubt))
 		state->failed += ampsf_write_errors_keep(state->errors, results, n, skip);
 	note_gone(state, gone);
 }
@@ -307,14 +329,33 @@ judge_rows(AmpsfModifyState *state, AmpsfWriteResult *results, int n, bool *skip
 void
 ampsf_modify_judge(AmpsfModifyState *state, AmpsfFlushed *out)
 {
+	AmpsfRowSink *sink = state->sink;
 	AmpsfWriteResult *results;
+	Failure failure = {.any = false};
+	bool stopped = false;
 	int n;
 
-	while ((n = state->sink->ops->results(state->sink, &results)) > 0)
+	for (;;)
 	{
-		bool *skip = palloc0(sizeof(bool) * n);
+		while ((n = sink->ops->results(sink, &results)) > 0)
+		{
+			bool *skip = palloc0(sizeof(bool) * n);
 
-		judge_rows(state, results, n, skip, out);
-		pfree(skip);
+			judge_rows(state, results, n, skip, out, &failure);
+			pfree(skip);
+			/* Calls that were not made need not be. */
+			if (failure.any && !state->table->skip_failed && !stopped)
+				break;
+		}
+		/* Whatever else is on its way will have an outcome, which the error must know. */
+		if (stopped || sink->ops->stop == NULL ||
+			!(sink->failed || (failure.any && !state->table->skip_failed)))
+			break;
+		sink->ops->stop(sink);
+		stopped = true;
 	}
+	if (sink->failed)
+		sink->ops->raise(sink);
+	if (failure.any && !state->table->skip_failed)
+		throw_row(state, &failure.row, failure.others);
 }

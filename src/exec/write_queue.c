@@ -327,8 +327,16 @@ close_sink(AmpsfRowSink *base)
 	MemoryContextDelete(((QueueSink *) base)->cxt);
 }
 
-static const AmpsfRowSinkOps queue_ops = {"at commit", has_room, add,			flush,
-										  results,	   abandon,	 raise_nothing, close_sink};
+static const AmpsfRowSinkOps queue_ops = {
+	.name = "at commit",
+	.has_room = has_room,
+	.add = add,
+	.flush = flush,
+	.results = results,
+	.abandon = abandon,
+	.raise = raise_nothing,
+	.close = close_sink,
+};
 
 static char *
 copy(const char *s)

@@ -512,6 +512,19 @@ results(AmpsfRowSink *base, AmpsfWriteResult **out)
 }
 
 static void
+stop(AmpsfRowSink *base)
+{
+	Ingest *sink = (Ingest *) base;
+
+	ship(sink);
+	base->waiting = 0;
+	for (AmpsfIngestJob *job = sink->jobs; job; job = job->next)
+		if (job->phase != AMPSF_JOB_ENDED && !job->closed)
+			ampsf_ingest_give_up(job);
+	wait_for_jobs(sink, 0);
+}
+
+static void
 abandon(AmpsfRowSink *base)
 {
 	Ingest *sink = (Ingest *) base;
@@ -571,6 +584,7 @@ static const AmpsfRowSinkOps ingest_ops = {
 	.add = add,
 	.flush = flush,
 	.results = results,
+	.stop = stop,
 	.abandon = abandon,
 	.raise = throw_failure,
 	.close = close_sink,

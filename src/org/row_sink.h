@@ -99,6 +99,11 @@ typedef struct AmpsfRowSinkOps
 	 */
 	int (*results)(AmpsfRowSink *sink, AmpsfWriteResult **results);
 	/*
+	 * Nothing more is sent: waits for what is on its way, and all rows without an outcome get one.  NULL: there can be
+	 * none after a flush.
+	 */
+	void (*stop)(AmpsfRowSink *sink);
+	/*
 	 * For a caller that has caught what flush raised: all rows without an outcome get one, which
 	 * results() hands out.  Does not raise, does not wait.
 	 */

@@ -28,6 +28,7 @@ typedef struct Chooser
 	size_t bytes;
 	bool sending;
 	bool finish; /* no row will come */
+	bool stopped;
 } Chooser;
 
 static bool
@@ -190,7 +191,7 @@ results(AmpsfRowSink *base, AmpsfWriteResult **out)
 		base->failed = c->sink->failed;
 		if (n > 0 || !c->sending)
 			break;
-		if (base->failed)
+		if (base->failed || c->stopped)
 		{
 			n = tell_not_sent(c, out);
 			break;
@@ -200,6 +201,18 @@ results(AmpsfRowSink *base, AmpsfWriteResult **out)
 	if (c->bulk)
 		base->waiting = c->sink->waiting;
 	return n;
+}
+
+static void
+stop(AmpsfRowSink *base)
+{
+	Chooser *c = (Chooser *) base;
+
+	if (c->sink && c->sink->ops->stop)
+		c->sink->ops->stop(c->sink);
+	/* Those that are kept back are told of when failed is seen. */
+	base->waiting = 0;
+	c->stopped = true;
 }
 
 static void
@@ -245,6 +258,7 @@ static const AmpsfRowSinkOps chooser_ops = {
 	.add = add,
 	.flush = flush,
 	.results = results,
+	.stop = stop,
 	.abandon = abandon,
 	.raise = throw_failure,
 	.close = close_sink,
