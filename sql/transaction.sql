@@ -262,8 +262,10 @@ COMMIT;
 \set VERBOSITY default
 SELECT lastname, title FROM remote WHERE department = 'gone';
 -- a row that somebody has locked is tried again
-\! $SANDBOXCTL fault 'path=*/sobjects/Contact/*;method=PATCH;count=1;do=lock-row'
+\! $SANDBOXCTL fault 'path=*/composite/graph;count=2;do=lock-row'
+\! $SANDBOXCTL mark
 UPDATE remote SET title = 'locked' WHERE department = 'gone';
+\! $SANDBOXCTL calls | grep 'graph\|  '
 \! $SANDBOXCTL nofaults
 SELECT lastname, title FROM remote WHERE department = 'gone';
 DELETE FROM remote WHERE department = 'gone';

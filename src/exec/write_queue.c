@@ -9,6 +9,8 @@
 #include "miscadmin.h"
 #include "org/graph.h"
 #include "storage/buffile.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "wire/sfid.h"
@@ -350,6 +352,19 @@ same_text(const char *a, const char *b)
 	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
+static bool
+same_headers(const char *const *a, const char *const *b)
+{
+	for (int i = 0; a != NULL && b != NULL; i++)
+	{
+		if (a[i] == NULL || b[i] == NULL)
+			return a[i] == b[i];
+		if (strcmp(a[i], b[i]) != 0)
+			return false;
+	}
+	return a == b;
+}
+
 static const char *const *
 copy_headers(const char *const *headers)
 {
@@ -372,17 +387,18 @@ find_target(const AmpsfQueueTarget *wanted)
 {
 	AmpsfQueueTarget *t;
 
-	for (int i = 0; i < queue.ntargets && wanted->headers == NULL; i++)
+	for (int i = 0; i < queue.ntargets; i++)
 	{
 		t = queue.targets[i];
 		if (same_session(t, wanted) && t->op == wanted->op && t->batches == wanted->batches &&
-			t->headers == NULL && same_text(t->table, wanted->table) &&
+			same_text(t->relation, wanted->relation) && same_headers(t->headers, wanted->headers) &&
 			same_text(t->object, wanted->object) && same_text(t->key, wanted->key))
 			return i;
 	}
 	t = MemoryContextAlloc(queue.cxt, sizeof(AmpsfQueueTarget));
 	*t = *wanted;
 	t->table = copy(wanted->table);
+	t->relation = copy(wanted->relation);
 	t->object = copy(wanted->object);
 	t->key = copy(wanted->key);
 	t->headers = copy_headers(wanted->headers);
@@ -409,6 +425,8 @@ ampsf_queue_open(Relation rel, const AmpsfTableOptions *table, Oid serverid, Oid
 	target.userid = userid;
 	target.op = spec->op;
 	target.table = RelationGetRelationName(rel);
+	target.relation = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
+												 RelationGetRelationName(rel));
 	target.object = unconstify(char *, spec->object);
 	target.key = unconstify(char *, spec->key);
 	target.headers = spec->headers != NULL && spec->headers[0] != NULL ? spec->headers : NULL;

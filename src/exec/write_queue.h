@@ -17,7 +17,8 @@ typedef struct AmpsfQueueTarget
 {
 	Oid serverid, userid;
 	AmpsfWriteOp op;
-	char *table; /* its name */
+	char *table;	/* its name */
+	char *relation; /* the same, qualified */
 	char *object, *key;
 	const char *const *headers;
 	bool batches; /* commit_overflow */

@@ -17,7 +17,9 @@
 #include "access/xact.h"
 #include "base/error.h"
 #include "exec/modify_state.h"
+#include "exec/write_error.h"
 #include "exec/write_queue.h"
+#include "foreign/foreign.h"
 #include "miscadmin.h"
 #include "net/session.h"
 #include "org/graph.h"
@@ -306,14 +308,88 @@ throw_change(int64 position, int64 before, const AmpsfGraphRefusal *refusal)
 	throw_refusal(&change, position, before, refusal);
 }
 
-/* One graph of changes that follow each other; position: changes before it. */
+/* One graph of changes that follow each other in the queue. */
+typedef struct Sending
+{
+	AmpsfGraph *graph;
+	AmpsfStats stats;
+	int n;
+	const AmpsfQueueTarget *targets[AMPSF_MAX_GRAPH]; /* of each change */
+	int64 numbers[AMPSF_MAX_GRAPH];
+	AmpsfWriteErrors *logs[AMPSF_MAX_GRAPH]; /* at the first change of each target */
+} Sending;
+
+/* While the catalogs can be read. */
 static void
-send_graph(AmpsfGraph *graph, const AmpsfStats *stats, int64 position)
+open_log(Sending *s, MemoryContext cxt)
+{
+	const AmpsfQueueTarget *t = s->targets[s->n - 1];
+	AmpsfWriteErrorHead head = {0};
+
+	s->logs[s->n - 1] = NULL;
+	for (int i = 0; i < s->n - 1; i++)
+		if (s->targets[i] == t)
+			return;
+	head.server = GetForeignServer(t->serverid)->servername;
+	head.relation = t->relation;
+	head.object = t->object;
+	head.operation = ampsf_write_verb(t->op);
+	s->logs[s->n - 1] = ampsf_write_errors_open(&head, cxt);
+}
+
+/* The changes of which nobody knows go into ampsf.write_error. */
+static void
+keep_doubts(Sending *s)
+{
+	AmpsfWriteResult *results = palloc(sizeof(AmpsfWriteResult) * s->n);
+
+	for (int first = 0; first < s->n; first++)
+	{
+		int n = 0;
+
+		if (s->logs[first] == NULL)
+			continue;
+		for (int i = first; i < s->n; i++)
+		{
+			AmpsfWriteResult *res = &results[n];
+			AmpsfGraphNode node;
+
+			if (s->targets[i] != s->targets[first])
+				continue;
+			ampsf_graph_change(s->graph, i, &node);
+			memset(res, 0, sizeof(*res));
+			res->number = s->numbers[i];
+			res->outcome = AMPSF_IN_DOUBT;
+			if (node.id != NULL)
+				strlcpy(res->id, node.id, sizeof(res->id));
+			res->row = node.op == AMPSF_DELETE ? NULL : node.fields;
+			res->row_len = node.len;
+			n++;
+		}
+		(void) ampsf_write_errors_keep(s->logs[first], results, n, NULL);
+	}
+}
+
+/* position: changes before the graph's. */
+static void
+send_graph(Sending *s, int64 position)
 {
 	AmpsfGraphRefusal refusal;
+	volatile bool done = false;
 
 	xact.sent = true;
-	if (ampsf_graph_send(graph, &refusal))
+	PG_TRY();
+	{
+		done = ampsf_graph_send(s->graph, &refusal);
+	}
+	PG_CATCH();
+	{
+		if (ampsf_graph_in_doubt(s->graph))
+			keep_doubts(s);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	if (done)
 		return;
 	if (refusal.node >= 0)
 		throw_change(position + refusal.node + 1, xact.written, &refusal);
@@ -334,7 +410,7 @@ send_queue(void)
 	MemoryContext old = MemoryContextSwitchTo(cxt);
 	ErrorContextCallback errcb = {error_context_stack, commit_context, NULL};
 	AmpsfQueued change;
-	int64 position = 0, first = 0;
+	int64 position = 0;
 	bool more;
 
 	error_context_stack = &errcb;
@@ -343,33 +419,36 @@ send_queue(void)
 	while (more)
 	{
 		Oid serverid = change.target->serverid, userid = change.target->userid;
-		AmpsfStats stats = {0};
-		AmpsfGraph *graph;
 		AmpsfSession *session = ampsf_session_get(serverid, userid);
-		const AmpsfQueueTarget *targets[AMPSF_MAX_GRAPH];
-		int n = 0;
+		Sending *s = palloc0(sizeof(Sending));
 
-		graph = ampsf_graph_open(session, &stats);
+		s->graph = ampsf_graph_open(session, &s->stats);
 		while (more && change.target->serverid == serverid && change.target->userid == userid &&
-			   ampsf_graph_has_room(graph, change.target->op, change.target->object))
+			   ampsf_graph_has_room(s->graph, change.target->op, change.target->object))
 		{
 			const AmpsfQueueTarget *t = change.target;
-			AmpsfGraphNode node = {
-				t->op,		   t->object,  t->key,	  change.id[0] ? change.id : NULL,
-				change.fields, change.len, t->headers};
+			AmpsfGraphNode node = {0};
 
-			ampsf_graph_add(graph, &node);
-			targets[n++] = t;
-			position++;
+			node.op = t->op;
+			node.object = t->object;
+			node.key = t->key;
+			node.id = change.id[0] ? change.id : NULL;
+			node.fields = change.fields;
+			node.len = change.len;
+			node.headers = t->headers;
+			ampsf_graph_add(s->graph, &node);
+			s->targets[s->n] = t;
+			s->numbers[s->n++] = change.number;
+			open_log(s, cxt);
 			more = ampsf_queue_next(&change);
 		}
-		send_graph(graph, &stats, first);
-		xact.written += stats.rows;
-		for (int i = 0; i < n; i++)
-			tally(targets[i]->table, targets[i]->op, 1);
-		ampsf_session_count(session, &(AmpsfStats){.rows = stats.rows});
-		ampsf_graph_close(graph);
-		first = position;
+		send_graph(s, position);
+		position += s->n;
+		xact.written += s->stats.rows;
+		for (int i = 0; i < s->n; i++)
+			tally(s->targets[i]->table, s->targets[i]->op, 1);
+		ampsf_session_count(session, &(AmpsfStats){.rows = s->stats.rows});
+		MemoryContextReset(cxt);
 	}
 	xact.sent_all = true;
 	error_context_stack = errcb.previous;

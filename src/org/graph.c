@@ -40,6 +40,8 @@ struct AmpsfGraph
 	AmpsfStats *stats;
 	int kinds[AMPSF_MAX_GRAPH_KINDS]; /* the first node of each */
 	int nkinds;
+	AmpsfCall *call; /* the last; NULL: none, or it is over */
+	bool in_doubt;
 	int n;
 	Change nodes[AMPSF_MAX_GRAPH];
 };
@@ -325,15 +327,18 @@ send_nodes(AmpsfGraph *graph, bool idempotent)
 	spec.usage = ampsf_session_usage(graph->session, NULL, "graph");
 	call = ampsf_call_start(graph->session, &spec, graph->call_cxt);
 	pfree(buf.data);
+	graph->call = call;
 	ampsf_call_wait(call);
+	graph->call = NULL;
 	return call;
 }
 
 /* -------- the answer -------- */
 
 static void
-throw_unknown(int n, const char *why)
+throw_unknown(AmpsfGraph *graph, int n, const char *why)
 {
+	graph->in_doubt = true;
 	ereport(
 		ERROR,
 		(errcode(ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN),
@@ -341,7 +346,8 @@ throw_unknown(int n, const char *why)
 				n == 1 ? "change" : "changes"),
 		 errdetail("%s Either all of them were made or none; the transaction here is rolled back.",
 				   why),
-		 errhint("Look for one of them in Salesforce before the transaction is repeated.")));
+		 errhint("Look for one of them in Salesforce before the transaction is repeated; "
+				 "ampsf.write_error holds them.")));
 }
 
 /* The first error of an array of errors. */
@@ -373,7 +379,7 @@ read_answer(AmpsfGraph *graph, AmpsfCall *call, int n, AmpsfGraphRefusal *refusa
 	refusal->node = -1;
 	if (doc == NULL || ampsf_json_get(answer, "isSuccessful") == NULL ||
 		ampsf_json_array_length(list) != n)
-		throw_unknown(n, "Salesforce accepted the call, but its answer cannot be read.");
+		throw_unknown(graph, n, "Salesforce accepted the call, but its answer cannot be read.");
 	for (int i = 0; i < n; i++)
 	{
 		AmpsfJson *item = ampsf_json_array_get(list, i);
@@ -397,7 +403,7 @@ read_answer(AmpsfGraph *graph, AmpsfCall *call, int n, AmpsfGraphRefusal *refusa
 			refusal->node = -1;
 	}
 	if (ampsf_json_bool(answer, "isSuccessful", false) != (good == n))
-		throw_unknown(n, "Salesforce's answer contradicts itself.");
+		throw_unknown(graph, n, "Salesforce's answer contradicts itself.");
 	return good == n;
 }
 
@@ -490,8 +496,11 @@ send_once(AmpsfGraph *graph, AmpsfGraphRefusal *refusal)
 	status = ampsf_call_status(call);
 	if (status >= 200 && status <= 299)
 		return read_answer(graph, call, n, refusal);
-	if (status == 0 && ampsf_call_unknown_outcome(call))
-		throw_unknown(n, "The connection was lost after the request had been sent.");
+	if (ampsf_call_unknown_outcome(call))
+		throw_unknown(graph, n,
+					  status == 0
+						  ? "The connection was lost after the request had been sent."
+						  : psprintf("The answer was HTTP status %d, from a gateway.", status));
 	if (status >= 500)
 	{
 		/* Salesforce's own refusal says that nothing was done; a gateway's page does not. */
@@ -499,8 +508,9 @@ send_once(AmpsfGraph *graph, AmpsfGraphRefusal *refusal)
 		ampsf_error_parse(status, body, len, &err);
 		if (err.code == NULL)
 			throw_unknown(
-				n, psprintf("The answer was HTTP status %d, without a word from Salesforce itself.",
-							status));
+				graph, n,
+				psprintf("The answer was HTTP status %d, without a word from Salesforce itself.",
+						 status));
 	}
 	ampsf_call_throw(
 		call, psprintf("write %d %s of the transaction", n, n == 1 ? "change" : "changes"), NULL);
@@ -516,6 +526,7 @@ ampsf_graph_send(AmpsfGraph *graph, AmpsfGraphRefusal *refusal)
 		MemoryContext old;
 		bool done;
 
+		graph->call = NULL;
 		MemoryContextReset(graph->call_cxt);
 		old = MemoryContextSwitchTo(graph->call_cxt);
 		done = send_once(graph, refusal);
@@ -540,4 +551,24 @@ ampsf_graph_send(AmpsfGraph *graph, AmpsfGraphRefusal *refusal)
 		if (graph->stats)
 			graph->stats->retries++;
 	}
+}
+
+bool
+ampsf_graph_in_doubt(const AmpsfGraph *graph)
+{
+	return graph->in_doubt || (graph->call != NULL && ampsf_call_in_flight(graph->call));
+}
+
+void
+ampsf_graph_change(const AmpsfGraph *graph, int i, AmpsfGraphNode *node)
+{
+	const Change *from = &graph->nodes[i];
+
+	memset(node, 0, sizeof(*node));
+	node->op = from->op;
+	node->object = from->object;
+	node->key = from->key;
+	node->id = from->id[0] ? from->id : NULL;
+	node->fields = from->fields;
+	node->len = from->len;
 }

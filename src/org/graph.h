@@ -51,6 +51,10 @@ extern void ampsf_graph_add(AmpsfGraph *graph, const AmpsfGraphNode *node);
  * because somebody held a lock are sent again a few times, all of them.
  */
 extern bool ampsf_graph_send(AmpsfGraph *graph, AmpsfGraphRefusal *refusal);
+/* After an error: were the changes sent, and nobody knows what became of them? */
+extern bool ampsf_graph_in_doubt(const AmpsfGraph *graph);
+/* The change that was added as number i. */
+extern void ampsf_graph_change(const AmpsfGraph *graph, int i, AmpsfGraphNode *node);
 extern void ampsf_graph_close(AmpsfGraph *graph);
 
 #endif
