@@ -76,6 +76,7 @@ ampsf_fdw_handler(PG_FUNCTION_ARGS)
 	routine->BeginDirectModify = ampsfBeginDirectModify;
 	routine->IterateDirectModify = ampsfIterateDirectModify;
 	routine->EndDirectModify = ampsfEndDirectModify;
+	routine->ExecForeignTruncate = ampsfExecForeignTruncate;
 	routine->IsForeignRelUpdatable = ampsfIsForeignRelUpdatable;
 
 	routine->ExplainForeignScan = ampsfExplainForeignScan;

@@ -119,7 +119,7 @@ SELECT lastname, title FROM crm.contact WHERE department = 'none' ORDER BY 1;
 ALTER FOREIGN TABLE crm.contact OPTIONS (DROP on_error, DROP all_or_none, DROP batch_size);
 SELECT count(*) FROM ampsf.write_error;
 ALTER FOREIGN TABLE crm.contact OPTIONS (ADD on_error 'ignore');
-ALTER FOREIGN TABLE crm.contact OPTIONS (ADD client_name E'a\r\nb');
+ALTER FOREIGN TABLE crm.contact OPTIONS (ADD client_name E'a\nb');
 ALTER FOREIGN TABLE crm.contact OPTIONS (ADD assignment_rule 'perhaps');
 REVOKE ALL ON SCHEMA crm FROM regress_ampsf_a, "regress ampsf B"; REVOKE ALL ON crm.contact FROM regress_ampsf_a, "regress ampsf B";
 DROP OWNED BY regress_ampsf_a; DROP ROLE regress_ampsf_a, "regress ampsf B";

@@ -23,6 +23,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/varlena.h"
+#include "wire/sfid.h"
 #include "wire/text.h"
 
 /* So many Ids fit into the address of a query. */
@@ -481,17 +482,18 @@ check_table(List *options)
 		DefElem *def = lfirst_node(DefElem, lc);
 		const char *value = defGetString(def);
 		bool b;
+		char id[AMPSF_SFID_LEN + 1];
 
 		if (strcmp(def->defname, "assignment_rule") == 0 && !parse_bool(value, &b) &&
-			!(ampsf_is_api_name(value, strlen(value)) && (strlen(value) == 15 || strlen(value) == 18)))
+			!ampsf_sfid_canonicalize(value, strlen(value), id))
 			bad_value(find_option("assignment_rule", TABLE), value,
 					  "It is true, false, or the Id of an assignment rule.");
 		if (strcmp(def->defname, "client_name") == 0 &&
 			(strlen(value) > 64 ||
-			 strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/ ") <
+			 strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/") <
 				 strlen(value)))
 			bad_value(find_option("client_name", TABLE), value,
-					  "It has up to 64 letters, digits, blanks and any of . _ - /");
+					  "It has up to 64 letters, digits and any of . _ - /");
 	}
 }
 

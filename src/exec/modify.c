@@ -18,6 +18,7 @@
 #include "foreign/foreign.h"
 #include "plan/plan_modify.h"
 #include "utils/builtins.h"
+#include "utils/timestamp.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -54,6 +55,12 @@ has_after_statement(const TriggerDesc *trig, AmpsfWriteOp op)
 AmpsfModifyState *
 ampsf_modify_make(EState *estate, ResultRelInfo *rinfo, AmpsfWriteOp op)
 {
+	return ampsf_modify_make_for(estate, rinfo, op, ampsf_result_user(rinfo, estate));
+}
+
+AmpsfModifyState *
+ampsf_modify_make_for(EState *estate, ResultRelInfo *rinfo, AmpsfWriteOp op, Oid userid)
+{
 	MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
 	AmpsfModifyState *state = palloc0(sizeof(AmpsfModifyState));
 	int natts;
@@ -64,7 +71,7 @@ ampsf_modify_make(EState *estate, ResultRelInfo *rinfo, AmpsfWriteOp op)
 	state->op = op;
 	state->table = ampsf_table_options(RelationGetRelid(state->rel));
 	state->serverid = GetForeignTable(RelationGetRelid(state->rel))->serverid;
-	state->userid = ampsf_result_user(rinfo, estate);
+	state->userid = userid;
 	natts = RelationGetNumberOfAttributes(state->rel);
 	state->columns = palloc0(sizeof(AmpsfColumn *) * Max(natts, 1));
 	state->convs = palloc0(sizeof(AmpsfColumnConv *) * Max(natts, 1));
@@ -128,6 +135,9 @@ find_identity(AmpsfModifyState *state, Plan *subplan)
 												  ampsf_id_junk_name(state->rel, state->id_attno));
 	if (!AttributeNumberIsValid(state->id_junk))
 		elog(ERROR, "could not find the Id among the columns of the plan");
+	if (state->table->if_unchanged)
+		state->version_junk = ExecFindJunkAttributeInTlist(
+			subplan->targetlist, ampsf_id_junk_name(state->rel, ampsf_version_column(state->rel)));
 	state->old_junk = ExecFindJunkAttributeInTlist(subplan->targetlist, "wholerow");
 	getTypeOutputInfo(type, &output, &varlena);
 	fmgr_info_cxt(output, &state->id_output, state->estate->es_query_cxt);
@@ -331,6 +341,21 @@ ampsfExecForeignInsert(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slo
 	return slot;
 }
 
+/* When the row was changed last; timestamp without time zone shows UTC. */
+static void
+read_version(AmpsfModifyState *state, TupleTableSlot *planSlot)
+{
+	bool isnull;
+	Datum datum = ExecGetJunkAttribute(planSlot, state->version_junk, &isnull);
+
+	if (isnull)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("row %lld of foreign table \"%s\" does not tell when it was changed",
+						(long long) (state->added + 1), RelationGetRelationName(state->rel))));
+	state->version = DatumGetTimestampTz(datum);
+}
+
 /*
  * The Id of the row that planSlot stands for, in id; false if the statement has had that row
  * before: as with local tables, the first of several matches is the one that counts.
@@ -356,7 +381,8 @@ identify(AmpsfModifyState *state, TupleTableSlot *planSlot, char *id)
 	while (len > 0 && text[len - 1] == ' ') /* char(n) */
 		len--;
 	/* A number, in Account Engagement. */
-	if (state->table->engagement && len > 0 && len <= AMPSF_SFID_LEN && strspn(text, "0123456789") == len)
+	if (state->table->engagement && len > 0 && len <= AMPSF_SFID_LEN &&
+		strspn(text, "0123456789") == len)
 		strlcpy(id, text, AMPSF_SFID_LEN + 1);
 	else if (!ampsf_sfid_canonicalize(text, len, id))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -364,6 +390,8 @@ identify(AmpsfModifyState *state, TupleTableSlot *planSlot, char *id)
 							   (long long) (state->added + 1), RelationGetRelationName(state->rel),
 							   text)));
 	MemoryContextSwitchTo(old);
+	if (state->version_junk > 0)
+		read_version(state, planSlot);
 	if (state->seen != NULL)
 		(void) hash_search(state->seen, id, HASH_ENTER, &found);
 	return !found;

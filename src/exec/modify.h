@@ -35,4 +35,6 @@ extern TupleTableSlot *ampsfIterateDirectModify(ForeignScanState *node);
 extern void ampsfEndDirectModify(ForeignScanState *node);
 extern void ampsfExplainDirectModify(ForeignScanState *node, struct ExplainState *es);
 
+extern void ampsfExecForeignTruncate(List *rels, DropBehavior behavior, bool restart_seqs);
+
 #endif

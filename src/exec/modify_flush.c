@@ -16,6 +16,7 @@
 #include "access/xact.h"
 #include "executor/executor.h"
 #include "exec/write_queue.h"
+#include "plan/plan_modify.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -151,6 +152,8 @@ open_sink(AmpsfModifyState *state)
 	spec.key = state->table->upsert_key;
 	spec.max_rows = state->table->batch_size;
 	spec.all_or_none = state->table->all_or_none;
+	if (state->version_junk > 0)
+		spec.conditional = ampsf_modify_column(state, ampsf_version_column(state->rel))->field;
 	spec.headers = write_headers(state->table);
 	spec.stats = &state->stats;
 	if (state->table->write_at_commit)
@@ -191,6 +194,7 @@ ampsf_modify_add_fields(AmpsfModifyState *state, const char *id, const char *fie
 	row.fields = fields;
 	row.len = len;
 	row.flags = flags;
+	row.version = state->version;
 	state->sink->ops->add(state->sink, &row);
 }
 

@@ -88,7 +88,10 @@ static void
 throw_row(AmpsfModifyState *state, const AmpsfWriteResult *res, int64 others)
 {
 	AmpsfApiError err = {0, res->code, res->message, res->fields};
-	const char *hint = ampsf_error_hint(&err);
+	bool changed = res->code != NULL && strcmp(res->code, "PRECONDITION_FAILED") == 0;
+	const char *hint =
+		changed ? "Somebody has changed the row since it was read. The statement can be repeated."
+				: ampsf_error_hint(&err);
 	const char *table = RelationGetRelationName(state->rel);
 	StringInfoData detail;
 	Written all;
@@ -113,16 +116,17 @@ throw_row(AmpsfModifyState *state, const AmpsfWriteResult *res, int64 others)
 			all.rows == 1 ? "stays" : "stay", all.ids.data);
 	count_told = state->estate;
 	ampsf_xact_told(all.rows);
-	ereport(ERROR, (errcode(ampsf_error_sqlstate(&err)),
-					state->op == AMPSF_INSERT
-						? errmsg("could not insert row %lld into foreign table \"%s\"",
-								 (long long) res->number, table)
-					: state->op == AMPSF_UPDATE
-						? errmsg("could not update row %lld (Id %s) of foreign table \"%s\"",
-								 (long long) res->number, res->id, table)
-						: errmsg("could not delete row %lld (Id %s) from foreign table \"%s\"",
-								 (long long) res->number, res->id, table),
-					errdetail_internal("%s", detail.data), hint != NULL ? errhint("%s", hint) : 0));
+	ereport(ERROR,
+			(errcode(changed ? ERRCODE_T_R_SERIALIZATION_FAILURE : ampsf_error_sqlstate(&err)),
+			 state->op == AMPSF_INSERT
+				 ? errmsg("could not insert row %lld into foreign table \"%s\"",
+						  (long long) res->number, table)
+			 : state->op == AMPSF_UPDATE
+				 ? errmsg("could not update row %lld (Id %s) of foreign table \"%s\"",
+						  (long long) res->number, res->id, table)
+				 : errmsg("could not delete row %lld (Id %s) from foreign table \"%s\"",
+						  (long long) res->number, res->id, table),
+			 errdetail_internal("%s", detail.data), hint != NULL ? errhint("%s", hint) : 0));
 }
 
 /*

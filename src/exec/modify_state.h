@@ -51,9 +51,11 @@ typedef struct AmpsfModifyState
 	bool returns;		/* somebody looks at the row after it was written */
 
 	/* the row's identity */
-	AttrNumber id_attno; /* in the table; 0: no column shows it */
-	AttrNumber id_junk;	 /* in the plan's slot; 0: not an UPDATE or DELETE */
-	AttrNumber old_junk; /* the whole old row, likewise */
+	AttrNumber id_attno;	 /* in the table; 0: no column shows it */
+	AttrNumber id_junk;		 /* in the plan's slot; 0: not an UPDATE or DELETE */
+	AttrNumber version_junk; /* when the row last changed; 0: nobody asks */
+	int64 version;			 /* of the row that is being added */
+	AttrNumber old_junk;	 /* the whole old row, likewise */
 	FmgrInfo id_output;
 	HTAB *seen; /* Ids so far, where a join may give one row twice; else NULL */
 
@@ -94,6 +96,9 @@ typedef struct AmpsfFlushed
 
 /* modify.c: rinfo's state for that operation, in es_query_cxt. */
 extern AmpsfModifyState *ampsf_modify_make(EState *estate, ResultRelInfo *rinfo, AmpsfWriteOp op);
+/* The same in the name of a user who is not the relation's. */
+extern AmpsfModifyState *ampsf_modify_make_for(EState *estate, ResultRelInfo *rinfo,
+											   AmpsfWriteOp op, Oid userid);
 /* "update Contact (LastName, AccountId)" */
 extern char *ampsf_modify_describe(Relation rel, CmdType op, List *targets);
 

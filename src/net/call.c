@@ -62,6 +62,7 @@ struct AmpsfCall
 	AmpsfHttpAlarm alarm;
 	int64 bytes_counted; /* of the attempt that is under way */
 	int attempts;
+	bool was_sent; /* an attempt got as far as that and no answer came */
 	uint64 generation; /* of the token that was sent */
 	bool fresh_login;  /* a failed login may be tried again on our account */
 	bool replayed;	   /* after 401 */
@@ -492,7 +493,10 @@ judge_failure(AmpsfCall *call, AmpsfHttpFailure kind)
 {
 	/* Of an answer that is read while it comes, the reader has seen something already. */
 	bool seen = call->window > 0 && ampsf_http_begun(call->http);
-	bool safe = (call->idempotent && !seen) || !ampsf_http_sent_any(call->http);
+	bool safe;
+
+	call->was_sent |= ampsf_http_sent_all(call->http);
+	safe = (call->idempotent && !seen) || !ampsf_http_sent_any(call->http);
 
 	if (safe && ampsf_failure_is_transient(kind) &&
 		call->attempts <= call->session->options->max_retries)
@@ -607,6 +611,12 @@ ampsf_call_poll(AmpsfCall *call)
 {
 	ampsf_http_drive();
 	return ampsf_call_look(call);
+}
+
+bool
+ampsf_call_was_sent(const AmpsfCall *call)
+{
+	return call->was_sent;
 }
 
 bool

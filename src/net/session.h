@@ -136,6 +136,8 @@ extern void ampsf_call_sleep(void);
 extern int ampsf_backoff(int n, const char *retry_after);
 /* The connection was lost after the request had been sent in full, and it was not idempotent. */
 extern bool ampsf_call_unknown_outcome(const AmpsfCall *call);
+/* The same, of any of its attempts, idempotent or not. */
+extern bool ampsf_call_was_sent(const AmpsfCall *call);
 /* The request has been sent in full and its answer is not there yet. */
 extern bool ampsf_call_in_flight(const AmpsfCall *call);
 /* ereport(ERROR) for a call that did not succeed: "could not <what>", with all that is known. */

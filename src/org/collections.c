@@ -5,6 +5,9 @@
  * the judgement whether a call that went wrong may have been carried out.  Must not know: tables,
  * columns, the executor.
  *
+ * Where rows must not have changed since they were read, each update is a request of its own, 25 of
+ * them a composite call; rows to be deleted are read once more.
+ *
  * Calls are made with allOrNone=false, so that every row has an outcome of its own, unless the
  * caller wants it otherwise.
  */
@@ -14,6 +17,7 @@
 #include "miscadmin.h"
 #include "portability/instr_time.h"
 #include "storage/latch.h"
+#include "utils/timestamp.h"
 #include "utils/memutils.h"
 
 #include "base/ampsf.h"
@@ -23,6 +27,7 @@
 #include "wire/json_doc.h"
 #include "wire/sfid.h"
 #include "wire/text.h"
+#include "wire/wiretime.h"
 
 /* How often a row that somebody else has locked is sent again. */
 #define LOCK_RETRIES 3
@@ -40,6 +45,7 @@ typedef struct SinkRow
 	uint32 flags;
 	char id[AMPSF_SFID_LEN + 1];
 	char parent[AMPSF_SFID_LEN + 1];
+	int64 version;
 	size_t off, len; /* of its fields in the text */
 } SinkRow;
 
@@ -60,6 +66,7 @@ typedef struct Collections
 	char *object;
 	char *key;
 	int max_rows;
+	char *conditional; /* the field that tells when a row was changed */
 	bool all_or_none;
 	const char **headers;
 	AmpsfStats *stats;
@@ -100,6 +107,13 @@ ampsf_write_noun(AmpsfWriteOp op)
 	return nouns[op];
 }
 
+/* Is each row a request of its own, for that it has a condition? */
+static bool
+one_by_one(const Collections *sink)
+{
+	return sink->conditional != NULL && sink->op == AMPSF_UPDATE;
+}
+
 static bool
 has_room(const AmpsfRowSink *base, size_t len)
 {
@@ -136,6 +150,7 @@ add(AmpsfRowSink *base, const AmpsfWriteRow *row)
 	to->flags = row->flags;
 	if (sink->op == AMPSF_UPDATE || sink->op == AMPSF_DELETE)
 		copy_id(to->id, row->id);
+	to->version = row->version;
 	if (row->parent != NULL)
 		strlcpy(to->parent, row->parent, sizeof(to->parent));
 	to->off = sink->text.len;
@@ -226,6 +241,46 @@ cancel_context(void *arg)
 				   batch->n == 1 ? "row" : "rows", batch->sink->object);
 }
 
+/*
+ * A request of its own for each row, up to 25 in a composite call: only such a request can have a
+ * condition, that of If-Unmodified-Since.  The table's headers are for each of them.
+ */
+static void
+build_composite(const Batch *batch, StringInfo buf)
+{
+	Collections *sink = batch->sink;
+	const char *version = ampsf_session_version(sink->session);
+
+	initStringInfo(buf);
+	appendStringInfo(buf, "{\"allOrNone\":%s,\"compositeRequest\":[",
+					 sink->all_or_none ? "true" : "false");
+	for (int i = 0; i < batch->n; i++)
+	{
+		SinkRow *row = &sink->rows[batch->pos[i]];
+		char date[AMPSF_TIME_BUF];
+
+		ampsf_print_http_date(row->version, date);
+		appendStringInfo(buf,
+						 "%s{\"method\":\"PATCH\",\"url\":\"/services/data/v%s/sobjects/%s/%s\","
+						 "\"referenceId\":\"r%d\",\"httpHeaders\":{\"If-Unmodified-Since\":\"%s\"",
+						 i > 0 ? "," : "", version, sink->object, row->id, i, date);
+		for (const char *const *h = sink->headers; *h != NULL; h++)
+		{
+			int len = (int) strcspn(*h, ":");
+
+			/* The client's name belongs to the call. */
+			if (pg_strncasecmp(*h, "Sforce-Call-Options", 19) == 0)
+				continue;
+			appendStringInfo(buf, ",\"%.*s\":", len, *h);
+			append_json(buf, *h + len + 2);
+		}
+		appendStringInfoChar(buf, '}');
+		appendStringInfo(buf, ",\"body\":{%.*s}", (int) row->len, sink->text.data + row->off);
+		appendStringInfoChar(buf, '}');
+	}
+	appendStringInfoString(buf, "]}");
+}
+
 /* Sends the call, and waits for its answer. */
 static void
 run_call(const Batch *batch)
@@ -233,13 +288,20 @@ run_call(const Batch *batch)
 	Collections *sink = batch->sink;
 	AmpsfCallSpec spec = {0};
 	ErrorContextCallback errcb;
-	StringInfoData body;
+	StringInfoData body = {0};
 
-	spec.idempotent = sink->op != AMPSF_INSERT;
+	/* A row that was written once has changed: the condition would refuse it the second time. */
+	spec.idempotent = sink->op != AMPSF_INSERT && !one_by_one(sink);
 	spec.headers = sink->headers;
 	spec.stats = sink->stats;
 	spec.usage = sink->usage;
-	if (sink->op == AMPSF_DELETE)
+	if (one_by_one(sink))
+	{
+		build_composite(batch, &body);
+		spec.method = "POST";
+		spec.path = "composite";
+	}
+	else if (sink->op == AMPSF_DELETE)
 	{
 		spec.method = "DELETE";
 		spec.path = build_delete_path(batch);
@@ -251,11 +313,11 @@ run_call(const Batch *batch)
 		spec.path = sink->op == AMPSF_UPSERT
 						? psprintf("composite/sobjects/%s/%s", sink->object, sink->key)
 						: "composite/sobjects";
-		spec.body = body.data;
-		spec.body_len = body.len;
 	}
+	spec.body = body.data;
+	spec.body_len = body.len;
 	sink->call = ampsf_call_start(sink->session, &spec, sink->call_cxt);
-	if (sink->op != AMPSF_DELETE)
+	if (body.data != NULL)
 		pfree(body.data);
 
 	errcb.callback = cancel_context;
@@ -313,7 +375,10 @@ throw_unknown(const Collections *sink, const char *why)
 		 errmsg("the outcome of %s is unknown: %d %s of %s in doubt", nouns[sink->op], n,
 				n == 1 ? "row" : "rows", sink->object),
 		 errdetail("%s%s", why, ids.data),
-		 sink->op == AMPSF_INSERT
+		 one_by_one(sink)
+			 ? errhint("The rows may or may not have been written. Read them again before you "
+					   "repeat the statement.")
+		 : sink->op == AMPSF_INSERT
 			 ? errhint("The rows may or may not have been created. Look for them in Salesforce "
 					   "before inserting them again.")
 		 : sink->op == AMPSF_UPSERT
@@ -355,9 +420,8 @@ throw_failure(AmpsfRowSink *base)
 }
 
 static void
-read_errors(AmpsfJson *item, AmpsfWriteResult *res)
+read_errors(AmpsfJson *errors, AmpsfWriteResult *res)
 {
-	AmpsfJson *errors = ampsf_json_get(item, "errors");
 	AmpsfJson *first = ampsf_json_array_get(errors, 0);
 	AmpsfJson *fields = ampsf_json_get(first, "fields");
 	const char *code = ampsf_json_string(first, "statusCode");
@@ -398,6 +462,9 @@ read_results(const Batch *batch)
 	AmpsfJson *doc = ampsf_json_parse(body, len, sink->call_cxt);
 	MemoryContext old;
 
+	if (one_by_one(sink))
+		doc = ampsf_json_get(doc, "compositeResponse");
+
 	if (doc == NULL || !ampsf_json_is_array(doc) || ampsf_json_array_length(doc) != batch->n)
 	{
 		fail(batch, FAILED_UNREADABLE, AMPSF_IN_DOUBT, NULL);
@@ -409,10 +476,12 @@ read_results(const Batch *batch)
 		AmpsfJson *item = ampsf_json_array_get(doc, i);
 		AmpsfWriteResult *res = &sink->results[batch->pos[i]];
 		const char *id = ampsf_json_string(item, "id");
+		int status = (int) ampsf_json_int(item, "httpStatusCode", 0);
 
 		if (id != NULL)
 			strlcpy(res->id, id, sizeof(res->id));
-		if (ampsf_json_bool(item, "success", false))
+		if (one_by_one(sink) ? status >= 200 && status <= 299
+							 : ampsf_json_bool(item, "success", false))
 		{
 			res->outcome = AMPSF_WRITTEN;
 			res->created = sink->op == AMPSF_INSERT ||
@@ -425,7 +494,7 @@ read_results(const Batch *batch)
 		else
 		{
 			res->outcome = AMPSF_REFUSED;
-			read_errors(item, res);
+			read_errors(ampsf_json_get(item, one_by_one(sink) ? "body" : "errors"), res);
 		}
 	}
 	MemoryContextSwitchTo(old);
@@ -464,7 +533,7 @@ send_batch(const Batch *batch)
 	status = ampsf_call_status(sink->call);
 	if (status >= 200 && status <= 299)
 		read_results(batch);
-	else if (status == 0 && ampsf_call_unknown_outcome(sink->call))
+	else if (status == 0 && ampsf_call_was_sent(sink->call))
 		fail(batch, FAILED_LOST, AMPSF_IN_DOUBT, NULL);
 	else if (status == 0)
 		fail(batch, FAILED_REFUSED, AMPSF_NOT_SENT, NULL);
@@ -504,6 +573,66 @@ ampsf_write_pause(int attempt)
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}
+}
+
+/*
+ * Deletes have no conditions: the rows are read again just before, and those that have changed are
+ * refused here.  Between that answer and the delete lies a window, of one call.  Which remain to be
+ * sent goes into pos; false if the rows could not be read.
+ */
+static bool
+check_versions(Collections *sink, const Batch *batch, int *pos, int *n)
+{
+	AmpsfCallSpec spec = {0};
+	StringInfoData body;
+	AmpsfJson *doc;
+	AmpsfCall *call;
+	MemoryContext old;
+	const char *text;
+	size_t len;
+	int left = 0;
+
+	MemoryContextReset(sink->call_cxt);
+	old = MemoryContextSwitchTo(sink->call_cxt);
+	initStringInfo(&body);
+	appendStringInfoString(&body, "{\"ids\":[");
+	for (int i = 0; i < batch->n; i++)
+		appendStringInfo(&body, "%s\"%s\"", i > 0 ? "," : "", sink->rows[batch->pos[i]].id);
+	appendStringInfo(&body, "],\"fields\":[\"Id\",\"%s\"]}", sink->conditional);
+	spec.method = "POST";
+	spec.path = psprintf("composite/sobjects/%s", sink->object);
+	spec.body = body.data;
+	spec.body_len = body.len;
+	spec.idempotent = true;
+	spec.stats = sink->stats;
+	call = ampsf_call_start(sink->session, &spec, sink->call_cxt);
+	ampsf_call_finish(call, psprintf("read again %d rows (object %s)", batch->n, sink->object),
+					  NULL);
+	text = ampsf_call_body(call, &len);
+	doc = ampsf_json_parse(text, len, sink->call_cxt);
+	if (!ampsf_json_is_array(doc) || ampsf_json_array_length(doc) != batch->n)
+		return false;
+	for (int i = 0; i < batch->n; i++)
+	{
+		int at = batch->pos[i];
+		const char *value = ampsf_json_string(ampsf_json_array_get(doc, i), sink->conditional);
+		int64 usecs;
+
+		/* null: it is gone, of which the delete will tell. */
+		if (value == NULL || (ampsf_parse_datetime(value, strlen(value), &usecs) &&
+							  usecs / USECS_PER_SEC <= sink->rows[at].version / USECS_PER_SEC))
+		{
+			pos[left++] = at;
+			continue;
+		}
+		sink->results[at].outcome = AMPSF_REFUSED;
+		sink->results[at].code = MemoryContextStrdup(sink->result_cxt, "PRECONDITION_FAILED");
+		sink->results[at].message =
+			MemoryContextStrdup(sink->result_cxt, "The row has changed since it was read.");
+	}
+	MemoryContextSwitchTo(old);
+	*n = left;
+	return true;
 }
 
 static int
@@ -583,6 +712,13 @@ flush(AmpsfRowSink *base, bool finish)
 	sink->known = batch.n;
 	if (base->failed)
 		return;
+	if (sink->conditional != NULL && sink->op == AMPSF_DELETE &&
+		!check_versions(sink, &batch, pos, &batch.n))
+		ereport(ERROR, (errcode(ERRCODE_FDW_UNABLE_TO_CREATE_REPLY),
+						errmsg("could not read again %d rows (object %s)", batch.n, sink->object),
+						errdetail("Salesforce's answer cannot be read.")));
+	if (batch.n == 0)
+		return;
 	send_batch(&batch);
 	for (int attempt = 0; attempt < LOCK_RETRIES && !base->failed; attempt++)
 	{
@@ -649,7 +785,8 @@ ampsf_collections_open(const AmpsfWriteSpec *spec)
 	sink->op = spec->op;
 	sink->object = pstrdup(spec->object);
 	sink->key = spec->key != NULL ? pstrdup(spec->key) : NULL;
-	sink->max_rows = spec->max_rows;
+	sink->conditional = spec->conditional != NULL ? pstrdup(spec->conditional) : NULL;
+	sink->max_rows = one_by_one(sink) ? Min(spec->max_rows, AMPSF_MAX_BATCH) : spec->max_rows;
 	sink->all_or_none = spec->all_or_none;
 	sink->stats = spec->stats;
 	sink->usage = ampsf_session_usage(spec->session, spec->object, verbs[spec->op]);

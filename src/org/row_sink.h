@@ -30,6 +30,8 @@ typedef struct AmpsfWriteSpec
 	const char *object;
 	const char *key;			/* AMPSF_UPSERT: the external id's field */
 	int max_rows;				/* of one call */
+	const char *conditional;	/* a row is written only if this field is as the caller has read it: see
+								   AmpsfWriteRow.version; NULL: written anyhow */
 	bool all_or_none;			/* a call with a row that is refused writes none of its rows */
 	const char *const *headers; /* "Name: value", NULL-terminated; may be NULL */
 	bool hard_delete;			/* past the recycle bin, which only a Bulk job can */
@@ -44,8 +46,7 @@ typedef struct AmpsfWriteRow
 	const char *id; /* AMPSF_UPDATE and AMPSF_DELETE */
 	const char
 		*parent; /* Id of a row that Salesforce locks along with it; NULL: none, or not known */
-	const char *version; /* SystemModstamp as it was read: not written if it moved since; NULL:
-							written anyhow */
+	int64 version; /* with spec.conditional: when it was changed, as it was read: microseconds since 2000 */
 	const char *fields; /* the inside of a JSON object, without its braces and without "attributes":
 						   "LastName":"Curie","Email":null; UTF-8.  Not for AMPSF_DELETE */
 	size_t len;

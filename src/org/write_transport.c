@@ -70,7 +70,6 @@ add(AmpsfRowSink *base, const AmpsfWriteRow *row)
 	*to = *row;
 	to->id = copy_text(row->id);
 	to->parent = copy_text(row->parent);
-	to->version = copy_text(row->version);
 	if (row->fields)
 	{
 		char *fields = palloc(row->len + 1);
@@ -272,7 +271,7 @@ ampsf_write_open(const AmpsfWriteSpec *spec, AmpsfWriteTransport transport, int6
 
 	if (spec->hard_delete && spec->op == AMPSF_DELETE)
 		return ampsf_ingest_open(spec);
-	if (transport == AMPSF_WRITE_COLLECTIONS || spec->all_or_none ||
+	if (transport == AMPSF_WRITE_COLLECTIONS || spec->all_or_none || spec->conditional ||
 		(spec->headers && *spec->headers))
 		return ampsf_collections_open(spec);
 	if (transport == AMPSF_WRITE_BULK)

@@ -39,6 +39,29 @@ ampsf_id_column(Relation rel)
 	return 0;
 }
 
+AttrNumber
+ampsf_version_column(Relation rel)
+{
+	TupleDesc desc = RelationGetDescr(rel);
+	AttrNumber found = 0;
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+		const char *field;
+
+		if (att->attisdropped ||
+			(att->atttypid != TIMESTAMPTZOID && att->atttypid != TIMESTAMPOID))
+			continue;
+		field = ampsf_column(RelationGetRelid(rel), i + 1)->field;
+		if (pg_strcasecmp(field, "SystemModstamp") == 0)
+			return i + 1;
+		if (pg_strcasecmp(field, "LastModifiedDate") == 0)
+			found = i + 1;
+	}
+	return found;
+}
+
 char *
 ampsf_id_junk_name(Relation rel, AttrNumber attno)
 {
@@ -69,6 +92,23 @@ ampsfAddForeignUpdateTargets(PlannerInfo *root, Index rtindex, RangeTblEntry *ta
 	att = TupleDescAttr(RelationGetDescr(target_relation), attno - 1);
 	var = makeVar(rtindex, attno, att->atttypid, att->atttypmod, att->attcollation, 0);
 	add_row_identity_var(root, var, rtindex, ampsf_id_junk_name(target_relation, attno));
+
+	if (ampsf_table_options(RelationGetRelid(target_relation))->if_unchanged)
+	{
+		attno = ampsf_version_column(target_relation);
+		if (attno == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_COLUMN_NAME_NOT_FOUND),
+					 errmsg("foreign table \"%s\" has option \"if_unchanged\", but no column shows "
+							"when a row was changed",
+							RelationGetRelationName(target_relation)),
+					 errhint("ALTER FOREIGN TABLE %s ADD COLUMN systemmodstamp timestamptz OPTIONS "
+							 "(field 'SystemModstamp')",
+							 quote_identifier(RelationGetRelationName(target_relation)))));
+		att = TupleDescAttr(RelationGetDescr(target_relation), attno - 1);
+		var = makeVar(rtindex, attno, att->atttypid, att->atttypmod, att->attcollation, 0);
+		add_row_identity_var(root, var, rtindex, ampsf_id_junk_name(target_relation, attno));
+	}
 
 	/* What DELETE returns is gone by then.  The same expression as the executor's own old row. */
 	if (root->parse->commandType == CMD_DELETE && root->parse->returningList != NIL)

@@ -43,6 +43,8 @@ extern bool ampsf_may_modify_direct(const AmpsfTableOptions *table);
 
 /* The column that shows the field Id; 0: there is none. */
 extern AttrNumber ampsf_id_column(Relation rel);
+/* The column that tells when the row last changed; 0: there is none. */
+extern AttrNumber ampsf_version_column(Relation rel);
 /* The name under which the Id of the row travels through the plan. palloc'ed. */
 extern char *ampsf_id_junk_name(Relation rel, AttrNumber attno);
 

@@ -44,6 +44,30 @@ add_client(Buf *b, const Request *r)
 	buf_json(b, p, strcspn(p, ",; "));
 }
 
+/* The headers by which a client says how its rows are to be written. */
+static void
+add_options(Buf *b, const Request *r)
+{
+	static const char *const names[] = {"Sforce-Call-Options", "Sforce-Auto-Assign",
+										"Sforce-Duplicate-Rule-Header", "If-Unmodified-Since"};
+	bool first = true;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+	{
+		const char *h = req_header(r, names[i]);
+
+		if (h == NULL)
+			continue;
+		buf_adds(b, first ? ",\"headers\":{" : ",");
+		buf_jsons(b, names[i]);
+		buf_addc(b, ':');
+		buf_jsons(b, h);
+		first = false;
+	}
+	if (!first)
+		buf_addc(b, '}');
+}
+
 /* True if the parameter is a secret by its name; an escape in it is reason enough. */
 static bool
 secret_name(const char *p, size_t n)
@@ -117,6 +141,7 @@ reqlog_write(const Request *r, int status, double ms, size_t bytes_out, const ch
 		buf_jsons(&b, r->user_name);
 	}
 	add_client(&b, r);
+	add_options(&b, r);
 	if (r->inner)
 		buf_adds(&b, ",\"inner\":true");
 	if (fault != NULL)

@@ -169,6 +169,10 @@ check_print(void)
 	CHECK(ampsf_parse_datetime("2024-01-31T10:20:30.4567Z", 25, &usecs));
 	CHECK_TEXT(out, (size_t) ampsf_print_datetime(usecs, out), "2024-01-31T10:20:30Z");
 	CHECK_TEXT(out, (size_t) ampsf_print_datetime_ms(usecs, out), "2024-01-31T10:20:30.456Z");
+	CHECK_TEXT(out, (size_t) ampsf_print_http_date(usecs, out), "Wed, 31 Jan 2024 10:20:30 GMT");
+	CHECK_TEXT(out, (size_t) ampsf_print_http_date(-1, out), "Fri, 31 Dec 1999 23:59:59 GMT");
+	CHECK_TEXT(out, (size_t) ampsf_print_http_date(0, out), "Sat, 01 Jan 2000 00:00:00 GMT");
+	CHECK_TEXT(out, (size_t) ampsf_print_http_date(-8 * DAY, out), "Fri, 24 Dec 1999 00:00:00 GMT");
 	CHECK_TEXT(out, (size_t) ampsf_print_datetime_ms(-1, out), "1999-12-31T23:59:59.999Z");
 	CHECK_TEXT(out, (size_t) ampsf_print_datetime(-DAY, out), "1999-12-31T00:00:00Z");
 	CHECK_TEXT(out, (size_t) ampsf_print_datetime(AMPSF_DATETIME_MIN, out), "1700-01-01T00:00:00Z");
