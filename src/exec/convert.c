@@ -31,6 +31,19 @@
 /* Room on the stack for texts that are short as a rule. */
 #define SHORT_TEXT 128
 
+/* Of a row, for its short values. */
+#define ROOM 8192
+
+AmpsfRoom *
+ampsf_room_create(void)
+{
+	AmpsfRoom *room = palloc(sizeof(AmpsfRoom));
+
+	room->at = room->start = palloc(ROOM);
+	room->end = room->start + ROOM;
+	return room;
+}
+
 /* ---------------------------------------------------------------------------------------------------
  * The text of a value
  * -------------------------------------------------------------------------------------------------
@@ -99,13 +112,58 @@ convert_input(AmpsfColumnConv *conv, const AmpsfValue *v)
  * -------------------------------------------------------------------------------------------------
  */
 
-/* Any value's text, straight into the Datum. */
+/* memcpy of what is short as a rule, without a call. */
+static inline void
+copy_short(char *to, const char *from, Size n)
+{
+	if (n > 32)
+		memcpy(to, from, n);
+	else if (n >= 16)
+	{
+		memcpy(to, from, 16);
+		memcpy(to + n - 16, from + n - 16, 16);
+	}
+	else if (n >= 8)
+	{
+		memcpy(to, from, 8);
+		memcpy(to + n - 8, from + n - 8, 8);
+	}
+	else if (n >= 4)
+	{
+		memcpy(to, from, 4);
+		memcpy(to + n - 4, from + n - 4, 4);
+	}
+	else
+		for (Size i = 0; i < n; i++)
+			to[i] = from[i];
+}
+
+/*
+ * Any value's text, straight into the Datum.  With a long header also where a short one would do:
+ * when a tuple is formed of it, the very bytes that were copied here are copied once more, in the
+ * same steps, which the processor is faster at than at any others.
+ */
 static Datum
 convert_text(AmpsfColumnConv *conv, const AmpsfValue *v)
 {
 	text *t;
 	Size len = v->len;
+	AmpsfRoom *room = conv->room;
 
+	if (likely(room && conv->utf8))
+	{
+		t = (text *) INTALIGN(room->at);
+		if (likely(VARHDRSZ + len <= (Size) (room->end - (char *) t)))
+		{
+			if (unlikely(is_encoded(v)))
+				len = decode(v, VARDATA(t));
+			else
+				copy_short(VARDATA(t), v->ptr, len);
+			SET_VARSIZE(t, VARHDRSZ + len);
+			room->at = VARDATA(t) + len;
+			return PointerGetDatum(t);
+		}
+	}
 	if (unlikely(!conv->utf8))
 	{
 		char buf[SHORT_TEXT];
@@ -321,28 +379,30 @@ read_decimal(const AmpsfValue *v, int64 *digits, int *scale)
 {
 	const char *p = v->ptr;
 	const char *end = p + v->len;
+	const char *whole, *fraction;
 	bool negative = p < end && *p == '-';
-	const char *point = NULL;
 	int64 n = 0;
+	unsigned digit;
 
 	p += negative;
-	if (end - p < 1 || end - p > 19 || is_encoded(v))
+	if (end - p > 19 || is_encoded(v))
 		return false;
-	if (end - p == 19 && !memchr(p, '.', 19))
+	for (whole = p; p < end && (digit = (unsigned char) *p - '0') <= 9; p++)
+		n = n * 10 + digit;
+	if (p == whole || (p == end && end - whole > 18))
 		return false;
-	for (; p < end; p++)
+	*scale = 0;
+	if (p < end)
 	{
-		unsigned digit = (unsigned char) *p - '0';
-
-		if (digit <= 9)
-			n = n * 10 + digit;
-		else if (*p == '.' && !point && p + 1 < end && p > v->ptr + negative)
-			point = p;
-		else
+		if (*p++ != '.')
 			return false;
+		for (fraction = p; p < end && (digit = (unsigned char) *p - '0') <= 9; p++)
+			n = n * 10 + digit;
+		if (p < end || p == fraction)
+			return false;
+		*scale = (int) (p - fraction);
 	}
 	*digits = negative ? -n : n;
-	*scale = point ? (int) (end - point) - 1 : 0;
 	return true;
 }
 
@@ -367,6 +427,80 @@ static const int64 powers_of_ten[] = {
 	INT64CONST(100000000000000000),
 	INT64CONST(1000000000000000000),
 };
+
+/*
+ * A numeric as it is kept on disk, which no version of PostgreSQL may change: a word with sign,
+ * digits to show behind the point and weight, then the digits to the base of 10,000, counted from
+ * the point. NULL if it takes more than a few of them, or there is no room.
+ */
+static char *
+put_numeric(AmpsfRoom *room, int64 digits, int scale)
+{
+	char *start = (char *) INTALIGN(room->at);
+	uint64 n = digits < 0 ? -(uint64) digits : (uint64) digits;
+	int below = (scale + 3) / 4; /* digits of 10,000 behind the point */
+	int16 groups[6];
+	int ngroups = 0, weight = -below - 1, skipped = 0;
+	uint16 head;
+
+	if (n >= UINT64CONST(1000000000000000) || room->end - start < 32)
+		return NULL;
+	for (n *= (uint64) powers_of_ten[below * 4 - scale]; n > 0; n /= 10000)
+	{
+		groups[ngroups++] = (int16) (n % 10000);
+		weight++;
+	}
+	if (ngroups == 0)
+		weight = 0;
+	while (skipped < ngroups && groups[skipped] == 0)
+		skipped++;
+	head = (uint16) (0x8000 | (digits < 0 ? 0x2000 : 0) | scale << 7 | (weight & 0x7f));
+	memcpy(start + VARHDRSZ, &head, sizeof(head));
+	for (int i = 0; i < ngroups - skipped; i++)
+		memcpy(start + VARHDRSZ + sizeof(head) + i * sizeof(int16), &groups[ngroups - 1 - i],
+			   sizeof(int16));
+	room->at = start + VARHDRSZ + sizeof(head) + (ngroups - skipped) * sizeof(int16);
+	SET_VARSIZE(start, room->at - start);
+	return start;
+}
+
+/* Does this server keep them so? */
+static bool
+can_put_numeric(void)
+{
+	static const struct
+	{
+		int64 digits;
+		int scale;
+	} samples[] = {{0, 0},
+				   {0, 3},
+				   {1, 0},
+				   {-1, 4},
+				   {-52520008, 6},
+				   {INT64CONST(999999999999999), 0},
+				   {INT64CONST(-123456789012345), 15},
+				   {50000, 9},
+				   {120000000, 0}};
+	static int answer = 0;
+	char buf[64];
+
+	for (int i = 0; answer == 0 && i < (int) lengthof(samples); i++)
+	{
+		AmpsfRoom room;
+		Numeric theirs = int64_div_fast_to_numeric(samples[i].digits, samples[i].scale);
+		char *ours;
+
+		room.start = room.at = (char *) MAXALIGN(buf);
+		room.end = buf + sizeof(buf);
+		ours = put_numeric(&room, samples[i].digits, samples[i].scale);
+		if (!ours || VARSIZE(ours) != VARSIZE(theirs) || memcmp(ours, theirs, VARSIZE(ours)) != 0)
+			answer = -1;
+		pfree(theirs);
+	}
+	if (answer == 0)
+		answer = 1;
+	return answer > 0;
+}
 
 /*
  * numeric from the digits themselves.  With numeric(p,s) only where no digit needs to go and none
@@ -401,6 +535,13 @@ convert_numeric(AmpsfColumnConv *conv, const AmpsfValue *v)
 			digits /= 10;
 			scale--;
 		}
+	}
+	if (conv->put_numeric && conv->room)
+	{
+		char *n = put_numeric(conv->room, digits, scale);
+
+		if (likely(n != NULL))
+			return PointerGetDatum(n);
 	}
 	return NumericGetDatum(int64_div_fast_to_numeric(digits, scale));
 }
@@ -585,6 +726,7 @@ ampsf_convert_init(AmpsfColumnConv *conv, Form_pg_attribute att, const AmpsfColu
 	getTypeInputInfo(conv->base, &input, &conv->ioparam);
 	fmgr_info_cxt(input, &conv->input, cxt);
 	conv->fn = choose(conv);
+	conv->put_numeric = conv->base == NUMERICOID && can_put_numeric();
 }
 
 Datum

@@ -17,6 +17,26 @@ typedef struct AmpsfColumnConv AmpsfColumnConv;
 typedef Datum (*AmpsfConvertFn)(AmpsfColumnConv *conv, const AmpsfValue *v);
 typedef void (*AmpsfWriteFn)(StringInfo buf, AmpsfColumnConv *conv, Datum value);
 
+/*
+ * Where the short values of a row are put, one behind the other, in place of a palloc for each: who
+ * reads rows empties it for each of them.  What does not fit is palloc'ed.
+ */
+typedef struct AmpsfRoom
+{
+	char *at;  /* free from here */
+	char *end; /* to here */
+	char *start;
+} AmpsfRoom;
+
+/* Room for a row, in the current context. */
+extern AmpsfRoom *ampsf_room_create(void);
+
+static inline void
+ampsf_room_empty(AmpsfRoom *room)
+{
+	room->at = room->start;
+}
+
 /* How one column is converted: chosen once, used for every row. */
 struct AmpsfColumnConv
 {
@@ -29,11 +49,13 @@ struct AmpsfColumnConv
 	bool remote_file;	/* the field is a file of which only the address is sent */
 	bool with_offset;	/* datetimes are written in whole seconds, as +00:00 */
 	bool utf8;			/* the server's encoding: nothing to convert */
+	bool put_numeric;	/* numerics can be written as they are on disk */
 	FmgrInfo input;		/* of base */
 	Oid ioparam;
 	FmgrInfo output;	/* valid where write needs it */
 	void *domain_extra; /* domain_check's cache */
 	MemoryContext cxt;	/* where caches live */
+	AmpsfRoom *room;	/* set by who reads rows; NULL: there is none */
 };
 
 /*
@@ -47,7 +69,8 @@ extern void ampsf_convert_init(AmpsfColumnConv *conv, Form_pg_attribute att, con
 extern Datum ampsf_convert_domain(AmpsfColumnConv *conv, const AmpsfValue *v);
 
 /*
- * The Datum of a value, in the current context, which keeps waste as well: reset it for each row.
+ * The Datum of a value, in the room or in the current context, which keeps waste as well: empty the
+ * one and reset the other for each row.
  * Whatever does not fit is the type's own error; the caller's error context says where it was.
  * The text must have been checked to be UTF-8.
  */

@@ -69,6 +69,8 @@ prepare_fields(AmpsfScanState *state, List *fdw_private)
 	state->names = palloc0(sizeof(char *) * state->ncolumns);
 	state->conv = palloc0(sizeof(AmpsfColumnConv) * state->ncolumns);
 	state->whole = palloc0(sizeof(bool) * state->ncolumns);
+	state->fills = palloc0(sizeof(AmpsfFill) * state->ncolumns);
+	state->room = ampsf_room_create();
 	for (int i = 0; i < state->ncolumns; i++)
 	{
 		int attnum = list_nth_int(attnums, i);
@@ -88,6 +90,11 @@ prepare_fields(AmpsfScanState *state, List *fdw_private)
 		if (col)
 			state->types[state->sources[i]] = col->type;
 		ampsf_convert_init(&state->conv[i], att, col, CurrentMemoryContext);
+		state->conv[i].room = state->room;
+		state->fills[i].conv = &state->conv[i];
+		state->fills[i].source = state->sources[i];
+		state->fills[i].slot = state->slots[i];
+		state->fills[i].simple = !state->whole[i] && !state->conv[i].domain;
 		table_close(relation, NoLock);
 	}
 }
@@ -264,23 +271,39 @@ fill_slot(AmpsfScanState *state, TupleTableSlot *slot)
 {
 	ErrorContextCallback context;
 	MemoryContext old;
+	const AmpsfFill *fills = state->fills;
+	const AmpsfValue *fields = state->values;
+	Datum *values = slot->tts_values;
+	bool *isnull = slot->tts_isnull;
+	int n = state->ncolumns;
 
-	memset(slot->tts_isnull, true, sizeof(bool) * slot->tts_tupleDescriptor->natts);
+	MemoryContextReset(state->row_cxt);
+	ampsf_room_empty(state->room);
+	memset(isnull, true, sizeof(bool) * slot->tts_tupleDescriptor->natts);
 
 	context.callback = conversion_context;
 	context.arg = state;
 	context.previous = error_context_stack;
 	error_context_stack = &context;
 	old = MemoryContextSwitchTo(state->row_cxt);
-	for (int i = 0; i < state->ncolumns; i++)
+	for (int i = 0; i < n; i++)
 	{
-		int att = state->slots[i];
+		const AmpsfFill *fill = &fills[i];
+		const AmpsfValue *v = &fields[fill->source];
 
+		if (likely(fill->simple))
+		{
+			if (v->kind == AMPSF_VALUE_NULL)
+				continue;
+			state->column = i;
+			values[fill->slot] = fill->conv->fn(fill->conv, v);
+			isnull[fill->slot] = false;
+			continue;
+		}
 		state->column = i;
-		slot->tts_values[att] =
-			ampsf_convert(&state->conv[i], &state->values[state->sources[i]], &slot->tts_isnull[att]);
-		if (state->whole[i] && !slot->tts_isnull[att])
-			slot->tts_values[att] = DirectFunctionCall1(numeric_int8, slot->tts_values[att]);
+		values[fill->slot] = ampsf_convert(fill->conv, v, &isnull[fill->slot]);
+		if (state->whole[i] && !isnull[fill->slot])
+			values[fill->slot] = DirectFunctionCall1(numeric_int8, values[fill->slot]);
 	}
 	state->column = -1;
 	MemoryContextSwitchTo(old);
@@ -291,7 +314,6 @@ void
 ampsf_scan_fill_slot(AmpsfScanState *state, TupleTableSlot *slot)
 {
 	ExecClearTuple(slot);
-	MemoryContextReset(state->row_cxt);
 	fill_slot(state, slot);
 	ExecStoreVirtualTuple(slot);
 }
@@ -382,7 +404,6 @@ ampsfIterateForeignScan(ForeignScanState *node)
 		}
 		if (state->row <= state->skip)
 			continue;
-		MemoryContextReset(state->row_cxt);
 		fill_slot(state, slot);
 		ExecStoreVirtualTuple(slot);
 		if (!state->must_recheck)

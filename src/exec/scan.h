@@ -12,6 +12,15 @@
 #include "org/row_source.h"
 #include "plan/plan_private.h"
 
+/* What fills a column of the slot. */
+typedef struct AmpsfFill
+{
+	AmpsfColumnConv *conv;
+	int source;	 /* index of the field */
+	int slot;	 /* and of the slot's column */
+	bool simple; /* not to be made a bigint, and of no domain: a null is a null */
+} AmpsfFill;
+
 /* node->fdw_state, in es_query_cxt. */
 typedef struct AmpsfScanState
 {
@@ -28,6 +37,8 @@ typedef struct AmpsfScanState
 	char **names;	   /* [ncolumns] and its column */
 	AmpsfColumnConv *conv; /* [ncolumns] */
 	bool *whole;		   /* [ncolumns] a sum of integers: converted as numeric, then made a bigint */
+	AmpsfFill *fills;	   /* [ncolumns] the same, as a row needs it */
+	AmpsfRoom *room;	   /* of the row at hand */
 	Oid relid;
 	bool plain;		   /* a scan of the table, nothing computed above it */
 	bool aggregates;   /* one row of aggregates over all rows, even if there are none */

@@ -6,13 +6,14 @@
  */
 #include "wire/wiretime.h"
 
-#include <stdio.h>
+#include <string.h>
 
 #define USECS_PER_SEC INT64_C(1000000)
 #define USECS_PER_DAY (86400 * USECS_PER_SEC)
 #define SECS_PER_DAY 86400
 #define DAYS_PER_ERA 146097			 /* 400 years */
 #define EPOCH_FROM_MARCH_ZERO 730425 /* 2000-01-01, counted from 0000-03-01 */
+#define EPOCH_FROM_YEAR_ONE 730119	 /* the same, from 0001-01-01 */
 
 /* Reads exactly n digits; -1 if there is anything else among them. */
 static int
@@ -31,30 +32,42 @@ read_digits(const char *s, int n)
 	return value;
 }
 
+/*
+ * Eight digits at once: byte i of *pairs is the number that digits i and i + 1 make, the first
+ * digit in the lowest byte.  False if anything else is among them.
+ */
+static inline bool
+read_pairs(const char digits[8], uint64_t *pairs)
+{
+	const uint64_t high = UINT64_C(0xf0f0f0f0f0f0f0f0);
+	const uint64_t zeros = UINT64_C(0x3030303030303030);
+	uint64_t w;
+
+	memcpy(&w, digits, 8);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	w = __builtin_bswap64(w);
+#endif
+	/* what is above 9 is no digit any more when 6 is added */
+	if (((w & high) ^ zeros) | (((w + UINT64_C(0x0606060606060606)) & high) ^ zeros))
+		return false;
+	w ^= zeros;
+	*pairs = w * 10 + (w >> 8);
+	return true;
+}
+
+static inline int
+pair_at(uint64_t pairs, int i)
+{
+	return (int) (pairs >> (i * 8) & 0xff);
+}
+
 static bool
 is_leap(int year)
 {
 	return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
 }
 
-/*
- * Days since 2000-01-01.  The year is taken to begin in March, so that the leap day is its last and
- * the months before it follow one rule.
- */
-static int32_t
-days_of(int year, int month, int day)
-{
-	int shifted = month > 2 ? month - 3 : month + 9;
-	int64_t y = month > 2 ? year : year - 1;
-	int64_t era = (y >= 0 ? y : y - 399) / 400;
-	int64_t year_of_era = y - era * 400;
-	int64_t day_of_year = (153 * shifted + 2) / 5 + day - 1;
-	int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-
-	return (int32_t) (era * DAYS_PER_ERA + day_of_era - EPOCH_FROM_MARCH_ZERO);
-}
-
-/* The inverse of days_of. */
+/* The day that is so many days from 2000-01-01. */
 static void
 date_of(int64_t days, int64_t *year, int *month, int *day)
 {
@@ -73,19 +86,34 @@ date_of(int64_t days, int64_t *year, int *month, int *day)
 bool
 ampsf_parse_date(const char *s, size_t len, int32_t *days)
 {
-	static const int month_days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+	/* days of the year before each month, and of the year */
+	static const short before[2][13] = {
+		{0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365},
+		{0, 31, 60, 91, 121, 152, 182, 213, 244, 274, 305, 335, 366},
+	};
+	char digits[8];
+	uint64_t pairs;
+	const short *months;
 	int year, month, day;
 
 	if (len != 10 || s[4] != '-' || s[7] != '-')
 		return false;
-	year = read_digits(s, 4);
-	month = read_digits(s + 5, 2);
-	day = read_digits(s + 8, 2);
+	memcpy(digits, s, 4);
+	memcpy(digits + 4, s + 5, 2);
+	memcpy(digits + 6, s + 8, 2);
+	if (!read_pairs(digits, &pairs))
+		return false;
+	year = pair_at(pairs, 0) * 100 + pair_at(pairs, 2);
+	month = pair_at(pairs, 4);
+	day = pair_at(pairs, 6);
 	if (year < 1 || month < 1 || month > 12 || day < 1)
 		return false;
-	if (day > month_days[month - 1] && !(month == 2 && day == 29 && is_leap(year)))
+	months = before[is_leap(year)];
+	if (day > months[month] - months[month - 1])
 		return false;
-	*days = days_of(year, month, day);
+	year--;
+	*days = year * 365 + year / 4 - year / 100 + year / 400 + months[month - 1] + day - 1 -
+			EPOCH_FROM_YEAR_ONE;
 	return true;
 }
 
@@ -100,15 +128,29 @@ read_clock(const char *s, size_t len, int64_t *usecs)
 	int hour, minute, second;
 	size_t at = 8;
 	int64_t fraction = 0;
+	char digits[8];
+	uint64_t pairs;
 
 	if (len < 8 || s[2] != ':' || s[5] != ':')
 		return 0;
-	hour = read_digits(s, 2);
-	minute = read_digits(s + 3, 2);
-	second = read_digits(s + 6, 2);
-	if (hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 60)
+	memcpy(digits, s, 8);
+	digits[2] = digits[5] = '0';
+	if (!read_pairs(digits, &pairs))
 		return 0;
-	if (at < len && s[at] == '.')
+	hour = pair_at(pairs, 0);
+	minute = pair_at(pairs, 3);
+	second = pair_at(pairs, 6);
+	if (hour > 23 || minute > 59 || second > 60)
+		return 0;
+	if (len - at >= 5 && s[at] == '.' && (s[at + 4] == 'Z' || s[at + 4] == '+') &&
+		(unsigned) (s[9] - '0') <= 9 && (unsigned) (s[10] - '0') <= 9 &&
+		(unsigned) (s[11] - '0') <= 9)
+	{
+		/* as Salesforce writes it */
+		fraction = ((s[9] - '0') * 100 + (s[10] - '0') * 10 + (s[11] - '0')) * 1000;
+		at = 12;
+	}
+	else if (at < len && s[at] == '.')
 	{
 		int64_t unit = 100000000; /* of the digit at hand, in nanoseconds */
 		size_t first = ++at;
@@ -135,7 +177,7 @@ read_offset(const char *s, size_t len, int *seconds)
 {
 	int hours, minutes;
 
-	if (len == 1 && s[0] == 'Z')
+	if ((len == 1 && s[0] == 'Z') || (len == 5 && memcmp(s, "+0000", 5) == 0))
 	{
 		*seconds = 0;
 		return true;
@@ -292,23 +334,6 @@ ampsf_print_datetime_ms(int64_t usecs, char out[AMPSF_TIME_BUF])
 	p = put_millis(put_clock(p, clock), clock);
 	*p++ = 'Z';
 	return finish(out, p);
-}
-
-int
-ampsf_print_http_date(int64_t usecs, char out[AMPSF_TIME_BUF])
-{
-	static const char days[] = "SatSunMonTueWedThuFri"; /* 2000-01-01 was a Saturday */
-	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-	char date[AMPSF_TIME_BUF];
-	char time[AMPSF_TIME_BUF];
-	int64_t clock;
-	int32_t day = split_day(usecs, &clock);
-
-	finish(date, put_date(date, day));
-	finish(time, put_clock(time, clock));
-	return snprintf(out, AMPSF_TIME_BUF, "%.3s, %.2s %.3s %.4s %.8s GMT",
-					days + ((day % 7) + 7) % 7 * 3, date + 8,
-					months + ((date[5] - '0') * 10 + date[6] - '0' - 1) * 3, date, time);
 }
 
 int
