@@ -137,23 +137,29 @@ step_differential()
 	tally differential test/differential/run.sh
 }
 
+# Two at a time: most of them wait.  Each has a cluster of its own.
 step_tap()
 {
 	local t name all=0
+	printf '%s\n' test/t/*.t | LOGS=$logs xargs -P "$((jobs < 2 ? 1 : 2))" -I{} sh -c '
+		log=$LOGS/tap-$(basename "{}" .t)
+		prove -v -Itest/t/lib "{}" >"$log.log" 2>&1
+		echo $? >"$log.status"'
 	for t in test/t/*.t; do
 		name=$(basename "$t" .t)
-		prove -v -Itest/t/lib "$t" >"$logs/tap-$name.log" 2>&1
-		local status=$? n_ok n_not n_skip
+		local status n_ok n_not n_skip
+		status=$(cat "$logs/tap-$name.status" 2>/dev/null || echo 1)
+		rm -f "$logs/tap-$name.status"
 		# "ok N" at the start of a line: subtests (indented) are summed up in their parent's line
 		n_ok=$(grep -cE '^ok [0-9]+' "$logs/tap-$name.log")
 		n_skip=$(grep -ciE '^ok [0-9]+ # skip|^1\.\.0 # skip|skipped: ' "$logs/tap-$name.log")
 		[ "$n_skip" -eq 0 ] || n_skip=1
 		n_not=$(grep -cE '^not ok [0-9]+' "$logs/tap-$name.log")
-		[ $status -eq 0 ] || [ "$n_not" -gt 0 ] || n_not=1
+		[ "$status" -eq 0 ] || [ "$n_not" -gt 0 ] || n_not=1
 		passed=$((passed + n_ok)) failed=$((failed + n_not)) skipped=$((skipped + n_skip))
 		if [ "$n_not" -gt 0 ]; then
 			say 'not ok' "tap-$name: $n_ok passed, $n_not failed   (build/test/tap-$name.log)"
-			grep -E -A12 '^not ok' "$logs/tap-$name.log" | head -60
+			grep -E -A12 '^not ok|^#' "$logs/tap-$name.log" | head -80
 			all=1
 		elif [ "$n_ok" -eq 0 ]; then
 			say skipped "tap-$name: $(grep -iE 'skip' "$logs/tap-$name.log" | head -1)"
