@@ -139,6 +139,10 @@ SELECT * FROM spent('SELECT count(lower(name)) FROM crm.contact');
 SET max_parallel_workers_per_gather = 0;
 SELECT * FROM spent('SELECT count(lower(name)) FROM crm.contact');
 SET max_parallel_workers_per_gather = 2;
+-- a job's result is read as often as it is wanted, as by one process
+SET enable_material = off;
+SELECT * FROM spent('SELECT * FROM generate_series(1, 3) v LEFT JOIN LATERAL (SELECT count(c.id) FROM crm.contact c WHERE length(c.lastname) > 0) x ON v > 0');
+RESET enable_material;
 \! $SANDBOXCTL mark
 SELECT count(lower(name)) FROM crm.contact;
 \! $SANDBOXCTL calls | sed 's/ [0-9]*$//' | grep -v token | sort | uniq -c | sed 's/^ *//'

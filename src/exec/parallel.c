@@ -131,11 +131,16 @@ void
 ampsfReInitializeDSMForeignScan(ForeignScanState *node, ParallelContext *pcxt, void *coordinate)
 {
 	AmpsfLeave *leave = ((AmpsfScanState *) node->fdw_state)->leave;
+	bool same;
 
 	if (!leave)
 		return;
-	discard_job(leave->chain, leave->session);
-	ampsf_chain_renew(leave->chain);
+	/* With parameters it may be another statement; a job that has no result yet is given up. */
+	same =
+		((AmpsfScanState *) node->fdw_state)->nparams == 0 && ampsf_chain_has_result(leave->chain);
+	if (!same)
+		discard_job(leave->chain, leave->session);
+	ampsf_chain_renew(leave->chain, same);
 	leave->share->claimed = false;
 	/* It may be another by now. */
 	ampsf_session_lend(leave->session, &leave->shared->loan);

@@ -565,7 +565,7 @@ ask_shared(BulkQuery *q)
 		q->phase = BULK_END;
 		return;
 	}
-	q->page.locator = pstrdup(q->share->address);
+	q->page.locator = *q->share->address ? pstrdup(q->share->address) : NULL;
 	ask_page(q, &q->page);
 	begin_page(q);
 }

@@ -71,10 +71,25 @@ ampsf_chain_create(void *place, int processes)
 	return chain;
 }
 
-void
-ampsf_chain_renew(AmpsfPageChain *chain)
+bool
+ampsf_chain_has_result(AmpsfPageChain *chain)
 {
-	start_over(chain);
+	return chain->has_job && chain->job_ended && chain->total >= 0;
+}
+
+void
+ampsf_chain_renew(AmpsfPageChain *chain, bool same)
+{
+	if (same)
+	{
+		chain->phase = CHAIN_OPEN;
+		chain->closed = false;
+		chain->begun = chain->done = 0;
+		chain->rows = 0;
+		chain->address[0] = '\0';
+	}
+	else
+		start_over(chain);
 	/* Other workers will come. */
 	memset(chain->latches + 1, 0, sizeof(Latch *) * (chain->processes - 1));
 }

@@ -29,13 +29,19 @@ typedef struct AmpsfShare
 	bool claimed;	  /* a page whose successor has not been told */
 	bool first;		  /* of the page that was claimed last: it is the query itself */
 	int page_no;	  /* its number, from 1 */
-	char address[AMPSF_PAGE_ADDRESS_MAX];
+	char address[AMPSF_PAGE_ADDRESS_MAX]; /* "": of a job's first page */
 } AmpsfShare;
 
 extern Size ampsf_chain_size(int processes);
 extern AmpsfPageChain *ampsf_chain_create(void *place, int processes);
-/* From the start, for another run, when nobody else reads any more; what was spent remains. */
-extern void ampsf_chain_renew(AmpsfPageChain *chain);
+/*
+ * For another run, when nobody else reads any more; what was spent remains.  same: the statement is
+ * that of the run before, whose job has a result, which is read once more; else the job has been
+ * taken.
+ */
+extern void ampsf_chain_renew(AmpsfPageChain *chain, bool same);
+/* Is there a job, and all of its result? */
+extern bool ampsf_chain_has_result(AmpsfPageChain *chain);
 /* Nobody wants the rest: whoever waits shall stop. */
 extern void ampsf_chain_close(AmpsfPageChain *chain);
 /* The Bulk job that the chain reads, for who will discard it; true only once. */
