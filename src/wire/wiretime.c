@@ -6,6 +6,7 @@
  */
 #include "wire/wiretime.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define USECS_PER_SEC INT64_C(1000000)
@@ -334,6 +335,23 @@ ampsf_print_datetime_ms(int64_t usecs, char out[AMPSF_TIME_BUF])
 	p = put_millis(put_clock(p, clock), clock);
 	*p++ = 'Z';
 	return finish(out, p);
+}
+
+int
+ampsf_print_http_date(int64_t usecs, char out[AMPSF_TIME_BUF])
+{
+	static const char days[] = "SatSunMonTueWedThuFri"; /* 2000-01-01 was a Saturday */
+	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	char date[AMPSF_TIME_BUF];
+	char time[AMPSF_TIME_BUF];
+	int64_t clock;
+	int32_t day = split_day(usecs, &clock);
+
+	finish(date, put_date(date, day));
+	finish(time, put_clock(time, clock));
+	return snprintf(out, AMPSF_TIME_BUF, "%.3s, %.2s %.3s %.4s %.8s GMT",
+					days + ((day % 7) + 7) % 7 * 3, date + 8,
+					months + ((date[5] - '0') * 10 + date[6] - '0' - 1) * 3, date, time);
 }
 
 int
