@@ -201,6 +201,10 @@ cell_value(const Column *c, int column, const char *s, size_t n, StoreError *e)
 		json = json_object_new_string_len(s, (int) n);
 	rules_value(c->field, json, &v, e);
 	value_clear(&v);
+	/* JSON may have an offset without a colon, CSV not */
+	if (e->message == NULL && c->field->type == FT_DATETIME && n > 5 && s[n - 1] != 'Z' &&
+		s[n - 3] != ':')
+		store_error_set(e, 400, "JSON_PARSER_ERROR", "offset");
 	/* what else is wrong with it is found again when it is written */
 	if (e->message == NULL || strcmp(e->code, "JSON_PARSER_ERROR") != 0)
 	{

@@ -162,6 +162,10 @@ sub test_ingest_refused
 	$j = load(qq(Name,Phone\n"a" ,1\nb,"2"\nc\nd, "4"\n), object => 'Account');
 	check($j->{numberRecordsProcessed} == 4 && $j->{numberRecordsFailed} == 3, 'rows that cannot be read', part($j, 'failedResults')->{body});
 	check(soql('SELECT COUNT() FROM Account')->{json}{totalSize} == $count + 1, 'nothing else was written');
+	$j = load(join("\n", 'Ext_Id__c,Paid_At__c', map { "when-$_->[0],$_->[1]" } ([ 1, '2024-05-06T07:08:09Z' ], [ 2, '2024-05-06T07:08:09.987+02:00' ], [ 3, '2024-05-06T07:08:09+0000' ],
+				[ 4, '2024-05-06' ], [ 5, '2024-05-06 07:08:09Z' ], [ 6, '2024-05-06T07:08:09' ])) . "\n", object => 'Invoice__c');
+	check(join(' ', sort keys %{ by_column($j, 'successfulResults', 2) }) eq 'when-1 when-2', 'forms of a datetime', part($j, 'failedResults')->{body});
+	check(row('Invoice__c', by_column($j, 'successfulResults', 2)->{'when-2'}[0])->{Paid_At__c} eq '2024-05-06T05:08:09.000+0000', 'an offset counts');
 	$j = load(qq(Name,Description\nlong,"@{[ 'x' x 32001 ]}"\n), object => 'Account');
 	check($j->{numberRecordsFailed} == 1, 'a value of more than 32,000 characters');
 	$j = load(qq(Name,Description\nlong,"@{[ "\xc3\xa9" x 32000 ]}"\n), object => 'Account');
