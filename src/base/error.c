@@ -105,7 +105,8 @@ static const ErrorRule rules[] = {
 	{"INVALID_QUERY_LOCATOR", NULL, ERRCODE_FDW_ERROR, false,
 	 "Salesforce dropped the result while it was being read: it keeps few open results per user, "
 	 "and not "
-	 "for long. Run the query again, with fewer in parallel."},
+	 "for long. Run the query again, with fewer in parallel, or read by transport 'bulk', whose "
+	 "results stay for days."},
 	{"INVALIDENTITY", NULL, ERRCODE_FEATURE_NOT_SUPPORTED, false,
 	 "Read this object with transport 'rest' or 'auto'."},
 	{"API_VERSION_NOT_SUPPORTED", NULL, ERRCODE_FEATURE_NOT_SUPPORTED, false,

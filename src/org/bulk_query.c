@@ -501,6 +501,9 @@ cut_row(BulkQuery *q, AmpsfValue *values)
 			q->pos = q->summed = 0;
 			return CUT_WAIT;
 		}
+		/* Whether an empty result has a header at least is not documented. */
+		if (q->page_over && len == 0 && q->page_rows == 0 && q->src.total == 0)
+			return CUT_OVER;
 		if (r == AMPSF_CSV_BAD)
 		{
 			resume_page(q, ampsf_csv_scan_error(q->scan));
