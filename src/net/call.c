@@ -418,6 +418,7 @@ note_engagement_quota(AmpsfSession *session, const char *header)
 		session->quota_seen = true;
 		session->quota_used = used;
 		session->quota_max = max;
+		session->quota_at = ampsf_http_now();
 	}
 }
 

@@ -217,6 +217,25 @@ judge(EngagementSink *sink, int row)
 	sink->calls[row] = NULL;
 }
 
+/* Until the first of the calls is complete.  All are looked at: one that waits for a login or a
+ * slot goes on by that. */
+static void
+wait_for(EngagementSink *sink, int first, int end)
+{
+	for (;;)
+	{
+		bool complete;
+
+		ampsf_call_drive();
+		complete = ampsf_call_look(sink->calls[first]);
+		for (int i = first + 1; i < end; i++)
+			(void) ampsf_call_look(sink->calls[i]);
+		if (complete)
+			return;
+		ampsf_call_sleep();
+	}
+}
+
 static void
 flush(AmpsfRowSink *base, bool finish)
 {
@@ -255,7 +274,7 @@ flush(AmpsfRowSink *base, bool finish)
 			sink->calls[started] = start_call(sink, &sink->rows[started]);
 			started++;
 		}
-		ampsf_call_wait(sink->calls[done]);
+		wait_for(sink, done, started);
 		judge(sink, done++);
 	}
 	MemoryContextSwitchTo(old);
