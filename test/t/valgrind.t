@@ -40,6 +40,26 @@ $c->fault('path=*/query/*;count=1;do=delay;ms=3600000');
 $r = $c->psql("SET statement_timeout = '2s'; SELECT count(lower(lastname)) FROM crm.contact", limit => 600);
 is(AmpsfTest::sqlstate($r), '57014', 'a cancel under valgrind');
 $c->clear_faults;
+
+# The same by Bulk: pages that break off and are asked for again, a job that is left, and a cancel.
+$c->run_sql("ALTER SERVER sf OPTIONS (ADD transport 'bulk')", limit => 600);
+$c->admin('POST', 'bulk?page-rows=700');
+$c->fault('path=*/results;skip=1;do=reset-middle');
+$c->fault('path=*/results;skip=3;do=bad-row');
+$r = $c->psql(q{
+	SELECT count(*), count(lower(lastname)), count(c::text) FROM crm.contact c;
+	SELECT count(*) FROM (SELECT id FROM crm.contact UNION ALL SELECT id FROM crm.account) q WHERE length(id) = 18;
+	SELECT count(*) FROM (SELECT * FROM crm.contact WHERE length(lastname) > 1 LIMIT 20) t;
+	SELECT count(*) FROM ampsf.jobs_cleanup('sf', '0');
+	SELECT 1 FROM crm.contact WHERE 1 / (length(lastname) - length(lastname)) = 1;
+}, limit => 600);
+like($r->{out}, qr/^2500\|2500\|2500\n2600\n20\n/, 'reads by Bulk under valgrind') or diag($r->{out}, $r->{err});
+is(AmpsfTest::sqlstate($r), '22012', '... and an error in a row') or diag($r->{err});
+$c->clear_faults;
+$c->fault('method=POST;path=*/jobs/query;do=job-stuck');
+$r = $c->psql("SET statement_timeout = '2s'; SELECT count(lower(lastname)) FROM crm.contact", limit => 600);
+is(AmpsfTest::sqlstate($r), '57014', 'a job that does not end is cancelled under valgrind');
+$c->clear_faults;
 my $dir = $c->dir;
 $c->stop;
 
