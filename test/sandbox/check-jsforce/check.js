@@ -376,6 +376,41 @@ async function bulk(conn) {
   });
 }
 
+async function others(conn) {
+  await check('search', async () => {
+    const found = await conn.search('FIND {acme*} IN NAME FIELDS RETURNING Account(Id, Name), Contact(Id)');
+    assert.ok(found.searchRecords.length > 0);
+    assert.ok(found.searchRecords.every((r) => r.attributes.type && r.Id));
+    await refused('MALFORMED_SEARCH', () => conn.search('FIND acme'));
+    await refused('INVALID_TYPE', () => conn.search('FIND {acme} RETURNING Nonsense'));
+    await refused('INVALID_SEARCH_SCOPE', () => conn.search('FIND {acme} RETURNING AccountHistory'));
+  });
+  await check('reports', async () => {
+    const list = await conn.analytics.reports();
+    const summary = list.find((r) => r.name === 'Pipeline by Stage');
+    const result = await conn.analytics.report(summary.id).execute({ details: true });
+    const { totalSize } = await conn.query('SELECT COUNT() FROM Opportunity');
+    assert.strictEqual(result.factMap['T!T'].aggregates[1].value, totalSize);
+    const groups = result.groupingsDown.groupings.length;
+    let n = 0;
+    for (let i = 0; i < groups; i += 1) n += result.factMap[`${i}!T`].rows.length;
+    assert.strictEqual(n, totalSize);
+    const meta = await conn.analytics.report(summary.id).describe();
+    assert.deepStrictEqual(meta.reportMetadata.aggregates, ['s!Amount', 'RowCount']);
+  });
+  await check('Apex REST', async () => {
+    assert.strictEqual((await conn.apex.get('/echo/x')).method, 'GET');
+    assert.strictEqual((await conn.apex.post('/echo', { a: 1 })).body, '{"a":1}');
+    await refused('APEX_ERROR', () => conn.apex.get('/fail'));
+    await refused('NOT_FOUND', () => conn.apex.get('/nonsense'));
+  });
+  await check('Tooling', async () => {
+    const users = await conn.tooling.query('SELECT Id, Username FROM User');
+    assert.ok(users.totalSize > 0);
+    assert.strictEqual(users.records.length, users.totalSize);
+  });
+}
+
 async function main() {
   let conn;
   await fetch(`${url}/__sandbox/reset`, { method: 'POST' });
@@ -387,6 +422,7 @@ async function main() {
     await arrays(conn);
     await queries(conn);
     await composites(conn);
+    await others(conn);
     await bulk(conn);
     await check('logout by revoking', async () => {
       await conn.oauth2.revokeToken(conn.accessToken);
