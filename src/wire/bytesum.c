@@ -5,29 +5,40 @@
 
 #include <string.h>
 
-#define LANES (AMPSF_BYTESUM_BLOCK / 8)
+static inline uint64_t
+load(const char *p)
+{
+	uint64_t w;
 
-/* Whole blocks only.  The lanes do not depend on each other, so they run at the same time. */
+	memcpy(&w, p, sizeof(w));
+	return w;
+}
+
+/*
+ * Whole blocks only.  The four lanes do not depend on each other, so they run at the same time;
+ * they are no arrays, which the compiler would keep in memory: an eighth of the speed.
+ */
 static void
 add_blocks(AmpsfByteSum *s, const char *p, size_t n)
 {
-	uint64_t a[LANES], b[LANES];
+	uint64_t a0 = s->sum[0], a1 = s->sum[1], a2 = s->sum[2], a3 = s->sum[3];
+	uint64_t b0 = s->sums[0], b1 = s->sums[1], b2 = s->sums[2], b3 = s->sums[3];
 
-	memcpy(a, s->sum, sizeof(a));
-	memcpy(b, s->sums, sizeof(b));
 	for (; n > 0; n--, p += AMPSF_BYTESUM_BLOCK)
 	{
-		uint64_t w[LANES];
-
-		memcpy(w, p, sizeof(w));
-		for (int i = 0; i < LANES; i++)
-		{
-			a[i] += w[i];
-			b[i] += a[i];
-		}
+		b0 += a0 += load(p);
+		b1 += a1 += load(p + 8);
+		b2 += a2 += load(p + 16);
+		b3 += a3 += load(p + 24);
 	}
-	memcpy(s->sum, a, sizeof(a));
-	memcpy(s->sums, b, sizeof(b));
+	s->sum[0] = a0;
+	s->sum[1] = a1;
+	s->sum[2] = a2;
+	s->sum[3] = a3;
+	s->sums[0] = b0;
+	s->sums[1] = b1;
+	s->sums[2] = b2;
+	s->sums[3] = b3;
 }
 
 void
