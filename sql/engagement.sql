@@ -204,6 +204,27 @@ SELECT lower(email), firstname FROM ae.prospects WHERE id > 1014998 AND firstnam
 ALTER FOREIGN TABLE ae.prospects OPTIONS (DROP upsert_key);
 ALTER FOREIGN TABLE ae.lists OPTIONS (ADD upsert_key 'name');
 INSERT INTO ae.lists (name) VALUES ('x');
+ALTER FOREIGN TABLE ae.lists OPTIONS (DROP upsert_key, ADD write_at 'commit');
+INSERT INTO ae.lists (name) VALUES ('x');
+ALTER FOREIGN TABLE ae.lists OPTIONS (DROP write_at, ADD all_or_none 'true');
+COPY ae.lists (name) FROM stdin;
+x
+\.
+ALTER FOREIGN TABLE ae.lists OPTIONS (DROP all_or_none, ADD truncatable 'true');
+TRUNCATE ae.lists;
+COPY ae.lists (name) FROM stdin;
+copied
+\.
+EXPLAIN (VERBOSE, COSTS OFF) DELETE FROM ae.lists WHERE name = 'copied';
+DELETE FROM ae.lists WHERE name = 'copied';
+COPY ae.campaigns (name) FROM stdin;
+x
+\.
+-- any call
+SELECT status, body FROM ampsf.request('ae', 'GET', '/api/v5/objects/tags/1000?fields=id,name');
+SELECT status, body FROM ampsf.request('ae', 'GET', '/api/v5/objects/tags/1?fields=id,name');
+SELECT status, body->>'name' AS name FROM ampsf.request('ae', 'GET', 'sobjects/Account/describe');
+SELECT status FROM ampsf.request('sf', 'GET', '/api/v5/objects/tags/1?fields=id,name');
 INSERT INTO few.external_activities (email, extension, type, value) VALUES ('ada@example.com', 'Shop', 'Order', '7');
 BEGIN READ ONLY;
 INSERT INTO ae.tags (name) VALUES ('x');

@@ -490,6 +490,9 @@ ampsfExplainForeignModify(ModifyTableState *mtstate, ResultRelInfo *rinfo, List 
 			batch = 1;
 		else
 			batch = table->batch_size;
+		/* Account Engagement has a call for each record. */
+		if (table->engagement)
+			batch = 1;
 		ExplainPropertyText("Salesforce Operation",
 							table->write_at_commit ? psprintf("%s, at commit", text)
 							: batch == 1 ? psprintf("%s, row by row", text)

@@ -22,6 +22,7 @@
 #include "utils/rel.h"
 
 #include "org/engagement.h"
+#include "plan/engagement_scan.h"
 
 /* Writes that are open in this backend, those of surrounding statements included. */
 static dlist_head open_writes = DLIST_STATIC_INIT(open_writes);
@@ -146,6 +147,8 @@ open_sink(AmpsfModifyState *state)
 	MemoryContext old = MemoryContextSwitchTo(state->estate->es_query_cxt);
 	AmpsfWriteSpec spec = {0};
 
+	if (state->table->engagement)
+		ampsf_engagement_check_options(state->rel);
 	spec.op =
 		state->op == AMPSF_INSERT && state->table->upsert_key != NULL ? AMPSF_UPSERT : state->op;
 	spec.object = state->table->object;

@@ -91,8 +91,8 @@ decode(const char *s, size_t len)
 	"\"/services/apexrest/...\"; what is special in it is percent-encoded."
 
 /*
- * The login has an interface of its own: what it answers are tokens, and some of its resources turn a
- * token into a browser's session.
+ * The login has an interface of its own: what it answers are tokens, and some of its resources turn
+ * a token into a browser's session.
  */
 static void
 check_root(char **segments, int n)
@@ -110,7 +110,7 @@ check_root(char **segments, int n)
 
 /* The part before the question mark. */
 static void
-check_path(const char *path, size_t len)
+check_path(const char *path, size_t len, bool engagement)
 {
 	char *segments[64];
 	int n = 0;
@@ -145,13 +145,14 @@ check_path(const char *path, size_t len)
 			segments[n++] = segment;
 		at = end + 1;
 	}
-	if (path[0] == '/')
+	/* Account Engagement's own begins with /api/v5. */
+	if (path[0] == '/' && !(engagement && strncmp(path, "/api/v5/", 8) == 0))
 		check_root(segments, n);
 }
 
 /*
- * Salesforce takes ?_HttpMethod=PATCH for the method itself, which would be a way around what is said of
- * methods.
+ * Salesforce takes ?_HttpMethod=PATCH for the method itself, which would be a way around what is
+ * said of methods.
  */
 static void
 check_parameters(const char *query)
@@ -185,7 +186,7 @@ append_encoded(StringInfo out, const char *s, size_t len)
 }
 
 static void
-read_path(Asked *asked, char *path)
+read_path(Asked *asked, char *path, bool engagement)
 {
 	StringInfoData out;
 	size_t len;
@@ -195,7 +196,7 @@ read_path(Asked *asked, char *path)
 		if ((unsigned char) *p < ' ' || *p == 0x7f)
 			refuse("path of the request holds a control character", NULL, PATH_HINT);
 	len = strcspn(path, "?");
-	check_path(path, len);
+	check_path(path, len, engagement);
 	if (path[len])
 		check_parameters(path + len + 1);
 
@@ -229,23 +230,39 @@ scalar_text(const JsonbValue *v, const char *name)
 static void
 check_header(const char *name, const char *value)
 {
-	/* What the login, libcurl or this extension sets, or what would set something else than it says. */
-	static const char *const reserved[] = {
-		"Authorization", "Host", "Content-Length", "Transfer-Encoding", "Connection", "Cookie", "Expect",
-		"Keep-Alive", "TE", "Trailer", "Upgrade", "Accept-Encoding", "Content-Encoding", "User-Agent",
-		"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"};
+	/* What the login, libcurl or this extension sets, or what would set something else than it
+	 * says. */
+	static const char *const reserved[] = {"Authorization",
+										   "Host",
+										   "Content-Length",
+										   "Transfer-Encoding",
+										   "Connection",
+										   "Cookie",
+										   "Expect",
+										   "Keep-Alive",
+										   "TE",
+										   "Trailer",
+										   "Upgrade",
+										   "Accept-Encoding",
+										   "Content-Encoding",
+										   "User-Agent",
+										   "X-HTTP-Method-Override",
+										   "X-HTTP-Method",
+										   "X-Method-Override"};
 
 	if (*name == '\0' || strlen(name) > 100)
 		refuse("a header of the request has no usable name", NULL, NULL);
 	for (const char *p = name; *p; p++)
 		if (!isalnum((unsigned char) *p) && *p != '-' && *p != '_')
-			refuse("the name of a header of the request holds other than letters, digits and hyphens",
-				   NULL, NULL);
+			refuse(
+				"the name of a header of the request holds other than letters, digits and hyphens",
+				NULL, NULL);
 	for (const char *p = value; *p; p++)
 		if (*p < ' ' || *p > '~')
-			refuse(psprintf("value of header \"%s\" of the request holds other than printable ASCII",
-							name),
-				   NULL, NULL);
+			refuse(
+				psprintf("value of header \"%s\" of the request holds other than printable ASCII",
+						 name),
+				NULL, NULL);
 	for (size_t i = 0; i < lengthof(reserved); i++)
 		if (pg_strcasecmp(name, reserved[i]) == 0)
 			ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -299,8 +316,8 @@ is_json_type(const char *type)
 }
 
 /*
- * The bytes to send, in UTF-8.  Under a media type other than JSON a string stands for its text: so CSV
- * and the like go through a jsonb parameter.
+ * The bytes to send, in UTF-8.  Under a media type other than JSON a string stands for its text: so
+ * CSV and the like go through a jsonb parameter.
  */
 static char *
 body_text(Jsonb *body, const char *content_type)
@@ -311,7 +328,8 @@ body_text(Jsonb *body, const char *content_type)
 	if (content_type && !is_json_type(content_type))
 	{
 		if (!JsonbExtractScalar(&body->root, &v) || v.type != jbvString)
-			refuse("body of the request is no text", psprintf("Its media type is %s.", content_type),
+			refuse("body of the request is no text",
+				   psprintf("Its media type is %s.", content_type),
 				   "Give it as a JSON string: to_jsonb(text).");
 		text = pnstrdup(v.val.string.val, v.val.string.len);
 	}
@@ -345,7 +363,8 @@ headers_datum(AmpsfCall *call)
 		if (strcmp(name, "set-cookie") == 0 || list_member(seen, makeString(name)))
 			continue;
 		seen = lappend(seen, makeString(name));
-		clean = ampsf_clean_text(value + strspn(value, " \t"), strlen(value + strspn(value, " \t")));
+		clean =
+			ampsf_clean_text(value + strspn(value, " \t"), strlen(value + strspn(value, " \t")));
 		appendStringInfoString(&json, json.len > 1 ? ", " : "");
 		for (int k = 0; k < 2; k++)
 		{
@@ -428,6 +447,7 @@ ampsf_sql_request(PG_FUNCTION_ARGS)
 	ForeignServer *server;
 	Asked asked = {0};
 	AmpsfCallSpec spec = {0};
+	AmpsfSession *session;
 	AmpsfCall *call;
 	Datum result;
 
@@ -437,7 +457,8 @@ ampsf_sql_request(PG_FUNCTION_ARGS)
 							errmsg("%s of the request is null", names[i])));
 	server = ampsf_server_arg(NameStr(*PG_GETARG_NAME(0)));
 	read_method(&asked, text_to_cstring(PG_GETARG_TEXT_PP(1)));
-	read_path(&asked, text_to_cstring(PG_GETARG_TEXT_PP(2)));
+	read_path(&asked, text_to_cstring(PG_GETARG_TEXT_PP(2)),
+			  ampsf_server_options(server)->engagement);
 	if (!PG_ARGISNULL(4))
 		read_headers(&asked, PG_GETARG_JSONB_P(4));
 	if (!asked.safe)
@@ -455,12 +476,16 @@ ampsf_sql_request(PG_FUNCTION_ARGS)
 	spec.path = asked.path;
 	spec.headers = asked.headers;
 	spec.idempotent = asked.safe;
-	call = ampsf_call_start(ampsf_session_get(server->serverid, GetUserId()), &spec,
-							CurrentMemoryContext);
+	session = ampsf_session_get(server->serverid, GetUserId());
+	/* A server of Account Engagement has two hosts: its own, and the org's. */
+	spec.engagement =
+		ampsf_session_options(session)->engagement && strncmp(asked.path, "/api/v5/", 8) == 0;
+	call = ampsf_call_start(session, &spec, CurrentMemoryContext);
 	ampsf_call_wait(call);
 	if (ampsf_call_status(call) == 0)
 		ampsf_call_throw(
-			call, psprintf("%s %.*s", asked.method, (int) strcspn(asked.path, "?"), asked.path), NULL);
+			call, psprintf("%s %.*s", asked.method, (int) strcspn(asked.path, "?"), asked.path),
+			NULL);
 	result = answer(fcinfo, call);
 	ampsf_call_free(call);
 	return result;

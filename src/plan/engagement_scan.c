@@ -557,10 +557,20 @@ ampsf_engagement_events(const AmpsfTableOptions *table)
 }
 
 void
-ampsf_engagement_check_write(Relation rel, List *fetch)
+ampsf_engagement_check_options(Relation rel)
 {
 	const AmpsfTableOptions *table = ampsf_table_options(RelationGetRelid(rel));
+	const char *option = table->write_at_commit ? "write_at"
+						 : table->all_or_none	? "all_or_none"
+						 : table->if_unchanged	? "if_unchanged"
+						 : table->hard_delete	? "hard_delete"
+												: NULL;
 
+	if (option)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("foreign table \"%s\" cannot be written with option \"%s\"",
+							   RelationGetRelationName(rel), option),
+						errdetail("Account Engagement takes each record by itself.")));
 	if (table->upsert_key &&
 		(strcmp(table->object, "prospects") != 0 || strcmp(table->upsert_key, "email") != 0))
 		ereport(ERROR,
@@ -568,6 +578,12 @@ ampsf_engagement_check_write(Relation rel, List *fetch)
 				 errmsg("Account Engagement cannot upsert into foreign table \"%s\" by \"%s\"",
 						RelationGetRelationName(rel), table->upsert_key),
 				 errhint("It upserts prospects, by upsert_key 'email'.")));
+}
+
+void
+ampsf_engagement_check_write(Relation rel, List *fetch)
+{
+	ampsf_engagement_check_options(rel);
 	if (fetch != NIL)
 		ereport(
 			ERROR,

@@ -28,7 +28,9 @@ extern bool ampsf_engagement_request(const AmpsfSelect *select, const AmpsfBind 
 
 /* The commands that the object of a table takes, as IsForeignRelUpdatable gives them. */
 extern int ampsf_engagement_events(const AmpsfTableOptions *table);
-/* ERROR for what cannot be had of a write; fetch: columns that would have to be read back. */
+/* ERROR for options of the table that writes cannot do justice to. */
+extern void ampsf_engagement_check_options(Relation rel);
+/* The same, and for columns that would have to be read back. */
 extern void ampsf_engagement_check_write(Relation rel, List *fetch);
 
 #endif
