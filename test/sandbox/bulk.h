@@ -103,6 +103,7 @@ typedef struct BulkSettings
 	int rows;		   /* of ingest jobs in 24 hours */
 	int chunk_ms;	   /* that 200 rows of an ingest job keep their locks */
 	int workers;	   /* jobs that are worked on at a time */
+	bool line_ends_everywhere; /* those inside of quotes have to be the job's too */
 	bool blanks_fail_job; /* blanks outside of quotes: the whole job, not the row */
 	char refuse[1000]; /* objects that it has nothing to do with, separated by commas */
 } BulkSettings;

@@ -70,15 +70,21 @@ find_column(const Apply *a, const Field *f)
 	return -1;
 }
 
+static bool
+wrong_line_end(const BulkJob *j, char **error)
+{
+	return fail(error,
+				"ClientInputError : LineEnding is invalid on user data. Current LineEnding setting "
+				"is %s",
+				j->crlf ? "CRLF" : "LF");
+}
+
 /* False where nobody can tell where the row ends, so that the whole job fails. */
 static bool
 readable(const BulkJob *j, const CsvRow *row, char **error)
 {
 	if (row->other_end)
-		return fail(error,
-					"ClientInputError : LineEnding is invalid on user data. Current LineEnding "
-					"setting is %s",
-					j->crlf ? "CRLF" : "LF");
+		return wrong_line_end(j, error);
 	if (row->error != NULL && (!row->blanks || bulk_settings.blanks_fail_job))
 		return fail(error, "InvalidBatch : Failed to parse CSV. %s", row->error);
 	return true;
@@ -146,6 +152,18 @@ utf8_length(const unsigned char *p, const unsigned char *end)
 	return n;
 }
 
+/* A line end somewhere, quoted or not, that is not the job's. */
+static bool
+other_line_end(const BulkJob *j)
+{
+	const char *end = j->content + j->content_len;
+
+	for (const char *p = j->content; p < end && (p = memchr(p, '\n', (size_t) (end - p))); p++)
+		if ((p > j->content && p[-1] == '\r') != j->crlf)
+			return true;
+	return false;
+}
+
 bool
 bulk_check_content(const BulkJob *j, char **error)
 {
@@ -159,6 +177,8 @@ bulk_check_content(const BulkJob *j, char **error)
 	for (; p < end; p += n)
 		if ((n = utf8_length(p, end)) == 0)
 			return fail(error, "InvalidBatch : Failed to parse CSV. The content is not UTF-8");
+	if (bulk_settings.line_ends_everywhere && other_line_end(j))
+		return wrong_line_end(j, error);
 	csv_open(&csv, j->content ? j->content : "", j->content_len, j->delimiter, j->crlf);
 	while (ok && csv_next(&csv, &row))
 		ok = readable(j, &row, error);

@@ -100,6 +100,8 @@ static const struct Reading
 	 "results of a bulk job that is not complete: an error, or no content"},
 	{"bulk-blanks", "row", "job", &bulk_settings.blanks_fail_job, NULL, false,
 	 "blanks outside of the quotes of a value: that row fails, or the whole job"},
+	{"bulk-newlines", "quoted", "never", &bulk_settings.line_ends_everywhere, NULL, true,
+	 "line ends in a value, other than the job's: fine inside of quotes, or the job fails"},
 	{"duplicate-key", "resut", "result", &config.duplicate_result, NULL, false,
 	 "the name of duplicateResult in DUPLICATES_DETECTED: misspelt as real answers have it, or not"},
 	{"row-date", "modified", "modstamp", &config.rows_by_modstamp, NULL, false,

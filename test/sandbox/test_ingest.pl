@@ -386,10 +386,15 @@ sub test_locks
 # The other readings.
 sub test_options
 {
-	start('--seed', 'demo', '--readings', 'second', '--bulk-batch-rows', 100, '--bulk-workers', 4);
+	start('--seed', 'demo', '--readings', 'second', '--bulk-newlines', 'never', '--bulk-batch-rows', 100, '--bulk-workers', 4);
 	login();
 	my $j = load(qq(Name,Phone\na,1\nb, "4"\n), object => 'Account');
 	check($j->{state} eq 'Failed' && $j->{numberRecordsProcessed} == 0, '--bulk-blanks job', $json->encode($j));
+	for my $c ([ 'LF', qq(Name,Description\na,"b\nc"\n), 'JobComplete' ], [ 'LF', qq(Name,Description\na,"b\r\nc"\n), 'Failed' ], [ 'CRLF', qq(Name,Description\r\na,"b\r\nc"\r\n), 'JobComplete' ], [ 'CRLF', qq(Name,Description\r\na,"b\nc"\r\n), 'Failed' ])
+	{
+		$j = load($c->[1], object => 'Account', lineEnding => $c->[0]);
+		check($j->{state} eq $c->[2] && ($j->{errorMessage} // 'LineEnding') =~ /LineEnding/, "--bulk-newlines never: $c->[0]", $json->encode($j));
+	}
 	my $id = csv(part(load("Name\na\n", object => 'Account'), 'successfulResults')->{body})->[1][0];
 	$j = load("Id,Phone\n$id,1\n$id,2\n", object => 'Account', operation => 'update');
 	check($j->{numberRecordsFailed} == 0 && row('Account', $id)->{Phone} eq '2', '--same-id-twice accept', $json->encode($j));
