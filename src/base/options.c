@@ -67,7 +67,7 @@ const AmpsfOption ampsf_options[] = {
 	{"page_size", SERVER, AMPSF_OPT_INT, false, 200, 2000, NULL, "Salesforce's, 2000",
 	 "Rows of one result page; Salesforce may send fewer"},
 	{"ca_file", SERVER, AMPSF_OPT_FILE, false, 0, 0, NULL, "the system's",
-	 "Certificates to trust, in PEM; superuser only"},
+	 "Certificates to trust, in PEM; for superusers and members of pg_read_server_files"},
 	{"connect_timeout", SERVER, AMPSF_OPT_INT, false, 1, 3600, NULL, "30",
 	 "Seconds to wait for a connection"},
 	{"request_timeout", SERVER, AMPSF_OPT_INT, false, 1, 86400, NULL, "150",
@@ -112,9 +112,9 @@ const AmpsfOption ampsf_options[] = {
 	{"refresh_token", MAPPING, AMPSF_OPT_TEXT, true, 0, 0, NULL, NULL,
 	 "A refresh token, with client_id and, where the app wants it, client_secret"},
 	{"client_secret_file", MAPPING, AMPSF_OPT_FILE, false, 0, 0, NULL, NULL,
-	 "File that holds the consumer secret; like all files, for superusers and members of pg_read_server_files"},
+	 "File that holds the consumer secret; to be named by superusers and members of pg_read_server_files"},
 	{"refresh_token_file", MAPPING, AMPSF_OPT_FILE, false, 0, 0, NULL, NULL,
-	 "File that holds the refresh token, and is rewritten when Salesforce replaces it"},
+	 "File that holds the refresh token, and is rewritten when Salesforce replaces it: for members of pg_write_server_files too"},
 	{"sfdx_auth_url", MAPPING, AMPSF_OPT_TEXT, true, 0, 0, NULL, NULL,
 	 "A login of the Salesforce CLI, force://...@host, as `sf org display --verbose` shows it; excludes all others"},
 	{"redirect_uri", MAPPING, AMPSF_OPT_TEXT, false, 0, 0, NULL, "its page for success",
@@ -124,7 +124,7 @@ const AmpsfOption ampsf_options[] = {
 	{"username", MAPPING, AMPSF_OPT_TEXT, false, 0, 0, NULL, NULL,
 	 "User of a JWT login, with client_id and private_key_file"},
 	{"private_key_file", MAPPING, AMPSF_OPT_FILE, false, 0, 0, NULL, NULL,
-	 "Private key (PEM) of a JWT login; superuser only"},
+	 "Private key (PEM) of a JWT login; for superusers and members of pg_read_server_files"},
 	{"access_token", MAPPING, AMPSF_OPT_TEXT, true, 0, 0, NULL, NULL,
 	 "A token as it is; when it expires, so does the access"},
 
@@ -388,6 +388,13 @@ check_value(const AmpsfOption *o, DefElem *def)
 								errmsg("permission denied to set option \"%s\"", o->name),
 								errdetail("Only a superuser or a member of pg_read_server_files may name a "
 										  "file of the server.")));
+			/* This one is rewritten: whoever names it has the server write into it. */
+			if (strcmp(o->name, "refresh_token_file") == 0 &&
+				!has_privs_of_role(GetUserId(), ROLE_PG_WRITE_SERVER_FILES))
+				ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+								errmsg("permission denied to set option \"%s\"", o->name),
+								errdetail("Only a superuser or a member of pg_write_server_files may have a "
+										  "file of the server written.")));
 			if (!is_absolute_path(value))
 				bad_value(o, value, "It is the absolute path of a file on the database server.");
 			break;

@@ -194,7 +194,11 @@ secret_file('secret', "two words\n");
 	secret_file('secret', 'sandbox');
 	$c->run_sql("CREATE USER MAPPING FOR bob SERVER sf OPTIONS (client_id 'sandbox', client_secret_file '$secret')", user => 'bob');
 	is($c->value($read, user => 'bob'), 't', '... but a member of pg_read_server_files');
-	$c->run_sql('REVOKE pg_read_server_files FROM bob; DROP USER MAPPING FOR bob SERVER sf');
+	$r = $c->psql("ALTER USER MAPPING FOR bob SERVER sf OPTIONS (ADD refresh_token_file '$token')", user => 'bob');
+	like($r->{err}, qr/ERROR:  42501: permission denied to set option "refresh_token_file"/, '... who may not have them written');
+	$c->run_sql('GRANT pg_write_server_files TO bob');
+	$c->run_sql("ALTER USER MAPPING FOR bob SERVER sf OPTIONS (ADD refresh_token_file '$token')", user => 'bob');
+	$c->run_sql('REVOKE pg_read_server_files, pg_write_server_files FROM bob; DROP USER MAPPING FOR bob SERVER sf');
 }
 
 # -------- rotation --------
