@@ -74,7 +74,6 @@ static const char *
 next_member(const char *p, const char *end, StringInfo name, AmpsfValue *value)
 {
 	AmpsfValue key;
-	int depth = 0;
 
 	while (p < end && (*p == ',' || *p == '}'))
 		p++;
@@ -88,7 +87,6 @@ next_member(const char *p, const char *end, StringInfo name, AmpsfValue *value)
 		if (*p != '{')
 			break;
 		appendStringInfoChar(name, '.');
-		depth++;
 		p++;
 	}
 	if (*p == '"')
