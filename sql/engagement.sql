@@ -196,6 +196,8 @@ SELECT count(*) FROM ae.prospects WHERE id > 1014998;
 INSERT INTO ae.lists (name) VALUES ('quiet') RETURNING id > 1000 AS has_id, name;
 UPDATE ae.lists SET name = 'quieter' WHERE name = 'quiet';
 SELECT name FROM ae.lists WHERE name LIKE 'quiet%';
+\! $SANDBOXCTL ae writes=silent
+INSERT INTO ae.lists (name) VALUES ('silent') RETURNING id, name;
 \! $SANDBOXCTL ae writes=content
 -- upserts
 ALTER FOREIGN TABLE ae.prospects OPTIONS (ADD upsert_key 'email');

@@ -278,7 +278,8 @@ ampsf_modify_complete(AmpsfModifyState *state, TupleTableSlot *slot, const Ampsf
 	{
 		AmpsfValue v = {0};
 
-		v.kind = AMPSF_VALUE_STRING;
+		/* Account Engagement may say no more than that it was done. */
+		v.kind = *out->id ? AMPSF_VALUE_STRING : AMPSF_VALUE_NULL;
 		v.ptr = out->id;
 		v.len = strlen(out->id);
 		values[state->id_attno - 1] =

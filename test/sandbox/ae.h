@@ -64,7 +64,8 @@ typedef struct AeSettings
 	int export_rows;   /* rows of a file of its result */
 	int concurrent;	   /* calls at once */
 	bool latin1;	   /* answers are ISO-8859-1 */
-	bool no_content;   /* creates and updates answer 204 */
+	bool no_content;   /* creates and updates answer 204 ... */
+	bool no_location;  /* ... and not even where the record is */
 } AeSettings;
 
 extern AeSettings ae_settings;

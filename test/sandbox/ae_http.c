@@ -79,7 +79,8 @@ ae_set(const char *name, const char *value)
 	}
 	if (strcmp(name, "writes") == 0)
 	{
-		ae_settings.no_content = strcmp(value, "no-content") == 0;
+		ae_settings.no_content = strcmp(value, "no-content") == 0 || strcmp(value, "silent") == 0;
+		ae_settings.no_location = strcmp(value, "silent") == 0;
 		return ae_settings.no_content || strcmp(value, "content") == 0;
 	}
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)

@@ -180,7 +180,7 @@ answer_row(Request *r, Response *w, const AeObject *o, int64_t id, int status, c
 	AePath *paths = NULL;
 	int n = 0;
 
-	if (status == 201)
+	if (status == 201 && !ae_settings.no_location)
 	{
 		Buf at = {0};
 
