@@ -106,3 +106,33 @@ INSERT INTO crm.contact (lastname, title) SELECT 'in batches', g FROM generate_s
 \! $SANDBOXCTL bulk batch-rows=10000 batches=15000
 SELECT count(*) FROM crm.contact WHERE lastname = 'in batches';
 \! $SANDBOXCTL jobs
+
+-- Parents by their external ids: in a column of its own where it can be told so, else by collections.
+\! $SANDBOXCTL reset demo
+\set VERBOSITY terse
+CREATE FOREIGN TABLE person (id text OPTIONS (field 'Id'), lastname text OPTIONS (field 'LastName'), title text OPTIONS (field 'Title'), account_ext text OPTIONS (parent_key 'Account.Ext_Id__c'),
+	typed_ext text OPTIONS (parent_key 'Account.Ext_Id__c', reference_to 'Account')) SERVER sf OPTIONS (object 'Contact', write_transport 'bulk');
+\! $SANDBOXCTL mark
+INSERT INTO person (lastname, title, account_ext) SELECT 'child', g, CASE WHEN g % 10 < 8 THEN 'ACC-00' || 2 + g % 3 END FROM generate_series(1, 300) g;
+\! $SANDBOXCTL calls | sed 's/7[0-9a-zA-Z]\{17\}/JOB/g; s/?.*//; s/ [0-9]*$//' | grep -v DELETE
+SELECT account_ext, count(*) FROM person WHERE lastname = 'child' GROUP BY account_ext ORDER BY account_ext;
+\! $SANDBOXCTL mark
+INSERT INTO person (lastname, title, typed_ext) SELECT 'typed', g, 'ACC-002' FROM generate_series(1, 3) g;
+\! $SANDBOXCTL calls | grep -c jobs
+SELECT account_ext, count(*) FROM person WHERE lastname = 'typed' GROUP BY account_ext;
+-- Upsert, duplicates that are passed over, and rows that are kept.
+CREATE FOREIGN TABLE invoice (id text OPTIONS (field 'Id'), ext text OPTIONS (field 'Ext_Id__c', external_id 'true'), amount numeric OPTIONS (field 'Amount__c'), status text OPTIONS (field 'Status__c')) SERVER sf
+	OPTIONS (object 'Invoice__c', write_transport 'bulk', upsert_key 'Ext_Id__c');
+INSERT INTO invoice (ext, amount) SELECT 'up-' || g, g FROM generate_series(1, 250) g;
+INSERT INTO invoice (ext, amount) SELECT 'UP-' || g, -g FROM generate_series(201, 450) g;
+SELECT count(*), count(DISTINCT lower(ext)), sum(amount) = (SELECT sum(CASE WHEN g > 200 THEN -g ELSE g END) FROM generate_series(1, 450) g) AS right FROM invoice WHERE ext ~* '^up-';
+ALTER FOREIGN TABLE invoice OPTIONS (DROP upsert_key);
+INSERT INTO invoice (ext, amount) SELECT 'up-' || g, 0 FROM generate_series(441, 460) g ON CONFLICT DO NOTHING;
+\echo :ROW_COUNT
+SELECT count(*) FROM invoice WHERE ext ~* '^up-';
+ALTER FOREIGN TABLE invoice OPTIONS (ADD on_error 'continue');
+INSERT INTO invoice (ext, status) SELECT 'kept-' || g, CASE WHEN g % 7 = 0 THEN 'no such status' END FROM generate_series(1, 30) g;
+\echo :ROW_COUNT
+SELECT row_number, "row", error_code FROM ampsf.write_error ORDER BY row_number;
+DELETE FROM ampsf.write_error;
+\! $SANDBOXCTL jobs

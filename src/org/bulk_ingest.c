@@ -422,7 +422,7 @@ add(AmpsfRowSink *base, const AmpsfWriteRow *row)
 	Ingest *sink = (Ingest *) base;
 
 	base->waiting++;
-	if (sink->run.no_jobs || !ampsf_ingest_expressible(row))
+	if (sink->run.no_jobs || !ampsf_ingest_expressible(sink->columns, row))
 	{
 		side_sink(sink)->ops->add(sink->side, row);
 		return;

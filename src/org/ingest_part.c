@@ -145,8 +145,37 @@ reads_as_null(const AmpsfValue *value)
 	return value->kind == AMPSF_VALUE_STRING && end - p == 4 && pg_strncasecmp(p, "#N/A", 4) == 0;
 }
 
+/* Do two columns, name and one that is there, speak of the same parent, one by its Id and the other
+ * by a key? */
+static bool
+is_other_way(const AmpsfIngestColumns *columns, const char *name)
+{
+	const char *dot = strchr(name, '.');
+	size_t len = dot ? (size_t) (dot - name) : strlen(name);
+
+	for (int i = 0; i < columns->n; i++)
+	{
+		const char *other = columns->names[i];
+		const char *other_dot = strchr(other, '.');
+		size_t stem = other_dot ? (size_t) (other_dot - other) : strlen(other);
+
+		if ((dot != NULL) == (other_dot != NULL))
+			continue;
+		/* AccountId and Account.Key__c, Parent__c and Parent__r.Key__c */
+		if (dot ? stem == len + 2 && strncmp(other, name, len) == 0 &&
+					  strcmp(other + len, "Id") == 0
+				: len == stem + 2 && strncmp(other, name, stem) == 0 &&
+					  strcmp(name + stem, "Id") == 0)
+			return true;
+		if (len == stem && len > 3 && strncmp(other, name, len - 1) == 0 &&
+			strncmp(name + len - 3, "__", 2) == 0)
+			return true;
+	}
+	return false;
+}
+
 bool
-ampsf_ingest_expressible(const AmpsfWriteRow *row)
+ampsf_ingest_expressible(const AmpsfIngestColumns *columns, const AmpsfWriteRow *row)
 {
 	StringInfoData name;
 	AmpsfValue value;
@@ -155,7 +184,13 @@ ampsf_ingest_expressible(const AmpsfWriteRow *row)
 
 	initStringInfo(&name);
 	while (ok && p && (p = next_member(p, row->fields + row->len, &name, &value)) != NULL)
-		ok = value.len <= AMPSF_INGEST_MAX_VALUE && !reads_as_null(&value);
+	{
+		char *attributes = strchr(name.data, '.');
+
+		ok = value.len <= AMPSF_INGEST_MAX_VALUE && !reads_as_null(&value) &&
+			 !(attributes && strncmp(attributes, ".attributes.", 12) == 0) &&
+			 !is_other_way(columns, name.data);
+	}
 	pfree(name.data);
 	return ok;
 }

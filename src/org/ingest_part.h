@@ -38,9 +38,12 @@ typedef struct AmpsfIngestPart AmpsfIngestPart;
 extern AmpsfIngestColumns *ampsf_ingest_columns(AmpsfWriteOp op, const char *key,
 												MemoryContext cxt);
 
-/* Can it be told in CSV?  Not a text that reads #N/A, which means null there, nor one that is too
- * long. */
-extern bool ampsf_ingest_expressible(const AmpsfWriteRow *row);
+/*
+ * Can it be told in CSV?  Not a text that reads #N/A, which means null there, nor one that is too
+ * long, nor a parent by a key together with its type, or in some rows by a key and in others by its
+ * Id.
+ */
+extern bool ampsf_ingest_expressible(const AmpsfIngestColumns *columns, const AmpsfWriteRow *row);
 /* Makes columns for all its fields; false if they were there already. */
 extern bool ampsf_ingest_widen(AmpsfIngestColumns *columns, const AmpsfWriteRow *row);
 
