@@ -620,6 +620,12 @@ ampsf_call_was_sent(const AmpsfCall *call)
 	return call->was_sent;
 }
 
+void
+ampsf_call_disown(AmpsfCall *call)
+{
+	call->stats = NULL;
+}
+
 bool
 ampsf_call_in_flight(const AmpsfCall *call)
 {

@@ -138,6 +138,8 @@ extern int ampsf_backoff(int n, const char *retry_after);
 extern bool ampsf_call_unknown_outcome(const AmpsfCall *call);
 /* The same, of any of its attempts, idempotent or not. */
 extern bool ampsf_call_was_sent(const AmpsfCall *call);
+/* What it spends is no longer added to the stats of its spec. */
+extern void ampsf_call_disown(AmpsfCall *call);
 /* The request has been sent in full and its answer is not there yet. */
 extern bool ampsf_call_in_flight(const AmpsfCall *call);
 /* ereport(ERROR) for a call that did not succeed: "could not <what>", with all that is known. */

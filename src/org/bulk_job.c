@@ -1,7 +1,8 @@
 /*
  * bulk_job.c - see bulk_job.h.
  *
- * A discarded job passes through up to two calls, abort and delete, that nobody waits for.  The
+ * A discarded job passes through up to two calls, abort and delete, that nobody waits for; before
+ * them comes the answer to its creation, if that has not told its Id yet.  The
  * list of such jobs is malloc'ed: a job may be discarded while a failed statement's memory is being
  * freed, when nothing may be allocated or sent.  What was put off then begins at the end of the
  * transaction, and what is not through when the backend ends is given a moment there.
@@ -15,6 +16,7 @@
 #include "net/http.h"
 #include "storage/ipc.h"
 #include "utils/memutils.h"
+#include "wire/json_doc.h"
 
 /* Milliseconds that a backend's end may be put off. */
 #define LAST_MOMENT 2000
@@ -24,7 +26,8 @@ typedef struct Discarded
 	dlist_node node;
 	AmpsfSession *session; /* held */
 	char id[AMPSF_JOB_ID_SIZE];
-	bool ended; /* has been aborted or was through: to be deleted */
+	bool creating; /* call is the one that creates it, and there is no Id yet */
+	bool ended;	   /* has been aborted or was through: to be deleted */
 	bool ingest;
 	bool deleting;
 	MemoryContext cxt; /* of its call; NULL before the first */
@@ -44,6 +47,31 @@ forget(Discarded *d)
 	free(d);
 }
 
+bool
+ampsf_job_id(AmpsfJson *answer, char id[AMPSF_JOB_ID_SIZE])
+{
+	const char *text = ampsf_json_string(answer, "id");
+
+	if (!text || *text == '\0' || strlen(text) >= AMPSF_JOB_ID_SIZE ||
+		strspn(text, "0123456789abcdefghijklmnopqrstuvwxyz"
+					 "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != strlen(text))
+		return false;
+	strcpy(id, text);
+	return true;
+}
+
+/* The call that creates it is through: is there a job? */
+static bool
+is_created(Discarded *d)
+{
+	int status = ampsf_call_status(d->call);
+	size_t len;
+	const char *text = ampsf_call_body(d->call, &len);
+	AmpsfJson *answer = status >= 200 && status <= 299 ? ampsf_json_parse(text, len, d->cxt) : NULL;
+
+	return answer && ampsf_job_id(answer, d->id);
+}
+
 /* One job as far as it goes without waiting. */
 static void
 step(Discarded *d)
@@ -57,12 +85,13 @@ step(Discarded *d)
 		if (!ampsf_call_look(d->call))
 			return;
 		/* A refusal to abort says that the job has ended, one to delete that it is gone. */
-		if (d->deleting)
+		if (d->deleting || (d->creating && !is_created(d)))
 		{
 			forget(d);
 			return;
 		}
-		d->ended = true;
+		d->ended = !d->creating;
+		d->creating = false;
 		ampsf_call_free(d->call);
 		d->call = NULL;
 	}
@@ -151,14 +180,15 @@ at_exit(int code, Datum arg)
 	ampsf_http_alarm_unset(&alarm);
 }
 
-static void
+/* NULL when memory is out. */
+static Discarded *
 discard(AmpsfSession *session, const char *id, bool ended, bool ingest)
 {
 	static bool registered = false;
 	Discarded *d = calloc(1, sizeof(Discarded));
 
 	if (!d)
-		return;
+		return NULL;
 	if (!registered)
 	{
 		RegisterXactCallback(at_transaction_end, NULL);
@@ -171,6 +201,23 @@ discard(AmpsfSession *session, const char *id, bool ended, bool ingest)
 	d->ended = ended;
 	d->ingest = ingest;
 	dlist_push_tail(&discarded, &d->node);
+	return d;
+}
+
+void
+ampsf_bulk_discard_created(AmpsfSession *session, AmpsfCall *call, MemoryContext cxt)
+{
+	Discarded *d = discard(session, "", false, false);
+
+	if (!d)
+	{
+		MemoryContextDelete(cxt);
+		return;
+	}
+	ampsf_call_disown(call);
+	d->creating = true;
+	d->call = call;
+	d->cxt = cxt;
 }
 
 void

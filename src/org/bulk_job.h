@@ -6,6 +6,7 @@
 
 #include "postgres.h"
 #include "net/session.h"
+#include "wire/json_doc.h"
 
 /* Room for an Id and its NUL. */
 #define AMPSF_JOB_ID_SIZE 24
@@ -24,8 +25,15 @@
  * at the end of the transaction, and at that of the backend.  Fit for a context callback.
  */
 extern void ampsf_bulk_discard(AmpsfSession *session, const char *id, bool ended);
+/*
+ * The same for one whose creation has been sent and is not answered: call and the context that holds
+ * it, a child of TopMemoryContext, are taken over.
+ */
+extern void ampsf_bulk_discard_created(AmpsfSession *session, AmpsfCall *call, MemoryContext cxt);
 /* The same for an ingest job: rows that Salesforce has not come to are not written. */
 extern void ampsf_ingest_discard(AmpsfSession *session, const char *id, bool ended);
+/* The Id that the answer to a creation tells; false if there is none. */
+extern bool ampsf_job_id(AmpsfJson *answer, char id[AMPSF_JOB_ID_SIZE]);
 /* Goes on with that, without waiting. */
 extern void ampsf_bulk_sweep(void);
 

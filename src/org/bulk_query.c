@@ -84,6 +84,8 @@ typedef struct BulkQuery
 	char id[AMPSF_JOB_ID_SIZE]; /* "" before it exists */
 	bool complete;
 	AmpsfCall *call; /* create or info */
+	/* Of the call that creates it, which may have to outlive us: nobody knows the Id before. */
+	MemoryContext creating_cxt;
 	AmpsfHttpAlarm alarm;
 	int interval;
 
@@ -110,6 +112,29 @@ typedef struct BulkQuery
 	AmpsfValue *peeked;
 } BulkQuery;
 
+/* Will there be a job, or is there one, whose Id we do not know? */
+static bool
+is_expecting(const BulkQuery *q)
+{
+	int status = q->call ? ampsf_call_status(q->call) : 0;
+
+	return q->call && !q->id[0] &&
+		   (ampsf_call_in_flight(q->call) || (status >= 200 && status <= 299));
+}
+
+static void
+forget_creation(BulkQuery *q)
+{
+	if (!q->creating_cxt)
+		return;
+	if (is_expecting(q))
+		ampsf_bulk_discard_created(q->session, q->call, q->creating_cxt);
+	else
+		MemoryContextDelete(q->creating_cxt);
+	q->creating_cxt = NULL;
+	q->call = NULL;
+}
+
 static void
 forget_query(void *arg)
 {
@@ -118,6 +143,7 @@ forget_query(void *arg)
 	ampsf_http_alarm_unset(&q->alarm);
 	ampsf_csv_scan_free(q->scan);
 	q->scan = NULL;
+	forget_creation(q);
 	if (q->id[0] && !q->shared_job)
 		ampsf_bulk_discard(q->session, q->id, q->complete);
 	q->id[0] = '\0';
@@ -159,7 +185,8 @@ throw_call(BulkQuery *q, const AmpsfCall *call, const char *what)
 /* -------- the job -------- */
 
 static AmpsfCall *
-start_call(BulkQuery *q, const char *method, const char *path, const char *body, bool csv)
+start_call(BulkQuery *q, const char *method, const char *path, const char *body, bool csv,
+		   MemoryContext cxt)
 {
 	static const char *const accept_csv[] = {"Accept: text/csv", NULL};
 	AmpsfCallSpec spec = {0};
@@ -177,7 +204,7 @@ start_call(BulkQuery *q, const char *method, const char *path, const char *body,
 		spec.headers = accept_csv;
 		spec.window = WINDOW;
 	}
-	return ampsf_call_start(q->session, &spec, q->cxt);
+	return ampsf_call_start(q->session, &spec, cxt);
 }
 
 static void
@@ -196,7 +223,9 @@ create_job(BulkQuery *q)
 	appendStringInfoString(
 		&body, ",\"contentType\":\"CSV\",\"columnDelimiter\":\"" AMPSF_BULK_DELIMITER_NAME
 			   "\",\"lineEnding\":\"LF\"}");
-	q->call = start_call(q, "POST", "jobs/query", body.data, false);
+	q->creating_cxt =
+		AllocSetContextCreate(TopMemoryContext, "ampsf job creation", ALLOCSET_SMALL_SIZES);
+	q->call = start_call(q, "POST", "jobs/query", body.data, false, q->creating_cxt);
 	q->phase = BULK_CREATING;
 	ampsf_progress_phase(q->progress, AMPSF_PHASE_CREATING);
 	pfree(body.data);
@@ -235,15 +264,11 @@ static void
 take_created(BulkQuery *q, MemoryContext tmp)
 {
 	AmpsfJson *doc = parse_answer(q, "create a Bulk query job", tmp);
-	const char *id = ampsf_json_string(doc, "id");
 
-	if (!id || strlen(id) >= AMPSF_JOB_ID_SIZE ||
-		strspn(id, "0123456789abcdefghijklmnopqrstuvwxyz"
-				   "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != strlen(id))
+	if (!ampsf_job_id(doc, q->id))
 		throw_reply(q, "the answer to its creation has no id");
-	strcpy(q->id, id);
 	if (q->share)
-		q->shared_job = ampsf_share_set_job(q->share, id);
+		q->shared_job = ampsf_share_set_job(q->share, q->id);
 	schedule(q);
 }
 
@@ -315,7 +340,7 @@ ask_page(BulkQuery *q, BulkPage *page)
 		path.len += ampsf_quote_url(page->locator, len, path.data + path.len);
 		path.data[path.len] = '\0';
 	}
-	page->call = start_call(q, "GET", path.data, NULL, true);
+	page->call = start_call(q, "GET", path.data, NULL, true, q->cxt);
 	pfree(path.data);
 }
 
@@ -651,13 +676,15 @@ move_job(BulkQuery *q)
 				MemoryContextDelete(tmp);
 				ampsf_call_free(q->call);
 				q->call = NULL;
+				forget_creation(q);
 				break;
 			}
 			case BULK_WAITING:
 				if (q->alarm.due > ampsf_http_now())
 					return false;
 				ampsf_http_alarm_unset(&q->alarm);
-				q->call = start_call(q, "GET", psprintf("jobs/query/%s", q->id), NULL, false);
+				q->call =
+					start_call(q, "GET", psprintf("jobs/query/%s", q->id), NULL, false, q->cxt);
 				q->phase = BULK_ASKING;
 				break;
 			case BULK_READING:

@@ -109,6 +109,20 @@ $c->fault('method=POST;path=*/jobs/query;do=job-stuck');
 }
 $c->clear_faults;
 
+# The answer to the creation comes so slowly that nobody knows the Id when the read is given up.
+for my $how ('cancel', 'terminate')
+{
+	$c->fault('method=POST;path=*/jobs/query;do=slow;bytes-per-second=200');
+	my $mark = 'slow' . ++$n;
+	my $job = $c->background("SELECT /* $mark */ count(lower(lastname)) FROM crm.contact;\n" . ($how eq 'cancel' ? "SELECT 'on';\n" : ''));
+	my $pid = pid_of($mark);
+	ok($c->poll(sub { jobs() == 1 }), "$how while the creation is being answered: there is a job");
+	$c->value('SELECT pg_' . $how . "_backend($pid)");
+	$c->finish($job);
+	is(left(), 0, '... which is found and deleted');
+	$c->clear_faults;
+}
+
 # Whoever does not want all rows.
 for my $q (
 	['LIMIT',                        'SELECT count(*) FROM (SELECT lastname FROM crm.contact WHERE length(lastname) > 1 LIMIT 5) q', '5'],
