@@ -34,6 +34,9 @@ SELECT shared('SELECT count(lower(name)) FROM large');
 ALTER FOREIGN TABLE large OPTIONS (ADD parallel 'true');
 SELECT shared('SELECT count(lower(name)) FROM large');
 ALTER SERVER sf OPTIONS (DROP parallel);
+SET ampsf.statement_call_limit = 1000;
+SELECT shared('SELECT count(lower(name)) FROM large');
+RESET ampsf.statement_call_limit;
 ALTER FOREIGN TABLE large OPTIONS (ADD no_such_option 'x');
 ALTER FOREIGN TABLE large OPTIONS (SET parallel 'perhaps');
 -- nor where the fields take several statements

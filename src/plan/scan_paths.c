@@ -4,6 +4,7 @@
  * No network here: what is known of fields stands in column options; of sizes, estimate.c knows.
  */
 #include "base/ampsf.h"
+#include "base/guc.h"
 #include "plan/scan_paths.h"
 #include "plan/engagement_scan.h"
 #include "plan/operators.h"
@@ -168,7 +169,8 @@ ampsfIsForeignPathAsyncCapable(ForeignPath *path)
 	AmpsfRelInfo *info = path->path.parent->fdw_private;
 
 	/* Groups are collected before the first is given. */
-	return info && info->table->async_capable && !info->table->engagement && !ampsf_upper_is_grouped(path);
+	return info && info->table->async_capable && !info->table->engagement &&
+		   !ampsf_upper_is_grouped(path);
 }
 
 /* The place of a field in the list; appended if it is new. */
@@ -305,6 +307,9 @@ ampsf_add_partial_path(PlannerInfo *root, RelOptInfo *rel, AmpsfRelInfo *info,
 	ForeignPath *path;
 
 	if (!rel->consider_parallel || rel->lateral_relids || root->rowMarks != NIL)
+		return;
+	/* Each process would count its own calls. */
+	if (ampsf_statement_call_limit > 0)
 		return;
 	/* It knows the least size of base relations only, and leaves that of partitions to the cost. */
 	if (IS_JOIN_REL(rel) && size < min_parallel_table_scan_size)
