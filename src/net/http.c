@@ -20,6 +20,34 @@ StaticAssertDecl(AMPSF_CURL_TEXT_SIZE >= CURL_ERROR_SIZE, "libcurl writes longer
 /* A kept connection older than that is not trusted with a request that must not be sent twice. */
 #define TRUSTED_IDLE_SECONDS 30
 
+/* A page is freed when the one after it has come: its memory is there for the next. */
+#define SPARE_MAX ((size_t) 8 * 1024 * 1024)
+static char *spare = NULL; /* malloc'ed */
+static size_t spare_size = 0;
+
+static void
+take_spare(AmpsfHttp *req)
+{
+	req->body = spare;
+	req->body_size = spare_size;
+	spare = NULL;
+	spare_size = 0;
+}
+
+static void
+free_body(AmpsfHttp *req)
+{
+	if (req->early && !req->sensitive && req->body_size <= SPARE_MAX && !spare)
+	{
+		spare = req->body;
+		spare_size = req->body_size;
+	}
+	else
+		free(req->body);
+	req->body = NULL;
+	req->body_size = 0;
+}
+
 /* -------- called by libcurl -------- */
 
 /* Just before the request is sent, over a connection that stands. */
@@ -277,9 +305,9 @@ reset_request(void *arg)
 	ampsf_mux_detach(req);
 	if (req->sensitive && req->body)
 		explicit_bzero(req->body, req->body_size);
-	free(req->body);
+	free_body(req);
 	free(req->headers);
-	req->body = req->headers = NULL;
+	req->headers = NULL;
 	req->body_len = req->headers_len = 0;
 	req->done = true;
 }
@@ -383,6 +411,8 @@ ampsf_http_start(const AmpsfHttpSpec *spec, MemoryContext cxt)
 	req->on_reset.func = reset_request;
 	req->on_reset.arg = req;
 	MemoryContextRegisterResetCallback(cxt, &req->on_reset);
+	if (req->early && !req->sensitive)
+		take_spare(req);
 
 	req->easy = curl_easy_init();
 	if (!req->easy)
