@@ -60,6 +60,10 @@ $c->fault('method=POST;path=*/jobs/query;do=job-stuck');
 $r = $c->psql("SET statement_timeout = '2s'; SELECT count(lower(lastname)) FROM crm.contact", limit => 600);
 is(AmpsfTest::sqlstate($r), '57014', 'a job that does not end is cancelled under valgrind');
 $c->clear_faults;
+$c->fault('method=POST;path=*/jobs/query;do=slow;bytes-per-second=70');
+$r = $c->psql("SET statement_timeout = '2s'; SELECT count(lower(lastname)) FROM crm.contact; SELECT pg_sleep(2), 'slept'", limit => 600);
+is(AmpsfTest::sqlstate($r), '57014', 'a job is cancelled while its creation is answered');
+$c->clear_faults;
 my $dir = $c->dir;
 $c->stop;
 
