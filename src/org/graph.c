@@ -496,7 +496,7 @@ send_once(AmpsfGraph *graph, AmpsfGraphRefusal *refusal)
 	status = ampsf_call_status(call);
 	if (status >= 200 && status <= 299)
 		return read_answer(graph, call, n, refusal);
-	if (ampsf_call_unknown_outcome(call))
+	if (ampsf_call_was_sent(call) || ampsf_call_unknown_outcome(call))
 		throw_unknown(graph, n,
 					  status == 0
 						  ? "The connection was lost after the request had been sent."
