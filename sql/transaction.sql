@@ -230,6 +230,47 @@ ROLLBACK;
 SELECT count(*) FROM remote WHERE department = 'copy';
 DELETE FROM remote WHERE department = 'copy';
 
+-- TRUNCATE
+CREATE FOREIGN TABLE cases (id text OPTIONS (field 'Id'), subject text) SERVER sf OPTIONS (object 'Case', write_at 'commit', truncatable 'true');
+SELECT count(*) > 0 AS some FROM cases;
+BEGIN; TRUNCATE cases; ROLLBACK;
+SELECT count(*) > 0 AS some FROM cases;
+TRUNCATE cases;
+SELECT count(*) > 0 AS some FROM cases;
+-- upsert by an external id, which goes into the address
+CREATE FOREIGN TABLE invoice (ext text OPTIONS (field 'Ext_Id__c'), short text OPTIONS (field 'Short_Text__c'), amount numeric OPTIONS (field 'Amount__c'))
+	SERVER sf OPTIONS (object 'Invoice__c', upsert_key 'Ext_Id__c', write_at 'commit');
+\! $SANDBOXCTL mark
+BEGIN;
+INSERT INTO invoice VALUES ('x/1 "e"', 'a, "b": {c}', 1), ('x2', NULL, 2);
+INSERT INTO invoice VALUES ('x2', 'again', 3);
+COMMIT;
+\! $SANDBOXCTL calls | grep -av 'oauth\|query'
+SELECT * FROM invoice WHERE ext LIKE 'x%' AND amount < 4 ORDER BY amount;
+INSERT INTO invoice VALUES (NULL, 'no key', 1);
+-- options that contradict it
+ALTER FOREIGN TABLE invoice OPTIONS (ADD on_error 'continue');
+INSERT INTO invoice VALUES ('x3', 'c', 1);
+ALTER FOREIGN TABLE invoice OPTIONS (DROP on_error);
+ALTER FOREIGN TABLE cases OPTIONS (ADD hard_delete 'true');
+INSERT INTO cases (subject) VALUES ('hard');
+DELETE FROM cases;
+DROP FOREIGN TABLE invoice, cases;
+-- options that become headers, of each change
+ALTER FOREIGN TABLE remote OPTIONS (ADD client_name 'by_graph');
+INSERT INTO remote (lastname, department) VALUES ('h', 'header');
+INSERT INTO remote (lastname, department) VALUES ('h', 'header');
+ALTER FOREIGN TABLE remote OPTIONS (DROP client_name);
+SELECT count(*) FROM remote WHERE department = 'header';
+\! $SANDBOXCTL rule 'duplicate Contact LastName,Department alert' >/dev/null
+INSERT INTO remote (lastname, department) VALUES ('h', 'header');
+ALTER FOREIGN TABLE remote OPTIONS (ADD duplicate_rule 'allow');
+INSERT INTO remote (lastname, department) VALUES ('h', 'header');
+ALTER FOREIGN TABLE remote OPTIONS (DROP duplicate_rule);
+\! $SANDBOXCTL norules
+SELECT count(*) FROM remote WHERE department = 'header';
+DELETE FROM remote WHERE department = 'header';
+
 -- all or nothing
 BEGIN;
 INSERT INTO remote (lastname, department) VALUES ('x1', 'all');
