@@ -150,7 +150,7 @@ SELECT id, recipientlistids, suppressionlistids FROM ae.engagement_studio_progra
 ALTER FOREIGN TABLE ae.prospects OPTIONS (ADD transport 'bulk');
 \! $SANDBOXCTL ae export-polls=1 export-rows=2000
 \! $SANDBOXCTL mark
-SELECT compare('prospects', 'id, email, createdat, updatedat, isdeleted, firstname, score, seats__c, renewal__c', 'true');
+SELECT compare('prospects', 'id, email, createdat, updatedat, isdeleted, firstname, score, campaign_name, seats__c, renewal__c', 'true');
 \! $SANDBOXCTL calls
 SELECT compare('prospects', 'id, firstname', $$id > 1010000 AND updatedat >= '2024-03-01'$$);
 SELECT id FROM ae.prospects ORDER BY id LIMIT 1;

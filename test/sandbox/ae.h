@@ -114,6 +114,9 @@ typedef struct AePath
 
 /* The paths of "a,b.c"; NULL with the error answered. */
 AePath *ae_paths(const AeObject *o, const char *fields, Response *w, int *n);
+/* Their columns for a SELECT, each followed by a comma, of table t; and a row of them. */
+void ae_columns(Buf *sql, const AePath *paths, int n);
+json_object *ae_row_of(sqlite3_stmt *st, const AePath *paths, int n);
 /* A row as JSON; NULL if there is none. */
 json_object *ae_row(const AeObject *o, int64_t id, const AePath *paths, int n);
 void ae_query(Request *r, Response *w, const AeObject *o);

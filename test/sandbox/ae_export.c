@@ -146,6 +146,8 @@ take_columns(Response *w, const AeObject *o, json_object *fields, Buf *columns)
 	size_t n = fields && json_object_get_type(fields) == json_type_array
 				   ? json_object_array_length(fields)
 				   : 0;
+	AePath *paths;
+	int n_paths;
 
 	if (n == 0 || n > MAX_FIELDS)
 	{
@@ -155,17 +157,11 @@ take_columns(Response *w, const AeObject *o, json_object *fields, Buf *columns)
 		return false;
 	}
 	for (size_t i = 0; i < n; i++)
-	{
-		const char *name = json_object_get_string(json_object_array_get_idx(fields, i));
-
-		if (ae_field(o, name ? name : "") == NULL)
-		{
-			ae_errorf(w, 400, 180, "One or more of the specified fields are invalid: %s", name);
-			return false;
-		}
-		buf_addf(columns, "%s%s", i ? "," : "", name);
-	}
-	return true;
+		buf_addf(columns, "%s%s", i ? "," : "",
+				 json_object_get_string(json_object_array_get_idx(fields, i)));
+	paths = ae_paths(o, columns->data, w, &n_paths);
+	free(paths);
+	return paths != NULL;
 }
 
 static json_object *
@@ -303,10 +299,8 @@ result(Request *r, Response *w, Export *e, const char *file)
 {
 	int number = atoi(file) - 2001;
 	int64_t from = (int64_t) number * ae_settings.export_rows;
-	char *copy = req_own(r, strdup(e->columns));
-	char *save = NULL;
-	const AeField *fields[MAX_FIELDS];
-	int n = 0;
+	AePath *paths;
+	int n;
 	Buf sql = {0};
 	sqlite3_stmt *st;
 
@@ -315,12 +309,11 @@ result(Request *r, Response *w, Export *e, const char *file)
 		ae_error(w, 404, 109, "The requested record was not found.");
 		return;
 	}
+	paths = ae_paths(e->object, e->columns, w, &n);
+	if (paths == NULL)
+		return;
 	buf_adds(&sql, "SELECT ");
-	for (char *p = strtok_r(copy, ",", &save); p; p = strtok_r(NULL, ",", &save))
-	{
-		fields[n++] = ae_field(e->object, p);
-		buf_addf(&sql, "t.\"%s\", ", p);
-	}
+	ae_columns(&sql, paths, n);
 	buf_addf(&sql, "t.id FROM \"%s\" t WHERE %s ORDER BY t.id %% 7, t.id LIMIT %d OFFSET %lld",
 			 e->object->name, e->where, ae_settings.export_rows, (long long) from);
 	w->status = 200;
@@ -329,20 +322,26 @@ result(Request *r, Response *w, Export *e, const char *file)
 	st = ae_prepare(sql.data);
 	while (sqlite3_step(st) == SQLITE_ROW)
 	{
+		json_object *row = ae_row_of(st, paths, n);
+
 		for (int i = 0; i < n; i++)
 		{
-			json_object *v = ae_value(st, i, fields[i]);
+			json_object *v = row;
 
+			for (int d = 0; v && d < paths[i].depth; d++)
+				v = json_object_object_get(v, paths[i].relation[d]);
+			v = v ? json_object_object_get(v, paths[i].field->name) : NULL;
 			if (i)
 				buf_addc(&w->body, ',');
 			if (v)
 				add_csv(&w->body, json_object_get_string(v));
-			json_object_put(v);
 		}
+		json_object_put(row);
 		buf_addc(&w->body, '\n');
 	}
 	sqlite3_finalize(st);
 	buf_free(&sql);
+	free(paths);
 }
 
 void

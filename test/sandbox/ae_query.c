@@ -166,8 +166,8 @@ add_expression(Buf *sql, const AePath *path, int depth, const char *field)
 }
 
 /* The columns of the paths: the ids on the way to each, and its value. */
-static void
-add_columns(Buf *sql, const AePath *paths, int n)
+void
+ae_columns(Buf *sql, const AePath *paths, int n)
 {
 	for (int i = 0; i < n; i++)
 	{
@@ -181,8 +181,8 @@ add_columns(Buf *sql, const AePath *paths, int n)
 	}
 }
 
-static json_object *
-row_of(sqlite3_stmt *st, const AePath *paths, int n)
+json_object *
+ae_row_of(sqlite3_stmt *st, const AePath *paths, int n)
 {
 	json_object *row = json_object_new_object();
 	int column = 0;
@@ -220,11 +220,11 @@ ae_row(const AeObject *o, int64_t id, const AePath *paths, int n)
 	json_object *row = NULL;
 
 	buf_adds(&sql, "SELECT ");
-	add_columns(&sql, paths, n);
+	ae_columns(&sql, paths, n);
 	buf_addf(&sql, "t.id FROM \"%s\" t WHERE t.id = %lld", o->name, (long long) id);
 	st = ae_prepare(sql.data);
 	if (sqlite3_step(st) == SQLITE_ROW)
-		row = row_of(st, paths, n);
+		row = ae_row_of(st, paths, n);
 	sqlite3_finalize(st);
 	buf_free(&sql);
 	return row;
@@ -522,7 +522,7 @@ run_page(Request *r, Response *w, Query *q, Token *from, const AePath *paths, in
 	sqlite3_stmt *st;
 
 	buf_adds(&sql, "SELECT ");
-	add_columns(&sql, paths, n);
+	ae_columns(&sql, paths, n);
 	buf_addf(&sql, "t.id, t.\"%s\" FROM \"%s\" t WHERE 1=1%s", q->order->name, q->object->name,
 			 q->where.data ? q->where.data : "");
 	if (from)
@@ -552,7 +552,7 @@ run_page(Request *r, Response *w, Query *q, Token *from, const AePath *paths, in
 				rows++;
 			break;
 		}
-		json_object_array_add(values, row_of(st, paths, n));
+		json_object_array_add(values, ae_row_of(st, paths, n));
 		rows++;
 		if (rows == q->limit)
 		{
