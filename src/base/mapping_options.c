@@ -7,7 +7,8 @@
 
 #include "commands/defrem.h"
 
-/* "force://CLIENT_ID:CLIENT_SECRET:REFRESH_TOKEN@HOST", as the Salesforce CLI prints it; the older form has the token only. */
+/* "force://CLIENT_ID:CLIENT_SECRET:REFRESH_TOKEN@HOST", as the Salesforce CLI prints it; the older
+ * form has the token only. */
 #define SFDX_SCHEME "force://"
 #define SFDX_CLIENT "PlatformCLI"
 
@@ -37,10 +38,12 @@ ampsf_sfdx_parse(const char *url, AmpsfUserOptions *user)
 		return false;
 	first = memchr(rest, ':', at - rest);
 	second = first ? memchr(first + 1, ':', at - first - 1) : NULL;
-	if (first && (!second || first == rest || second + 1 == at || memchr(second + 1, ':', at - second - 1)))
+	if (first &&
+		(!second || first == rest || second + 1 == at || memchr(second + 1, ':', at - second - 1)))
 		return false;
 	user->client_id = first ? pnstrdup(rest, first - rest) : pstrdup(SFDX_CLIENT);
-	user->client_secret = first && second > first + 1 ? pnstrdup(first + 1, second - first - 1) : NULL;
+	user->client_secret =
+		first && second > first + 1 ? pnstrdup(first + 1, second - first - 1) : NULL;
 	user->refresh_token = first ? pnstrdup(second + 1, at - second - 1) : pnstrdup(rest, at - rest);
 	at++;
 	if (pg_strncasecmp(at, "https://", 8) == 0)
@@ -54,8 +57,8 @@ ampsf_sfdx_parse(const char *url, AmpsfUserOptions *user)
 char *
 ampsf_sfdx_url(const AmpsfUserOptions *user, const char *token)
 {
-	return psprintf(SFDX_SCHEME "%s:%s:%s@%s", user->client_id, user->client_secret ? user->client_secret : "",
-					token, user->sfdx_host);
+	return psprintf(SFDX_SCHEME "%s:%s:%s@%s", user->client_id,
+					user->client_secret ? user->client_secret : "", token, user->sfdx_host);
 }
 
 AmpsfUserOptions *
@@ -76,8 +79,8 @@ ampsf_user_options(const UserMapping *mapping)
 	o->rotation = text_option(mapping, "rotation");
 	/* Together with others, or in another form, it is refused where a login begins. */
 	if (o->sfdx_auth_url && !o->client_id && !o->client_secret && !o->client_secret_file &&
-		!o->refresh_token && !o->refresh_token_file && !o->username && !o->private_key_file && !o->access_token &&
-		!ampsf_sfdx_parse(o->sfdx_auth_url, o))
+		!o->refresh_token && !o->refresh_token_file && !o->username && !o->private_key_file &&
+		!o->access_token && !ampsf_sfdx_parse(o->sfdx_auth_url, o))
 		o->sfdx_host = NULL;
 	return o;
 }
@@ -85,7 +88,8 @@ ampsf_user_options(const UserMapping *mapping)
 void
 ampsf_user_options_wipe(AmpsfUserOptions *user)
 {
-	char *secrets[] = {user->client_secret, user->refresh_token, user->access_token, user->sfdx_auth_url};
+	char *secrets[] = {user->client_secret, user->refresh_token, user->access_token,
+					   user->sfdx_auth_url};
 
 	for (size_t i = 0; i < lengthof(secrets); i++)
 		if (secrets[i])

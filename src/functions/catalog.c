@@ -1,8 +1,9 @@
 /*
- * catalog.c - ampsf.objects(), describe(), fields(), picklist_values() and relationships(): what the org
- * says of itself, as rows.
+ * catalog.c - ampsf.objects(), describe(), fields(), picklist_values() and relationships(): what
+ * the org says of itself, as rows.
  *
- * Each asks the org anew: it is for people who want to see what is there now.  Must not know: tables.
+ * Each asks the org anew: it is for people who want to see what is there now.  Must not know:
+ * tables.
  */
 #include "postgres.h"
 
@@ -26,8 +27,8 @@ PG_FUNCTION_INFO_V1(ampsf_sql_picklist_values);
 PG_FUNCTION_INFO_V1(ampsf_sql_relationships);
 
 static const char *const object_texts[] = {"name", "label", "labelPlural", "keyPrefix"};
-static const char *const object_bools[] = {"custom", "queryable", "searchable", "createable",
-										   "updateable", "deletable"};
+static const char *const object_bools[] = {"custom",	 "queryable",  "searchable",
+										   "createable", "updateable", "deletable"};
 
 static void
 object_columns(AmpsfRow *row, AmpsfJson *object)
@@ -98,8 +99,9 @@ ampsf_sql_fields(PG_FUNCTION_ARGS)
 {
 	static const char *const texts[] = {"name", "label", "type"};
 	static const char *const ints[] = {"length", "precision", "scale"};
-	static const char *const bools[] = {"nillable",	 "createable", "updateable", "filterable", "sortable",
-										"groupable", "unique",	   "externalId", "custom",	   "calculated"};
+	static const char *const bools[] = {"nillable", "createable", "updateable", "filterable",
+										"sortable", "groupable",  "unique",		"externalId",
+										"custom",	"calculated"};
 	static const char *const rest[] = {"relationshipName", "inlineHelpText"};
 	AmpsfJson *list;
 	AmpsfRow row;
@@ -156,7 +158,8 @@ ampsf_sql_picklist_values(PG_FUNCTION_ARGS)
 
 /* -------- relationships -------- */
 
-/* A reference as its field and as the parent's list of children tell it; the two come in different answers. */
+/* A reference as its field and as the parent's list of children tell it; the two come in different
+ * answers. */
 typedef struct Relationship
 {
 	char *child, *field, *parent;
@@ -241,7 +244,8 @@ note_object(Relationships *all, AmpsfJson *object)
 	}
 }
 
-/* Up to 25 objects in one call; one that is refused there is asked for alone, which has an error to show. */
+/* Up to 25 objects in one call; one that is refused there is asked for alone, which has an error to
+ * show. */
 static void
 note_batch(Relationships *all, AmpsfSession *session, List *names)
 {
@@ -260,7 +264,8 @@ note_batch(Relationships *all, AmpsfSession *session, List *names)
 						 (char *) lfirst(lc));
 	appendStringInfoString(&body, "]}");
 	results = ampsf_json_get(
-		ampsf_json_call(session, "composite/batch", body.data, "describe objects", work), "results");
+		ampsf_json_call(session, "composite/batch", body.data, "describe objects", work),
+		"results");
 	foreach (lc, names)
 	{
 		AmpsfJson *item = ampsf_json_array_get(results, foreach_current_index(lc));
@@ -280,7 +285,8 @@ all_relationships(AmpsfSession *session)
 	HASHCTL ctl = {0};
 	List *batch = NIL;
 	AmpsfJson *list = ampsf_json_get(
-		ampsf_json_call(session, "sobjects", NULL, "list the objects", CurrentMemoryContext), "sobjects");
+		ampsf_json_call(session, "sobjects", NULL, "list the objects", CurrentMemoryContext),
+		"sobjects");
 	int n = ampsf_json_array_length(list);
 
 	all->cxt = CurrentMemoryContext;
@@ -288,7 +294,8 @@ all_relationships(AmpsfSession *session)
 	ctl.keysize = sizeof(((RelationshipEntry *) NULL)->key);
 	ctl.entrysize = sizeof(RelationshipEntry);
 	ctl.hcxt = all->cxt;
-	all->by_key = hash_create("ampsf relationships", 1024, &ctl, HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
+	all->by_key =
+		hash_create("ampsf relationships", 1024, &ctl, HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
 	for (int i = 0; i < n; i++)
 	{
 		const char *name = ampsf_json_string(ampsf_json_array_get(list, i), "name");

@@ -104,7 +104,8 @@ ampsf_row_array(AmpsfRow *row, AmpsfJson *list)
 	if (used == 0)
 		ampsf_row_null(row);
 	else
-		add(row, PointerGetDatum(construct_array(items, used, TEXTOID, -1, false, TYPALIGN_INT)), false);
+		add(row, PointerGetDatum(construct_array(items, used, TEXTOID, -1, false, TYPALIGN_INT)),
+			false);
 }
 
 void

@@ -12,7 +12,8 @@
 
 #define AMPSF_ROW_COLUMNS 20
 
-/* A row in the making; begin it with the set's ReturnSetInfo, then add its columns from left to right. */
+/* A row in the making; begin it with the set's ReturnSetInfo, then add its columns from left to
+ * right. */
 typedef struct AmpsfRow
 {
 	ReturnSetInfo *rsinfo;

@@ -1,6 +1,6 @@
 /*
- * login.c - ampsf.login_url() and ampsf.login(): a person's login, kept in the caller's user mapping; and
- * ampsf.login_errors().
+ * login.c - ampsf.login_url() and ampsf.login(): a person's login, kept in the caller's user
+ * mapping; and ampsf.login_errors().
  */
 #include "postgres.h"
 
@@ -26,8 +26,8 @@ PG_FUNCTION_INFO_V1(ampsf_sql_login);
 PG_FUNCTION_INFO_V1(ampsf_sql_login_errors);
 
 /*
- * The caller's own mapping, never that of PUBLIC: one person's token is not for all.  Its options must be
- * those of an app, with a token or without.
+ * The caller's own mapping, never that of PUBLIC: one person's token is not for all.  Its options
+ * must be those of an app, with a token or without.
  */
 static AmpsfUserOptions *
 own_mapping(const ForeignServer *server, Oid *umid)
@@ -37,24 +37,24 @@ own_mapping(const ForeignServer *server, Oid *umid)
 	UserMapping *mapping;
 	AmpsfUserOptions *options;
 
-	*umid = GetSysCacheOid2(USERMAPPINGUSERSERVER, Anum_pg_user_mapping_oid, ObjectIdGetDatum(GetUserId()),
-							ObjectIdGetDatum(server->serverid));
+	*umid = GetSysCacheOid2(USERMAPPINGUSERSERVER, Anum_pg_user_mapping_oid,
+							ObjectIdGetDatum(GetUserId()), ObjectIdGetDatum(server->serverid));
 	if (!OidIsValid(*umid))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("user \"%s\" has no user mapping of its own for server \"%s\"",
-						GetUserNameFromId(GetUserId(), false), server->servername),
-				 errhint("CREATE USER MAPPING FOR %s SERVER %s OPTIONS (client_id '...')", user, name)));
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+						errmsg("user \"%s\" has no user mapping of its own for server \"%s\"",
+							   GetUserNameFromId(GetUserId(), false), server->servername),
+						errhint("CREATE USER MAPPING FOR %s SERVER %s OPTIONS (client_id '...')",
+								user, name)));
 	mapping = ampsf_mapping_read(*umid);
 	options = ampsf_user_options(mapping);
 	ampsf_mapping_wipe(mapping);
-	if (!options->client_id || options->sfdx_auth_url || options->access_token || options->username ||
-		options->private_key_file)
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
-				 errmsg("the user mapping is not one for a login by browser"),
-				 errdetail("It needs the option client_id, and client_secret or client_secret_file where the app "
-						   "requires the secret; no other way to log in goes with it.")));
+	if (!options->client_id || options->sfdx_auth_url || options->access_token ||
+		options->username || options->private_key_file)
+		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+						errmsg("the user mapping is not one for a login by browser"),
+						errdetail("It needs the option client_id, and client_secret or "
+								  "client_secret_file where the app "
+								  "requires the secret; no other way to log in goes with it.")));
 	return options;
 }
 
@@ -108,12 +108,13 @@ ampsf_sql_login(PG_FUNCTION_ARGS)
 	ampsf_user_options_wipe(user);
 
 	if (login.instance_url && pg_strcasecmp(login.instance_url, options->instance_url) != 0)
-		ereport(WARNING, (errmsg("the login is one of another org than the server's"),
-						  errdetail("It is at %s, the server at %s.",
-									ampsf_clean_text(login.instance_url, strlen(login.instance_url)),
-									options->instance_url),
-						  errhint("Log in with a user of the server's org, or set the server's option "
-								  "\"instance_url\".")));
+		ereport(WARNING,
+				(errmsg("the login is one of another org than the server's"),
+				 errdetail("It is at %s, the server at %s.",
+						   ampsf_clean_text(login.instance_url, strlen(login.instance_url)),
+						   options->instance_url),
+				 errhint("Log in with a user of the server's org, or set the server's option "
+						 "\"instance_url\".")));
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	/* https://login.salesforce.com/id/00D.../005... */

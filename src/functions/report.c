@@ -1,5 +1,6 @@
 /*
- * report.c - ampsf.search() and ampsf.report(): what the org's search and its reports find, as rows.
+ * report.c - ampsf.search() and ampsf.report(): what the org's search and its reports find, as
+ * rows.
  */
 #include "postgres.h"
 
@@ -51,8 +52,8 @@ ampsf_sql_search(PG_FUNCTION_ARGS)
 	path.len += ampsf_quote_url(sosl, strlen(sosl), path.data + path.len);
 	path.data[path.len] = '\0';
 
-	doc = ampsf_json_call(ampsf_session_get(server->serverid, GetUserId()), path.data, NULL, "search",
-						  CurrentMemoryContext);
+	doc = ampsf_json_call(ampsf_session_get(server->serverid, GetUserId()), path.data, NULL,
+						  "search", CurrentMemoryContext);
 	/* Before version 37.0 the answer was the list itself. */
 	list = ampsf_json_is_array(doc) ? doc : ampsf_json_get(doc, "searchRecords");
 	for (int i = 0; i < ampsf_json_array_length(list); i++)
@@ -158,7 +159,8 @@ put_fact(const char *key, AmpsfJson *fact, void *arg)
 	initStringInfo(&groups);
 	appendStringInfoChar(&groups, '[');
 	append_labels(&groups, report->down, key, len);
-	append_labels(&groups, report->across, key[len] ? key + len + 1 : "", key[len] ? strlen(key + len + 1) : 0);
+	append_labels(&groups, report->across, key[len] ? key + len + 1 : "",
+				  key[len] ? strlen(key + len + 1) : 0);
 	appendStringInfoChar(&groups, ']');
 
 	for (int i = -1; i < ampsf_json_array_length(rows); i++)
@@ -192,10 +194,11 @@ ampsf_sql_report(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	if ((strlen(id) != 15 && strlen(id) != 18) ||
 		strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789") != strlen(id))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("\"%s\" is not the Id of a report", id),
-						errhint("It has 15 or 18 letters and digits and begins with 00O; the address "
-								"of the report in Salesforce shows it.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"%s\" is not the Id of a report", id),
+				 errhint("It has 15 or 18 letters and digits and begins with 00O; the address "
+						 "of the report in Salesforce shows it.")));
 	doc = ampsf_json_call(ampsf_session_get(server->serverid, GetUserId()),
 						  psprintf("analytics/reports/%s?includeDetails=true", id), NULL,
 						  psprintf("run report %s", id), CurrentMemoryContext);
@@ -206,14 +209,15 @@ ampsf_sql_report(PG_FUNCTION_ARGS)
 	report.down = ampsf_json_get(doc, "groupingsDown");
 	report.across = ampsf_json_get(doc, "groupingsAcross");
 	if (ampsf_json_get(doc, "factMap") == NULL)
-		ereport(ERROR, (errcode(ERRCODE_FDW_UNABLE_TO_CREATE_REPLY),
-						errmsg("could not run report %s", id),
-						errdetail("The answer has no facts.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_UNABLE_TO_CREATE_REPLY), errmsg("could not run report %s", id),
+				 errdetail("The answer has no facts.")));
 	ampsf_json_each(ampsf_json_get(doc, "factMap"), put_fact, &report);
 	if (!ampsf_json_bool(doc, "allData", true))
-		ereport(WARNING,
-				(errmsg("the report holds more rows than Salesforce gives"),
-				 errdetail("A report gives its first 2000 detail rows; totals are those of all rows."),
-				 errhint("Narrow the report's filters, or read the objects' tables.")));
+		ereport(
+			WARNING,
+			(errmsg("the report holds more rows than Salesforce gives"),
+			 errdetail("A report gives its first 2000 detail rows; totals are those of all rows."),
+			 errhint("Narrow the report's filters, or read the objects' tables.")));
 	return (Datum) 0;
 }

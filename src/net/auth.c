@@ -48,9 +48,13 @@ ampsf_auth_kind(const AmpsfUserOptions *user)
 		return AMPSF_AUTH_ACCESS_TOKEN;
 	}
 	if (user->client_secret && user->client_secret_file)
-		reject(false, "user mapping options \"client_secret\" and \"client_secret_file\" exclude each other");
+		reject(
+			false,
+			"user mapping options \"client_secret\" and \"client_secret_file\" exclude each other");
 	if (user->refresh_token && user->refresh_token_file)
-		reject(false, "user mapping options \"refresh_token\" and \"refresh_token_file\" exclude each other");
+		reject(
+			false,
+			"user mapping options \"refresh_token\" and \"refresh_token_file\" exclude each other");
 	if (refresh && jwt)
 		reject(false,
 			   "user mapping options \"refresh_token\" and \"username\" or \"private_key_file\" "
@@ -60,9 +64,8 @@ ampsf_auth_kind(const AmpsfUserOptions *user)
 			   "user mapping options \"client_secret\" and \"username\" or \"private_key_file\" "
 			   "exclude each other");
 	if (!user->client_id)
-		reject(true, secret || refresh || jwt
-						 ? "user mapping lacks option \"client_id\""
-						 : "user mapping has no credentials");
+		reject(true, secret || refresh || jwt ? "user mapping lacks option \"client_id\""
+											  : "user mapping has no credentials");
 	if (refresh)
 		return AMPSF_AUTH_REFRESH_TOKEN;
 	if (jwt)

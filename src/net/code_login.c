@@ -1,9 +1,9 @@
 /*
  * code_login.c - a person's login in a browser; see code_login.h.
  *
- * The verifier never leaves this process but in the request that redeems the code: a code that somebody
- * else has seen is worth nothing without it.  So both steps are done in one session, and what was begun
- * is forgotten after a while.
+ * The verifier never leaves this process but in the request that redeems the code: a code that
+ * somebody else has seen is worth nothing without it.  So both steps are done in one session, and
+ * what was begun is forgotten after a while.
  */
 #include "net/code_login.h"
 
@@ -47,7 +47,8 @@ static dlist_head pending = DLIST_STATIC_INIT(pending);
 static void
 base64url(const uint8 *in, size_t len, char *out)
 {
-	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+	static const char alphabet[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 	uint32 bits = 0;
 	int n = 0;
 
@@ -68,7 +69,8 @@ random_secret(char out[SECRET_CHARS + 1])
 	uint8 bytes[SECRET_BYTES];
 
 	if (!pg_strong_random(bytes, sizeof(bytes)))
-		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not generate a random secret")));
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not generate a random secret")));
 	base64url(bytes, sizeof(bytes), out);
 	explicit_bzero(bytes, sizeof(bytes));
 }
@@ -109,7 +111,8 @@ find_pending(Oid umid)
 	{
 		Pending *p = dlist_container(Pending, node, iter.cur);
 
-		if (TimestampDifferenceExceeds(p->begun, GetCurrentTimestamp(), PENDING_MINUTES * 60 * 1000))
+		if (TimestampDifferenceExceeds(p->begun, GetCurrentTimestamp(),
+									   PENDING_MINUTES * 60 * 1000))
 			forget(p);
 		else if (p->umid == umid)
 			found = p;
@@ -131,18 +134,22 @@ append_field(StringInfo buf, char separator, const char *name, const char *value
 }
 
 char *
-ampsf_code_login_url(Oid umid, const AmpsfServerOptions *server, const AmpsfUserOptions *user, const char *scope)
+ampsf_code_login_url(Oid umid, const AmpsfServerOptions *server, const AmpsfUserOptions *user,
+					 const char *scope)
 {
 	Pending *p = find_pending(umid);
 	char challenge[SECRET_CHARS + 1];
-	const char *redirect =
-		user->redirect_uri ? user->redirect_uri : psprintf("%s%s", server->login_url, DEFAULT_REDIRECT);
+	const char *redirect = user->redirect_uri
+							   ? user->redirect_uri
+							   : psprintf("%s%s", server->login_url, DEFAULT_REDIRECT);
 	StringInfoData url;
 
 	ampsf_host_check(server->login_url, "option \"login_url\"");
-	if (strlen(redirect) >= sizeof(p->redirect_uri) || strlen(user->client_id) >= sizeof(p->client_id))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("user mapping option \"client_id\" or \"redirect_uri\" is too long")));
+	if (strlen(redirect) >= sizeof(p->redirect_uri) ||
+		strlen(user->client_id) >= sizeof(p->client_id))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("user mapping option \"client_id\" or \"redirect_uri\" is too long")));
 	if (p)
 		forget(p);
 	p = MemoryContextAllocZero(TopMemoryContext, sizeof(Pending));
@@ -248,11 +255,12 @@ read_code(Pending *p, const char *answer, const char *what)
 		state = parameter(text, "state");
 		error = parameter(text, "error");
 		if (state == NULL || !same_secret(state, p->state))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
-					 errmsg("the address does not belong to the login that was begun in this session"),
-					 errdetail("Its state is not the one that ampsf.login_url() sent."),
-					 errhint("Begin anew with ampsf.login_url(), and finish in the same session.")));
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+				 errmsg("the address does not belong to the login that was begun in this session"),
+				 errdetail("Its state is not the one that ampsf.login_url() sent."),
+				 errhint("Begin anew with ampsf.login_url(), and finish in the same session.")));
 		if (error)
 		{
 			AmpsfApiError err = {0};
@@ -264,9 +272,11 @@ read_code(Pending *p, const char *answer, const char *what)
 		}
 	}
 	if (code == NULL || !ampsf_auth_is_token(code))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("there is no code in the answer"),
-						errhint("Give the whole address that the browser shows after the login, or the code "
-								"in it.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("there is no code in the answer"),
+			 errhint("Give the whole address that the browser shows after the login, or the code "
+					 "in it.")));
 	return code;
 }
 
@@ -348,7 +358,8 @@ read_answer(AmpsfHttp *request, const char *what, AmpsfCodeLogin *login)
 		failure.text = pstrdup(ampsf_http_failure_text(request));
 		hint = ampsf_failure_hint(&failure);
 		ereport(ERROR, (errcode(ampsf_failure_sqlstate(&failure)), errmsg("could not %s", what),
-						errdetail_internal("%s", ampsf_failure_detail(&failure)), hint ? errhint("%s", hint) : 0));
+						errdetail_internal("%s", ampsf_failure_detail(&failure)),
+						hint ? errhint("%s", hint) : 0));
 	}
 	if (ampsf_http_status(request) != 200)
 	{
@@ -372,14 +383,16 @@ read_answer(AmpsfHttp *request, const char *what, AmpsfCodeLogin *login)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION), errmsg("could not %s", what),
 				 errdetail("Salesforce gave no refresh token; the scopes are: %s.",
-						   login->scope ? ampsf_clean_text(login->scope, strlen(login->scope)) : "none"),
-				 errhint("Add the scope \"Perform requests at any time (refresh_token, offline_access)\" to the "
+						   login->scope ? ampsf_clean_text(login->scope, strlen(login->scope))
+										: "none"),
+				 errhint("Add the scope \"Perform requests at any time (refresh_token, "
+						 "offline_access)\" to the "
 						 "app's OAuth settings.")));
 }
 
 void
-ampsf_code_login(Oid umid, const AmpsfServerOptions *server, const AmpsfUserOptions *user, const char *answer,
-				 AmpsfCodeLogin *login)
+ampsf_code_login(Oid umid, const AmpsfServerOptions *server, const AmpsfUserOptions *user,
+				 const char *answer, AmpsfCodeLogin *login)
 {
 	Pending *p = find_pending(umid);
 	const char *what = psprintf("log in at %s", server->login_url);
@@ -388,11 +401,14 @@ ampsf_code_login(Oid umid, const AmpsfServerOptions *server, const AmpsfUserOpti
 
 	ampsf_host_check(server->login_url, "option \"login_url\"");
 	if (p == NULL)
-		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-						errmsg("no login was begun in this session"),
-						errhint("Open the address that ampsf.login_url() gives, and come back to the same session "
-								"within %d minutes.",
-								PENDING_MINUTES)));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("no login was begun in this session"),
+			 errhint(
+				 "Open the address that ampsf.login_url() gives, and come back to the same session "
+				 "within %d minutes.",
+				 PENDING_MINUTES)));
 	form = redeem_form(p, user, read_code(p, answer, what));
 	request = redeem(server, form);
 	/* libcurl lets go of the form only with the request. */

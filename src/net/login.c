@@ -63,7 +63,8 @@ send_login(AmpsfSession *session, AmpsfStats *stats)
 	old = MemoryContextSwitchTo(session->login_cxt);
 	if (user.client_secret_file)
 		user.client_secret = ampsf_secret_file_word(user.client_secret_file, "client secret");
-	session->login_form = ampsf_auth_form(session->kind, &user, session->refresh_token, o->login_url);
+	session->login_form =
+		ampsf_auth_form(session->kind, &user, session->refresh_token, o->login_url);
 	if (user.client_secret_file)
 		ampsf_auth_wipe(user.client_secret);
 	spec.method = "POST";
@@ -163,7 +164,8 @@ reread_token(AmpsfSession *session)
 	return news;
 }
 
-/* Salesforce put token in the place of the one that was sent, which is dead: keeps it for everybody. */
+/* Salesforce put token in the place of the one that was sent, which is dead: keeps it for
+ * everybody. */
 static void
 store_token(AmpsfSession *session, const char *token)
 {
@@ -183,12 +185,14 @@ store_token(AmpsfSession *session, const char *token)
 	if (!stored && !session->rotation_said)
 	{
 		session->rotation_said = true;
-		ereport(WARNING,
-				(errmsg("Salesforce replaced the refresh token, and the new one could not be stored"),
-				 errdetail_internal("%s.", problem ? problem : "The reason is not known"),
-				 errhint("This session goes on with it; a new one needs a new login. Turn off refresh "
-						 "token rotation in the app's OAuth policies, or log in by client credentials or "
-						 "JWT.")));
+		ereport(
+			WARNING,
+			(errmsg("Salesforce replaced the refresh token, and the new one could not be stored"),
+			 errdetail_internal("%s.", problem ? problem : "The reason is not known"),
+			 errhint(
+				 "This session goes on with it; a new one needs a new login. Turn off refresh "
+				 "token rotation in the app's OAuth policies, or log in by client credentials or "
+				 "JWT.")));
 	}
 }
 
@@ -275,7 +279,8 @@ take_answer(AmpsfSession *session)
 		const AmpsfApiError *err = &session->login_failure.err;
 
 		ampsf_error_parse(status, body, len, &session->login_failure.err);
-		/* Another process, beyond the reach of our lock, may have got the next token for this one. */
+		/* Another process, beyond the reach of our lock, may have got the next token for this one.
+		 */
 		if (session->kind == AMPSF_AUTH_REFRESH_TOKEN && err->code &&
 			strcmp(err->code, "invalid_grant") == 0 && session->login_attempts < LOGIN_ATTEMPTS &&
 			reread_token(session))
@@ -299,8 +304,8 @@ take_answer(AmpsfSession *session)
 }
 
 /*
- * Waits for the answer to a refresh token.  From the moment that it may have reached Salesforce no cancel
- * is heard: the answer may hold the only token that is valid from now on.
+ * Waits for the answer to a refresh token.  From the moment that it may have reached Salesforce no
+ * cancel is heard: the answer may hold the only token that is valid from now on.
  */
 static void
 wait_refresh(AmpsfSession *session)
@@ -332,8 +337,8 @@ wait_refresh(AmpsfSession *session)
 }
 
 /*
- * Sends the login.  That by a refresh token is also brought to its end, one process at a time: the token
- * may be replaced, and who came next with the old one would be locked out.
+ * Sends the login.  That by a refresh token is also brought to its end, one process at a time: the
+ * token may be replaced, and who came next with the old one would be locked out.
  */
 static void
 begin_login(AmpsfSession *session, AmpsfStats *stats)

@@ -1,8 +1,9 @@
 /*
  * mapping.c - what a user mapping keeps of a login that goes on; see mapping.h.
  *
- * A transaction of its own needs a process of its own: a background worker, which is given the tokens in
- * memory that is wiped.  It runs in a moment; whoever cancels the statement does not stop it.
+ * A transaction of its own needs a process of its own: a background worker, which is given the
+ * tokens in memory that is wiped.  It runs in a moment; whoever cancels the statement does not stop
+ * it.
  */
 #include "net/mapping.h"
 
@@ -67,8 +68,9 @@ short_hash(const char *salt, const char *token, char out[LINEAGE_LENGTH + 1])
 }
 
 /*
- * The login that a token belongs to: that of the first one, through all that replaced it.  The option
- * rotation, "LINEAGE:HASH", says so where HASH is the present token's; else the token is a first one.
+ * The login that a token belongs to: that of the first one, through all that replaced it.  The
+ * option rotation, "LINEAGE:HASH", says so where HASH is the present token's; else the token is a
+ * first one.
  */
 static void
 lineage_of(const char *token, const char *rotation, char out[LINEAGE_LENGTH + 1])
@@ -95,8 +97,8 @@ append_options(StringInfo buf, List *options)
 	{
 		DefElem *def = lfirst_node(DefElem, lc);
 
-		if (strcmp(def->defname, "refresh_token") != 0 && strcmp(def->defname, "sfdx_auth_url") != 0 &&
-			strcmp(def->defname, "rotation") != 0)
+		if (strcmp(def->defname, "refresh_token") != 0 &&
+			strcmp(def->defname, "sfdx_auth_url") != 0 && strcmp(def->defname, "rotation") != 0)
 			appendStringInfo(buf, "%s=%zu:%s\n", def->defname, strlen(defGetString(def)),
 							 defGetString(def));
 	}
@@ -118,7 +120,8 @@ ampsf_mapping_fingerprint(const UserMapping *mapping, const ForeignServer *serve
 	if (user->refresh_token)
 		lineage_of(user->refresh_token, user->rotation, lineage);
 	appendStringInfo(&buf, "%s %s %s %s", lineage, user->client_id ? user->client_id : "",
-					 user->client_secret ? user->client_secret : "", user->sfdx_host ? user->sfdx_host : "");
+					 user->client_secret ? user->client_secret : "",
+					 user->sfdx_host ? user->sfdx_host : "");
 	digest(buf.data, buf.len, out);
 	explicit_bzero(buf.data, buf.len);
 	pfree(buf.data);
@@ -197,7 +200,8 @@ set_option(List *options, const char *name, char *value)
 	return def;
 }
 
-/* The options to change so that the mapping has this token; NIL if it has another one than expected. */
+/* The options to change so that the mapping has this token; NIL if it has another one than
+ * expected. */
 static List *
 token_options(UserMapping *mapping, const char *expected, const char *token, bool rotated)
 {
@@ -209,15 +213,16 @@ token_options(UserMapping *mapping, const char *expected, const char *token, boo
 	if (expected && (!user->refresh_token || strcmp(user->refresh_token, expected) != 0))
 		return NIL;
 	if (user->sfdx_auth_url)
-		changes =
-			lappend(changes, set_option(mapping->options, "sfdx_auth_url", ampsf_sfdx_url(user, token)));
+		changes = lappend(
+			changes, set_option(mapping->options, "sfdx_auth_url", ampsf_sfdx_url(user, token)));
 	else
 		changes = lappend(changes, set_option(mapping->options, "refresh_token", pstrdup(token)));
 	if (rotated)
 	{
 		lineage_of(user->refresh_token, user->rotation, lineage);
 		short_hash(lineage, token, hash);
-		changes = lappend(changes, set_option(mapping->options, "rotation", psprintf("%s:%s", lineage, hash)));
+		changes = lappend(
+			changes, set_option(mapping->options, "rotation", psprintf("%s:%s", lineage, hash)));
 	}
 	ampsf_user_options_wipe(user);
 	return changes;
@@ -324,7 +329,8 @@ run_worker(RotationOrder *order, dsm_segment *segment, char **problem)
 	worker.bgw_notify_pid = MyProcPid;
 	if (!RegisterDynamicBackgroundWorker(&worker, &handle))
 	{
-		*problem = pstrdup("no background worker is free; max_worker_processes sets how many there are");
+		*problem =
+			pstrdup("no background worker is free; max_worker_processes sets how many there are");
 		return false;
 	}
 	status = WaitForBackgroundWorkerShutdown(handle);

@@ -1,9 +1,10 @@
 /*
- * mapping.h - what a user mapping keeps of a login that goes on: a refresh token that may be replaced.
+ * mapping.h - what a user mapping keeps of a login that goes on: a refresh token that may be
+ * replaced.
  *
- * Salesforce may answer each use of a refresh token with another one, and the old one is dead at once.  So
- * the new one is stored before anything else is done, in a transaction of its own, and one process at a
- * time uses it.  Must not know: the network.
+ * Salesforce may answer each use of a refresh token with another one, and the old one is dead at
+ * once.  So the new one is stored before anything else is done, in a transaction of its own, and
+ * one process at a time uses it.  Must not know: the network.
  */
 #ifndef AMPSF_MAPPING_H
 #define AMPSF_MAPPING_H
@@ -31,13 +32,15 @@ extern void ampsf_mapping_lock(Oid umid);
 extern void ampsf_mapping_unlock(Oid umid);
 
 /*
- * Stores a refresh token, in the current transaction; where expected is given, only if that one is still
- * there.  rotated: it takes the other's place in the same login.  False if there is nothing to store into.
+ * Stores a refresh token, in the current transaction; where expected is given, only if that one is
+ * still there.  rotated: it takes the other's place in the same login.  False if there is nothing
+ * to store into.
  */
-extern bool ampsf_mapping_set_token(Oid umid, const char *expected, const char *token, bool rotated);
+extern bool ampsf_mapping_set_token(Oid umid, const char *expected, const char *token,
+									bool rotated);
 /*
- * Stores a token that replaced old, durably and whatever becomes of the current transaction.  False with
- * *problem (palloc'ed) if that failed.
+ * Stores a token that replaced old, durably and whatever becomes of the current transaction.  False
+ * with *problem (palloc'ed) if that failed.
  */
 extern bool ampsf_mapping_rotate(Oid umid, const char *old, const char *token, char **problem);
 

@@ -83,7 +83,8 @@ ampsf_secret_file_replace(const char *path, const char *word, char **problem)
 
 	/* What a crash left there is incomplete, or has been put in place already. */
 	unlink(temporary);
-	fd = OpenTransientFilePerm(temporary, O_WRONLY | O_CREAT | O_EXCL | PG_BINARY, S_IRUSR | S_IWUSR);
+	fd = OpenTransientFilePerm(temporary, O_WRONLY | O_CREAT | O_EXCL | PG_BINARY,
+							   S_IRUSR | S_IWUSR);
 	if (fd < 0)
 		return fail(problem, "create", temporary);
 	errno = 0;

@@ -1,8 +1,9 @@
 /*
- * rest_apex.c - what is reached besides sObjects: Apex REST, a little of the Tooling and Connect APIs.
+ * rest_apex.c - what is reached besides sObjects: Apex REST, a little of the Tooling and Connect
+ * APIs.
  *
- * The org's Apex classes are: /echo/, which tells what it was sent; /text and /bytes, whose answers are no
- * JSON; /fail, which throws.  Must not know: libmicrohttpd, SQLite.
+ * The org's Apex classes are: /echo/, which tells what it was sent; /text and /bytes, whose answers
+ * are no JSON; /fail, which throws.  Must not know: libmicrohttpd, SQLite.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,8 @@
 static void
 echo(Request *r, Response *w)
 {
-	static const char *const shown[] = {"Accept", "Content-Type", "X-Custom", "Sforce-Call-Options"};
+	static const char *const shown[] = {"Accept", "Content-Type", "X-Custom",
+										"Sforce-Call-Options"};
 	Buf *b = &w->body;
 	bool first = true;
 
@@ -100,7 +102,8 @@ tooling_query(Request *r, Response *w)
 
 		w->status = 200;
 		buf_addf(&w->body,
-				 "{\"size\":%lld,\"totalSize\":%lld,\"done\":true,\"queryLocator\":null,\"entityTypeName\":\"%s\","
+				 "{\"size\":%lld,\"totalSize\":%lld,\"done\":true,\"queryLocator\":null,"
+				 "\"entityTypeName\":\"%s\","
 				 "\"records\":[",
 				 n, n, soql_object(c)->name);
 		if (n > 0 && !soql_is_count(c))
@@ -119,7 +122,8 @@ rest_tooling(Request *r, Response *w)
 	{
 		w->status = 200;
 		buf_addf(&w->body,
-				 "{\"tooling\":\"/services/data/v%s/tooling\",\"query\":\"/services/data/v%s/tooling/query\"}",
+				 "{\"tooling\":\"/services/data/v%s/tooling\",\"query\":\"/services/data/v%s/"
+				 "tooling/query\"}",
 				 r->version, r->version);
 	}
 	else if (r->n_seg == 2 && strcmp(r->seg[1], "query") == 0)
@@ -138,6 +142,7 @@ rest_connect(Request *r, Response *w)
 	else
 	{
 		w->status = 200;
-		buf_addf(&w->body, "{\"accessTimeout\":30,\"name\":\"Sandbox org\",\"orgId\":\"%s\"}", store_org_id());
+		buf_addf(&w->body, "{\"accessTimeout\":30,\"name\":\"Sandbox org\",\"orgId\":\"%s\"}",
+				 store_org_id());
 	}
 }

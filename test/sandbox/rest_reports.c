@@ -29,11 +29,29 @@ typedef struct Report
 } Report;
 
 static const Report reports[] = {
-	{"00O5g0000000001", "Accounts", "Accounts", "Account", "Accounts", NULL, NULL,
+	{"00O5g0000000001",
+	 "Accounts",
+	 "Accounts",
+	 "Account",
+	 "Accounts",
+	 NULL,
+	 NULL,
 	 {{"ACCOUNT.NAME", "Name"}, {"INDUSTRY", "Industry"}, {"SALES", "AnnualRevenue"}}},
-	{"00O5g0000000002", "Pipeline by Stage", "Pipeline_by_Stage", "Opportunity", "Opportunities", "StageName",
-	 "Amount", {{"OPPORTUNITY_NAME", "Name"}, {"AMOUNT", "Amount"}, {"CLOSE_DATE", "CloseDate"}}},
-	{"00O5g0000000003", "All Contacts", "All_Contacts", "Contact", "Contacts", NULL, NULL,
+	{"00O5g0000000002",
+	 "Pipeline by Stage",
+	 "Pipeline_by_Stage",
+	 "Opportunity",
+	 "Opportunities",
+	 "StageName",
+	 "Amount",
+	 {{"OPPORTUNITY_NAME", "Name"}, {"AMOUNT", "Amount"}, {"CLOSE_DATE", "CloseDate"}}},
+	{"00O5g0000000003",
+	 "All Contacts",
+	 "All_Contacts",
+	 "Contact",
+	 "Contacts",
+	 NULL,
+	 NULL,
 	 {{"LAST_NAME", "LastName"}, {"EMAIL", "Email"}}},
 };
 
@@ -110,13 +128,14 @@ static void
 cell(Buf *b, const Field *f, json_object *v)
 {
 	const char *plain = v ? json_object_to_json_string_ext(v, JSON_C_TO_STRING_PLAIN |
-																   JSON_C_TO_STRING_NOSLASHESCAPE)
+																  JSON_C_TO_STRING_NOSLASHESCAPE)
 						  : "null";
 
 	buf_adds(b, "{\"label\":");
 	if (v && f && f->type == FT_CURRENCY)
 	{
-		buf_addf(b, "\"$%.2f\",\"value\":{\"amount\":%s,\"currency\":null}}", json_object_get_double(v), plain);
+		buf_addf(b, "\"$%.2f\",\"value\":{\"amount\":%s,\"currency\":null}}",
+				 json_object_get_double(v), plain);
 		return;
 	}
 	buf_jsons(b, text_of(v));
@@ -136,7 +155,8 @@ add_fact(Buf *b, const Report *p, const char *key, Group *g, bool details)
 {
 	buf_addf(b, "\"%s\":{\"aggregates\":[", key);
 	if (p->sum)
-		buf_addf(b, "{\"label\":\"$%.2f\",\"value\":{\"amount\":%.17g,\"currency\":null}},", g->sum, g->sum);
+		buf_addf(b, "{\"label\":\"$%.2f\",\"value\":{\"amount\":%.17g,\"currency\":null}},", g->sum,
+				 g->sum);
 	buf_addf(b, "{\"label\":\"%ld\",\"value\":%ld}]", g->count, g->count);
 	if (details)
 	{
@@ -154,17 +174,21 @@ add_metadata(Buf *b, const Report *p, const Object *o, const char *id)
 
 	buf_adds(b, "\"reportExtendedMetadata\":{\"aggregateColumnInfo\":{");
 	if (p->sum)
-		buf_addf(b, "\"s!%s\":{\"dataType\":\"currency\",\"label\":\"Sum of %s\"},", p->sum, p->sum);
-	buf_adds(b, "\"RowCount\":{\"dataType\":\"int\",\"label\":\"Record Count\"}},\"detailColumnInfo\":{");
+		buf_addf(b, "\"s!%s\":{\"dataType\":\"currency\",\"label\":\"Sum of %s\"},", p->sum,
+				 p->sum);
+	buf_adds(
+		b,
+		"\"RowCount\":{\"dataType\":\"int\",\"label\":\"Record Count\"}},\"detailColumnInfo\":{");
 	for (int i = 0; i < MAX_COLUMNS && p->columns[i].field; i++)
 	{
 		f = schema_field(o, p->columns[i].field, strlen(p->columns[i].field));
-		buf_addf(b, "%s\"%s\":{\"dataType\":\"%s\",\"label\":\"%s\"}", i ? "," : "", p->columns[i].name,
-				 f->type_name, p->columns[i].field);
+		buf_addf(b, "%s\"%s\":{\"dataType\":\"%s\",\"label\":\"%s\"}", i ? "," : "",
+				 p->columns[i].name, f->type_name, p->columns[i].field);
 	}
 	buf_adds(b, "},\"groupingColumnInfo\":{");
 	if (p->group)
-		buf_addf(b, "\"%s\":{\"dataType\":\"picklist\",\"groupingLevel\":0,\"label\":\"%s\"}", p->group, p->group);
+		buf_addf(b, "\"%s\":{\"dataType\":\"picklist\",\"groupingLevel\":0,\"label\":\"%s\"}",
+				 p->group, p->group);
 	buf_adds(b, "}},\"reportMetadata\":{\"aggregates\":[");
 	if (p->sum)
 		buf_addf(b, "\"s!%s\",", p->sum);
@@ -175,7 +199,8 @@ add_metadata(Buf *b, const Report *p, const Object *o, const char *id)
 	buf_jsons(b, p->developer_name);
 	buf_adds(b, ",\"groupingsAcross\":[],\"groupingsDown\":[");
 	if (p->group)
-		buf_addf(b, "{\"dateGranularity\":\"None\",\"name\":\"%s\",\"sortOrder\":\"Asc\"}", p->group);
+		buf_addf(b, "{\"dateGranularity\":\"None\",\"name\":\"%s\",\"sortOrder\":\"Asc\"}",
+				 p->group);
 	buf_addf(b, "],\"id\":\"%s\",\"name\":", id);
 	buf_jsons(b, p->name);
 	buf_addf(b, ",\"reportFormat\":\"%s\",\"reportType\":{\"label\":\"%s\",\"type\":\"%sList\"}}",
@@ -245,13 +270,16 @@ run_report(Request *r, Response *w, const Report *p)
 	}
 
 	w->status = 200;
-	buf_addf(b,
-			 "{\"attributes\":{\"describeUrl\":\"/services/data/v%s/analytics/reports/%s/describe\","
-			 "\"instancesUrl\":\"/services/data/v%s/analytics/reports/%s/instances\",\"reportId\":\"%s\","
-			 "\"reportName\":",
-			 r->version, id, r->version, id, id);
+	buf_addf(
+		b,
+		"{\"attributes\":{\"describeUrl\":\"/services/data/v%s/analytics/reports/%s/describe\","
+		"\"instancesUrl\":\"/services/data/v%s/analytics/reports/%s/"
+		"instances\",\"reportId\":\"%s\","
+		"\"reportName\":",
+		r->version, id, r->version, id, id);
 	buf_jsons(b, p->name);
-	buf_addf(b, ",\"type\":\"Report\"},\"allData\":%s,\"factMap\":{", n <= MAX_ROWS || !details ? "true" : "false");
+	buf_addf(b, ",\"type\":\"Report\"},\"allData\":%s,\"factMap\":{",
+			 n <= MAX_ROWS || !details ? "true" : "false");
 	for (int i = 0; i < n_groups; i++)
 	{
 		snprintf(key, sizeof(key), "%d!T", i);
@@ -289,7 +317,8 @@ list_reports(Request *r, Response *w)
 	{
 		full_id(&reports[i], id);
 		buf_addf(&w->body,
-				 "%s{\"describeUrl\":\"/services/data/v%s/analytics/reports/%s/describe\",\"id\":\"%s\",\"name\":",
+				 "%s{\"describeUrl\":\"/services/data/v%s/analytics/reports/%s/"
+				 "describe\",\"id\":\"%s\",\"name\":",
 				 i ? "," : "", r->version, id, id);
 		buf_jsons(&w->body, reports[i].name);
 		buf_addf(&w->body, ",\"url\":\"/services/data/v%s/analytics/reports/%s\"}", r->version, id);

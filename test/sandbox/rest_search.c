@@ -1,8 +1,9 @@
 /*
  * rest_search.c - search: SOSL, over the same rows as SOQL.
  *
- * A search finds whole words (a star ends or begins a longer one), without case, in the text fields of an
- * object; what it returns is then a SOQL statement of its own.  Must not know: libmicrohttpd, SQLite.
+ * A search finds whole words (a star ends or begins a longer one), without case, in the text fields
+ * of an object; what it returns is then a SOQL statement of its own.  Must not know: libmicrohttpd,
+ * SQLite.
  */
 #include <ctype.h>
 #include <stdlib.h>
@@ -96,6 +97,10 @@ read_words(Search *s, const char **p)
 	buf_free(&word);
 	*p = skip(*p + 1);
 	for (int i = 0; i < s->n_words; i++)
+		if (strcasecmp(s->words[i], "or") == 0 || strcasecmp(s->words[i], "not") == 0)
+			return malformed(s, "this org searches for words that must all be there, without %s",
+							 s->words[i]);
+	for (int i = 0; i < s->n_words; i++)
 		if (strlen(s->words[i]) < 2)
 			return malformed(s, "search term must be longer than one character: %s", s->words[i]);
 	if (s->n_words == 0)
@@ -135,7 +140,9 @@ fits(const char *pattern, const char *word, size_t len)
 				return true;
 		return false;
 	}
-	return len > 0 && (*pattern == '?' || tolower((unsigned char) *pattern) == tolower((unsigned char) *word)) &&
+	return len > 0 &&
+		   (*pattern == '?' ||
+			tolower((unsigned char) *pattern) == tolower((unsigned char) *word)) &&
 		   fits(pattern + 1, word + 1, len - 1);
 }
 
@@ -155,7 +162,8 @@ holds(const char *text, const char *pattern)
 	return false;
 }
 
-/* Runs a statement; its records (at most so many; -1: all) into out; false with the answer filled. */
+/* Runs a statement; its records (at most so many; -1: all) into out; false with the answer filled.
+ */
 static bool
 run(Search *s, const char *soql, Buf *out, long *count, long most)
 {
@@ -272,7 +280,8 @@ return_object(Search *s, const Object *o, const char *inner, const char *end)
 	if (!o->searchable)
 	{
 		s->failed = true;
-		res_errorf(s->w, 400, "INVALID_SEARCH_SCOPE", "entity type %s does not support search", o->name);
+		res_errorf(s->w, 400, "INVALID_SEARCH_SCOPE", "entity type %s does not support search",
+				   o->name);
 		return false;
 	}
 	buf_init(&ids);
@@ -351,7 +360,8 @@ returning(Search *s, const char **p)
 		if (o == NULL || !o->queryable)
 		{
 			s->failed = true;
-			res_errorf(s->w, 400, "INVALID_TYPE", "sObject type '%.*s' is not supported.", (int) n, *p);
+			res_errorf(s->w, 400, "INVALID_TYPE", "sObject type '%.*s' is not supported.", (int) n,
+					   *p);
 			return false;
 		}
 		*p = skip(*p + n);

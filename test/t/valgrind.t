@@ -10,7 +10,7 @@ use Test::More;
 plan skip_all => 'valgrind is not installed' if system('valgrind --version >/dev/null 2>&1') != 0;
 $ENV{AMPSF_TEST_TIMEOUT} = 600;
 
-my $c = AmpsfTest->start(seed => 'big:2500', valgrind => 1);
+my $c = AmpsfTest->start(seed => 'big:2500', args => '--rotate-refresh-tokens', valgrind => 1);
 my $r = $c->psql(q{
 	SELECT count(*), count(lower(lastname)), count(systemmodstamp) FROM crm.contact;
 	SELECT count(*) FROM crm.contact WHERE systemmodstamp >= now() - interval '1 day' AND lastname <> 'x';
@@ -31,6 +31,29 @@ my $r = $c->psql(q{
 like($r->{out}, qr/^2500\|2500\|2500$/m, 'the scans ran under valgrind') or diag($r->{err});
 like($r->{out}, qr/^end\|/m, 'to the end') or diag($r->{err});
 unlike($r->{err}, qr/server closed the connection/, 'and the backend lived');
+
+# The way in, and the rest of the org: a login by code, a refresh token that is replaced and stored, calls and refusals.
+$r = $c->psql(q{
+	SELECT status, body->'totalSize', bytes FROM ampsf.request('sf', 'GET', 'query?q=SELECT Id FROM Contact LIMIT 3', headers => '{"X-Custom": "1"}');
+	SELECT status, body->>'body' FROM ampsf.request('sf', 'POST', '/services/apexrest/echo', '{"a": 1}');
+	SELECT status, length(bytes) FROM ampsf.request('sf', 'GET', '/services/apexrest/nul');
+	SELECT ampsf.request('sf', 'GET', '/services/%6fauth2/token');
+	SELECT count(*) > 0 FROM ampsf.objects('sf'), ampsf.fields('sf', 'Account'), ampsf.describe('sf', 'Account');
+	SELECT count(*) > 0 FROM ampsf.relationships('sf'), ampsf.picklist_values('sf', 'Account');
+	SELECT count(*) FROM ampsf.search('sf', 'FIND {nothing} RETURNING Account(Name)');
+	SELECT count(*) > 0 FROM ampsf.report('sf', '00O5g0000000002');
+	ALTER USER MAPPING FOR postgres SERVER sf OPTIONS (ADD refresh_token 'sandbox');
+	SELECT count(*) FROM crm.account; SELECT count(*) FROM (SELECT ampsf.disconnect('sf')) d; SELECT count(*) FROM crm.account;
+	SELECT ampsf.login('sf', 'x');
+	SELECT ampsf.login_url('sf') AS url \gset
+	\setenv AUTHORIZE :url
+	\set location `curl -s -D - -o /dev/null "${AUTHORIZE%%\?*}" -d "${AUTHORIZE#*\?}" -d username=admin@sandbox.example -d password=sandbox -d decision=allow | sed -n 's/^Location: //p' | tr -d '\r'`
+	SELECT ampsf.login('sf', replace(:'location', 'state=', 'state=x'));
+	SELECT scope FROM ampsf.login('sf', :'location');
+	SELECT count(*) FROM crm.account;
+	ALTER USER MAPPING FOR postgres SERVER sf OPTIONS (DROP refresh_token, DROP rotation);
+}, limit => 600);
+like($r->{out}, qr/^200\|3\|\n200\|\{"a": 1\}\n200\|10\n.*\n100\n1\n100\napi refresh_token\n100$/s, 'calls and logins under valgrind') or diag($r->{out}, $r->{err});
 
 # A fault in the middle, and a cancel: the ways out that are used least.
 $c->fault('path=*/query/*;count=1;do=truncate-json');
