@@ -241,6 +241,8 @@ sub test_assignment
 	my $id = $make->('Lead', $lead, 'FALSE');
 	http('PATCH', "$D/sobjects/Lead/$id", body => { Title => 'x' }, headers => { 'Sforce-Auto-Assign' => 'FALSE' });
 	check($owner->('Lead', $id) eq 'me', 'an update with FALSE');
+	http('PATCH', "$D/sobjects/Lead/$id", body => { Title => 'x' }, headers => { 'Sforce-Auto-Assign' => $lead_rule });
+	check($owner->('Lead', $id) eq 'me', 'an update with a rule, which is for new rows');
 	http('PATCH', "$D/sobjects/Lead/$id", body => { Title => 'y' });
 	check($owner->('Lead', $id) eq 'rule', 'an update without');
 	my $job = sub { my (%o) = @_; return http('POST', "$D/jobs/ingest", body => { object => 'Lead', operation => 'insert', %o }) };
