@@ -148,6 +148,12 @@ CREATE FOREIGN TABLE parent (id text OPTIONS (field 'Id'), name int OPTIONS (fie
 \set VERBOSITY default
 SELECT c.id, p.name FROM crm.contact c JOIN parent p ON p.id = c.accountid ORDER BY c.id LIMIT 1;
 SELECT * FROM compare('SELECT t.subject FROM crm.task t WHERE NOT EXISTS (SELECT FROM crm.account a WHERE a.id = t.whatid)');
+-- A parent of one of several kinds has no path on to its own parents, also not to one that must not be there.
+SELECT * FROM compare('SELECT t.subject FROM crm.task t JOIN crm.opportunity o ON o.id = t.whatid WHERE NOT EXISTS (SELECT FROM crm.user u WHERE u.id = o.ownerid)');
+SELECT * FROM compare('SELECT t.subject FROM crm.task t JOIN crm.opportunity o ON o.id = t.whatid WHERE NOT EXISTS (SELECT FROM crm.account a WHERE a.id = o.accountid)');
+-- Six levels, the last of them a parent that must not be there.
+SELECT * FROM compare('SELECT c.id FROM crm.contact c JOIN crm.account a ON a.id = c.accountid JOIN crm.account b ON b.id = a.parentid JOIN crm.account d ON d.id = b.parentid JOIN crm.account e ON e.id = d.parentid WHERE NOT EXISTS (SELECT FROM crm.account f WHERE f.id = e.parentid)');
+SELECT * FROM compare('SELECT c.id FROM crm.contact c JOIN crm.account a ON a.id = c.accountid JOIN crm.account b ON b.id = a.parentid JOIN crm.account d ON d.id = b.parentid JOIN crm.account e ON e.id = d.parentid JOIN crm.account g ON g.id = e.parentid WHERE NOT EXISTS (SELECT FROM crm.account f WHERE f.id = g.parentid)');
 -- Many tables at once are joined by trial, in memory that does not stay.
 SET geqo_threshold = 2;
 SELECT * FROM compare('SELECT c.lastname, a.name, u.email, p.name FROM crm.contact c JOIN crm.account a ON a.id = c.accountid LEFT JOIN crm."user" u ON u.id = a.ownerid LEFT JOIN crm.account p ON p.id = a.parentid WHERE lower(a.name) <> u.name');

@@ -280,6 +280,31 @@ longest_path(const AmpsfRelInfo *info)
 
 	foreach (lc, info->classify.members)
 		n = Max(n, count_levels(((AmpsfMember *) lfirst(lc))->prefix));
+	/* A parent that must not be there is no member, but its path is in the statement. */
+	foreach (lc, info->join_trees)
+	{
+		List *tree = lfirst(lc);
+
+		if (intVal(linitial(tree)) == AMPSF_QUAL_NULL_TEST)
+			n = Max(n, count_levels(strVal(lthird(tree))));
+	}
+	return n;
+}
+
+/* Parents on the paths of a statement, at most, and its own object. */
+static int
+count_relationships(const AmpsfRelInfo *info)
+{
+	int n = list_length(info->classify.members);
+	ListCell *lc;
+
+	foreach (lc, info->join_trees)
+	{
+		List *tree = lfirst(lc);
+
+		if (intVal(linitial(tree)) == AMPSF_QUAL_NULL_TEST && intVal(lsecond(tree)))
+			n++;
+	}
 	return n;
 }
 
@@ -320,7 +345,7 @@ find_lookup(Merge *join, AmpsfColumn **lookup_column, List **typed)
 			/* A left or anti-join would have to keep the rows with a parent of another object. */
 			if (join->type == JOIN_LEFT || join->type == JOIN_ANTI ||
 				!uses_shared_fields_only(join, linitial(join->parent->classify.members)) ||
-				list_length(join->parent->classify.members) > 1)
+				list_length(join->parent->classify.members) > 1 || join->parent->join_trees != NIL)
 				continue;
 			*typed =
 				list_make4(makeInteger(AMPSF_QUAL_COMPARE), makeInteger(equal), makeString(field),
@@ -350,8 +375,7 @@ try_lookup(Merge *join, AmpsfRelInfo *child, AmpsfRelInfo *parent)
 
 	join->child = child;
 	join->parent = parent;
-	if (list_length(child->classify.members) + list_length(parent->classify.members) >
-			MAX_RELATIONSHIPS ||
+	if (count_relationships(child) + count_relationships(parent) > MAX_RELATIONSHIPS ||
 		count_semi(parent->join_trees) > 0)
 		return false;
 	prefix = find_lookup(join, &lookup, &typed);
