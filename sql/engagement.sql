@@ -172,6 +172,9 @@ SELECT id, email FROM prospects WHERE id < 1000010 AND updatedat > '2024-01-15';
 ANALYZE ae.tags;
 SELECT name, max, remaining IS NOT NULL AS told FROM ampsf.limits('ae');
 
+SELECT step, status, regexp_replace(detail, '127.0.0.1:\d+|\d+ of (?=\d+ calls)', '...', 'g') AS detail FROM ampsf.doctor('ae') WHERE step IN ('login', 'business unit');
+SELECT count(*) FROM ampsf.doctor('sf') WHERE step = 'business unit';
+
 -- writes
 INSERT INTO ae.prospects (email, firstname, score) VALUES ('ada@example.com', 'Ada', 5), ('grace@example.com', 'Ünal', NULL) RETURNING email, firstname, score, id > 1014998 AS new;
 SELECT email, firstname, score FROM ae.prospects WHERE id > 1014998 ORDER BY id;
@@ -236,5 +239,6 @@ CREATE SERVER wrong FOREIGN DATA WRAPPER ampsf_fdw OPTIONS (workspace 'acme', mo
 CREATE SERVER wrong FOREIGN DATA WRAPPER ampsf_fdw OPTIONS (workspace 'acme', module 'account_engagement', business_unit_id '0Uv');
 ALTER SERVER ae OPTIONS (SET business_unit_id '0Uv000000000000AAA');
 SELECT count(*) FROM ae.tags;
+SELECT step, status, detail, advice FROM ampsf.doctor('ae') WHERE step = 'business unit';
 ALTER SERVER ae OPTIONS (SET business_unit_id '0Uv5e0000000001CAA', SET engagement_url 'https://pardot.example.com');
 SELECT count(*) FROM ae.tags;

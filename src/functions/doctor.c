@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "commands/defrem.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -22,6 +23,7 @@
 #include "net/hosts.h"
 #include "net/http.h"
 #include "org/describe.h"
+#include "org/engagement_objects.h"
 #include "org/json_call.h"
 #include "org/limits.h"
 
@@ -337,6 +339,45 @@ step_quota(Doctor *d)
 	}
 }
 
+/* A call to Account Engagement: host, scope, business unit, and what it has left of its own calls.
+ */
+static void
+step_business_unit(Doctor *d)
+{
+	const AmpsfServerOptions *o = ampsf_session_options(d->session);
+	int64 used, max;
+
+	ampsf_engagement_quota(d->session, &used, &max);
+	if (used < 0 || max <= 0)
+	{
+		fail_step(d, DOCTOR_WARNING, "Account Engagement does not tell its calls of a day", NULL);
+		return;
+	}
+	d->detail = psprintf("%s at %s, " INT64_FORMAT " of " INT64_FORMAT " calls of the day left",
+						 o->business_unit, o->engagement_url, Max(max - used, 0), max);
+	if ((max - used) * 100 < max * QUOTA_WARNING_PERCENT)
+	{
+		d->status = DOCTOR_WARNING;
+		d->advice =
+			"Read less often, or by exports; the next day begins in the account's time zone.";
+	}
+}
+
+static bool
+is_engagement(const ForeignServer *server)
+{
+	ListCell *lc;
+
+	foreach (lc, server->options)
+	{
+		DefElem *def = lfirst_node(DefElem, lc);
+
+		if (strcmp(def->defname, "module") == 0)
+			return strcmp(defGetString(def), "account_engagement") == 0;
+	}
+	return false;
+}
+
 static void
 count_objects(AmpsfSession *session, int *visible, int *writable)
 {
@@ -442,32 +483,42 @@ ampsf_sql_doctor(PG_FUNCTION_ARGS)
 		StepFunction function;
 		bool needed;
 		const char *advice;
+		const char *module; /* NULL: of every server */
 	} steps[] = {
-		{"options", step_options, true, "Correct the server's options with ALTER SERVER."},
+		{"options", step_options, true, "Correct the server's options with ALTER SERVER.", NULL},
 		{"user mapping", step_user_mapping, true,
 		 "CREATE USER MAPPING FOR CURRENT_USER SERVER ... OPTIONS (client_id '...', client_secret "
-		 "'...')"},
-		{"name resolution", step_name_resolution, true, NULL},
-		{"connection", step_connection, true, NULL},
-		{"clock", step_clock, false, NULL},
-		{"API version", step_api_version, true, NULL},
+		 "'...')",
+		 NULL},
+		{"name resolution", step_name_resolution, true, NULL, NULL},
+		{"connection", step_connection, true, NULL, NULL},
+		{"clock", step_clock, false, NULL, NULL},
+		{"API version", step_api_version, true, NULL, NULL},
 		{"login", step_login, true,
 		 "Compare the user mapping with the app in Salesforce: Setup, External Client App "
-		 "Manager."},
+		 "Manager.",
+		 NULL},
 		{"API requests", step_quota, false,
 		 "The user needs the permission View Setup and Configuration to see the limits; nothing "
 		 "else "
-		 "does."},
-		{"objects visible", step_objects_visible, true, NULL},
-		{"objects writable", step_objects_writable, false, NULL},
+		 "does.",
+		 "crm"},
+		{"objects visible", step_objects_visible, true, NULL, "crm"},
+		{"objects writable", step_objects_writable, false, NULL, "crm"},
+		{"business unit", step_business_unit, true,
+		 "Compare business_unit_id and engagement_url with Setup, Business Unit Setup.",
+		 "account_engagement"},
 	};
 	Doctor d = {0};
+	const char *module;
 
 	d.server = ampsf_server_arg(NameStr(*PG_GETARG_NAME(0)));
 	InitMaterializedSRF(fcinfo, 0);
 	d.rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	d.cxt = CurrentMemoryContext;
+	module = is_engagement(d.server) ? "account_engagement" : "crm";
 	for (size_t i = 0; i < lengthof(steps); i++)
-		run_step(&d, steps[i].name, steps[i].function, steps[i].needed, steps[i].advice);
+		if (steps[i].module == NULL || strcmp(steps[i].module, module) == 0)
+			run_step(&d, steps[i].name, steps[i].function, steps[i].needed, steps[i].advice);
 	return (Datum) 0;
 }
