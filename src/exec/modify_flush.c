@@ -15,6 +15,7 @@
 
 #include "access/xact.h"
 #include "executor/executor.h"
+#include "storage/ipc.h"
 #include "exec/write_queue.h"
 #include "plan/plan_modify.h"
 #include "utils/builtins.h"
@@ -68,19 +69,56 @@ ampsf_modify_each(EState *estate, void (*fn)(AmpsfModifyState *state, void *arg)
 	}
 }
 
+/* A session that is terminated, or a server that stops, while an answer is awaited. */
 static void
-send_waiting(AmpsfModifyState *state, bool finish)
+rescue_at_exit(int code, Datum arg)
 {
+	dlist_iter iter;
+
+	dlist_foreach(iter, &open_writes)
+	{
+		AmpsfModifyState *state = dlist_container(AmpsfModifyState, node, iter.cur);
+
+		if (state->sending)
+			ampsf_modify_rescue(state);
+		state->sending = false;
+	}
+}
+
+/* Both may send, and so may be interrupted while an answer is awaited. */
+static int
+guarded(AmpsfModifyState *state, bool finish, AmpsfWriteResult **results)
+{
+	static bool registered = false;
+	volatile int n = 0;
+
+	/* Runs while memory and shared memory are still there. */
+	if (!registered)
+		before_shmem_exit(rescue_at_exit, (Datum) 0);
+	registered = true;
+	state->sending = true;
 	PG_TRY();
 	{
-		state->sink->ops->flush(state->sink, finish);
+		if (results != NULL)
+			n = state->sink->ops->results(state->sink, results);
+		else
+			state->sink->ops->flush(state->sink, finish);
 	}
 	PG_CATCH();
 	{
+		state->sending = false;
 		ampsf_modify_rescue(state);
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
+	state->sending = false;
+	return n;
+}
+
+int
+ampsf_modify_results(AmpsfModifyState *state, AmpsfWriteResult **results)
+{
+	return guarded(state, false, results);
 }
 
 /* finish: and waits for all outcomes; else a Bulk job goes on while other rows are added. */
@@ -99,7 +137,7 @@ send_rows(AmpsfModifyState *state, bool finish, AmpsfFlushed *out)
 	/* COPY does not run under the executor's hooks. */
 	if (state->copy)
 		error_context_stack = &errcb;
-	send_waiting(state, finish);
+	(void) guarded(state, finish, NULL);
 	error_context_stack = errcb.previous;
 	ampsf_modify_judge(state, out);
 	if (finish)

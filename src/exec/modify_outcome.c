@@ -341,7 +341,7 @@ ampsf_modify_judge(AmpsfModifyState *state, AmpsfFlushed *out)
 
 	for (;;)
 	{
-		while ((n = sink->ops->results(sink, &results)) > 0)
+		while ((n = ampsf_modify_results(state, &results)) > 0)
 		{
 			bool *skip = palloc0(sizeof(bool) * n);
 

@@ -62,6 +62,7 @@ typedef struct AmpsfModifyState
 	/* collecting rows */
 	bool collects;	/* across Exec calls, to be sent when the statement ends at the latest */
 	bool set_tag;	/* rows count in the command's tag */
+	bool sending;	/* a flush of the sink is under way */
 	bool pending;	/* rows were added, and their outcomes are not all known */
 	int64 added;	/* rows that were handed to the sink so far: the number of the last */
 	int64 queued;	/* of these, rows that wait for the commit */
@@ -131,6 +132,8 @@ extern void ampsf_modify_add_fields(AmpsfModifyState *state, const char *id, con
 									size_t len, uint32 flags);
 /* Sends what waits, and waits for all outcomes; ERROR if a row was refused.  out: may be NULL. */
 extern void ampsf_modify_flush(AmpsfModifyState *state, AmpsfFlushed *out);
+/* The sink's next outcomes; what it is interrupted in is rescued. */
+extern int ampsf_modify_results(AmpsfModifyState *state, AmpsfWriteResult **results);
 /* Sends if no row more would fit. */
 extern void ampsf_modify_flush_full(AmpsfModifyState *state);
 extern void ampsf_modify_close(AmpsfModifyState *state);

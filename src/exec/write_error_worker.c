@@ -130,7 +130,7 @@ ampsf_write_error_main(Datum arg)
 
 	/* Objects are named in full; and a table that somebody has locked must not stop the session. */
 	SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_SUSET, PGC_S_SESSION);
-	SetConfigOption("lock_timeout", "10s", PGC_SUSET, PGC_S_SESSION);
+	SetConfigOption("lock_timeout", "5s", PGC_SUSET, PGC_S_SESSION);
 	SetConfigOption("synchronous_commit", "local", PGC_SUSET, PGC_S_SESSION);
 	pgstat_report_appname("ampsf_fdw write errors");
 	for (;;)

@@ -537,7 +537,7 @@ send_batch(const Batch *batch)
 		fail(batch, FAILED_LOST, AMPSF_IN_DOUBT, NULL);
 	else if (status == 0)
 		fail(batch, FAILED_REFUSED, AMPSF_NOT_SENT, NULL);
-	else if (refused(sink->call, &err))
+	else if (!ampsf_call_unknown_outcome(sink->call) && refused(sink->call, &err))
 		fail(batch, FAILED_REFUSED, AMPSF_REFUSED, &err);
 	else
 		fail(batch, FAILED_GATEWAY, AMPSF_IN_DOUBT, NULL);
