@@ -260,6 +260,18 @@ mapping("client_id 'sandbox', client_secret 'sandbox', refresh_token 'sandbox'")
 	is($c->value($read), 't', '... and the new token was on disk');
 }
 
+{
+	# No process is to be had that could store the token.
+	my $full = AmpsfTest->start(seed => 'demo', args => '--rotate-refresh-tokens', conf => ['max_worker_processes = 0']);
+	$full->run_sql("DROP USER MAPPING FOR postgres SERVER sf; CREATE USER MAPPING FOR postgres SERVER sf OPTIONS (client_id 'sandbox', client_secret 'sandbox', refresh_token 'sandbox')");
+	my $r = $full->psql("$read;\n\\! curl -fsS -X POST " . $full->url . "/__sandbox/expire-sessions >/dev/null\n$read;\n");
+	is($r->{out}, "t\nt", 'a token that cannot be stored: the session goes on with it') or diag($r->{err});
+	is(() = $r->{err} =~ /WARNING:.*could not be stored\nDETAIL:  no background worker is free/g, 1, '... and warns, once') or diag($r->{err});
+	$r = $full->psql($read);
+	like($r->{err}, qr/expired access\/refresh token\nHINT:.*Log in anew/, '... the next one is told what to do');
+	$full->stop;
+}
+
 # -------- doctor knows every error --------
 
 mapping("client_id 'sandbox', client_secret 'sandbox'");
