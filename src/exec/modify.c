@@ -495,8 +495,8 @@ ampsfExplainForeignModify(ModifyTableState *mtstate, ResultRelInfo *rinfo, List 
 			batch = 1;
 		ExplainPropertyText("Salesforce Operation",
 							table->write_at_commit ? psprintf("%s, at commit", text)
-							: batch == 1 ? psprintf("%s, row by row", text)
-									   : psprintf("%s, batches of %d", text, batch),
+							: batch == 1		   ? psprintf("%s, row by row", text)
+												   : psprintf("%s, batches of %d", text, batch),
 							es);
 		/* Of several partitions nobody knows which rows are whose. */
 		if (es->costs && list_length(plan->resultRelations) == 1)

@@ -131,15 +131,17 @@ ampsfExplainDirectModify(ForeignScanState *node, ExplainState *es)
 	if (es->verbose)
 		ExplainPropertyText(
 			"Salesforce Operation",
-			psprintf(ampsf_table_options(RelationGetRelid(rel))->write_at_commit ? "%s, at commit"
-																				 : "%s, batches of %d",
+			psprintf(ampsf_table_options(RelationGetRelid(rel))->write_at_commit
+						 ? "%s, at commit"
+						 : "%s, batches of %d",
 					 ampsf_modify_describe(rel, plan->operation,
 										   list_nth(direct_private(node), AMPSF_DIRECT_TARGETS)),
 					 ampsf_table_options(RelationGetRelid(rel))->batch_size),
 			es);
 	if (es->verbose && es->costs)
-		ampsf_explain_write_calls(ampsf_table_options(RelationGetRelid(rel)), plan->scan.plan.plan_rows,
-								  ampsf_table_options(RelationGetRelid(rel))->batch_size, false, es);
+		ampsf_explain_write_calls(
+			ampsf_table_options(RelationGetRelid(rel)), plan->scan.plan.plan_rows,
+			ampsf_table_options(RelationGetRelid(rel))->batch_size, false, es);
 	if (es->analyze && state != NULL)
 	{
 		if (state->table->write_at_commit)

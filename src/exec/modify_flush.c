@@ -236,6 +236,7 @@ ampsf_modify_add_fields(AmpsfModifyState *state, const char *id, const char *fie
 	row.len = len;
 	row.flags = flags;
 	row.version = state->version;
+	row.parent = state->parent[0] != '\0' ? state->parent : NULL;
 	state->sink->ops->add(state->sink, &row);
 }
 

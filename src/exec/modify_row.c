@@ -95,6 +95,17 @@ sends_unnamed(AmpsfModifyState *state, TupleTableSlot *slot, AttrNumber attno)
 	return reason == NULL;
 }
 
+/* Whom Salesforce locks together with the row, as far as we know: what its first reference names.
+ */
+static void
+note_parent(AmpsfModifyState *state, const AmpsfColumn *col, const char *json, int len)
+{
+	if (state->parent[0] != '\0' || col->type == NULL || strcmp(col->type, "reference") != 0 ||
+		pg_strcasecmp(col->field, "OwnerId") == 0 || len < 3 || json[0] != '"')
+		return;
+	strlcpy(state->parent, json + 1, Min(sizeof(state->parent), (size_t) len - 1));
+}
+
 /*
  * "Account":{"Ext_Id__c":"A-1"}, which makes Salesforce look up the parent; and without one
  * "AccountId":null.  Names of fields have no character that JSON escapes.
@@ -134,12 +145,14 @@ ampsf_modify_fields(AmpsfModifyState *state, TupleTableSlot *slot, StringInfo bu
 	ErrorContextCallback errcb = {error_context_stack, column_context, state};
 
 	*references = false;
+	state->parent[0] = '\0';
 	error_context_stack = &errcb;
 	slot_getallattrs(slot);
 	for (AttrNumber attno = 1; attno <= desc->natts; attno++)
 	{
 		AmpsfColumn *col;
 		size_t len;
+		int start;
 
 		if (TupleDescAttr(desc, attno - 1)->attisdropped)
 			continue;
@@ -163,9 +176,11 @@ ampsf_modify_fields(AmpsfModifyState *state, TupleTableSlot *slot, StringInfo bu
 		buf->len += (int) ampsf_quote_json(col->field, len, buf->data + buf->len);
 		appendStringInfoChar(buf, ':');
 		state->column = attno;
+		start = buf->len;
 		ampsf_convert_to_json(buf, conv_of(state, attno), slot->tts_values[attno - 1],
 							  slot->tts_isnull[attno - 1]);
 		state->column = 0;
+		note_parent(state, col, buf->data + start, buf->len - start);
 	}
 	error_context_stack = errcb.previous;
 }

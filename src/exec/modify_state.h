@@ -51,11 +51,12 @@ typedef struct AmpsfModifyState
 	bool returns;		/* somebody looks at the row after it was written */
 
 	/* the row's identity */
-	AttrNumber id_attno;	 /* in the table; 0: no column shows it */
-	AttrNumber id_junk;		 /* in the plan's slot; 0: not an UPDATE or DELETE */
-	AttrNumber version_junk; /* when the row last changed; 0: nobody asks */
-	int64 version;			 /* of the row that is being added */
-	AttrNumber old_junk;	 /* the whole old row, likewise */
+	AttrNumber id_attno;			 /* in the table; 0: no column shows it */
+	AttrNumber id_junk;				 /* in the plan's slot; 0: not an UPDATE or DELETE */
+	AttrNumber version_junk;		 /* when the row last changed; 0: nobody asks */
+	int64 version;					 /* of the row that is being added */
+	char parent[AMPSF_SFID_LEN + 1]; /* likewise: what its first reference names; empty: nothing */
+	AttrNumber old_junk;			 /* the whole old row, likewise */
 	FmgrInfo id_output;
 	HTAB *seen; /* Ids so far, where a join may give one row twice; else NULL */
 

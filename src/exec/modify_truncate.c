@@ -23,9 +23,10 @@ check_truncatable(Relation rel)
 	if (table->truncatable && table->updatable && !table->engagement)
 		return;
 	if (table->engagement)
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("foreign table \"%s\" of Account Engagement does not support truncates",
-							   RelationGetRelationName(rel))));
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("foreign table \"%s\" of Account Engagement does not support truncates",
+						RelationGetRelationName(rel))));
 	ereport(
 		ERROR,
 		(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

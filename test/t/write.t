@@ -128,6 +128,21 @@ my @sent = map { $_->{bytes_in} } grep { $_->{method} eq 'PATCH' } $c->log;
 cmp_ok($sent[1], '<', $sent[0], 'only that row was sent again');
 is($sent[$_], $sent[1], 'and again') for 2 .. $#sent;
 $c->admin('DELETE', 'locks');
+
+# They are tried again in the order of their parents, so that they do not wait for each other.
+$c->run_sql(<<'SQL');
+CREATE FOREIGN TABLE p (id text OPTIONS (field 'Id'), accountid text OPTIONS (field 'AccountId', type 'reference'), lastname text OPTIONS (field 'LastName'))
+	SERVER sf OPTIONS (object 'Contact');
+INSERT INTO p (lastname) VALUES ('S1'), ('S2'), ('S3');
+SQL
+my %id = map { split /\|/ } split /\n/, $c->value("SELECT lastname, id FROM p WHERE lastname ~ '^S[123]'");
+$c->admin('POST', 'locks?ids=' . join(',', values %id));
+my ($first, $second) = split /\n/, $c->value('SELECT id FROM crm.account ORDER BY id LIMIT 2');
+$c->fault(qq~path=*/composite/sobjects;count=0;match="LastName":"S1"},{"attributes":{"type":"Contact"},"id":"$id{S3}";do=slow;bytes-per-second=1000000~);
+$c->psql("UPDATE p SET accountid = CASE lastname WHEN 'S2' THEN '$second' ELSE '$first' END, lastname = lastname WHERE lastname ~ '^S[123]'");
+cmp_ok($c->struck, '>', 0, 'rows of one parent are sent together when they are tried again');
+$c->clear_faults;
+$c->admin('DELETE', 'locks');
 $c->stop;
 
 # No room for a worker: nothing is lost either.
