@@ -86,26 +86,26 @@ typedef struct BulkJob
 /* What tests set, by the command line or at run time; guarded by the table's lock. */
 typedef struct BulkSettings
 {
-	int ms;			   /* that a job takes at least */
-	int polls;		   /* times that a job is asked for before it may end */
-	int page_rows;	   /* rows of a result page at most */
-	int list_rows;	   /* jobs in a page of the list */
-	int query_jobs;	   /* that may be created in 24 hours */
-	int storage_mb;	   /* of results in 24 hours */
-	int upload_mb;	   /* of one ingest job */
-	int batches;	   /* of 10,000 rows in 24 hours */
-	int keep;		   /* results kept for jobs that say the same */
-	bool natural;	   /* results come in the order of Ids */
-	bool empty_bare;   /* a result without rows has no header */
-	bool early_204;	   /* results of a job that is not complete: 204, not 400 */
-	bool hard_delete;  /* the users may */
-	int batch_rows;	   /* of an ingest job in a batch */
-	int rows;		   /* of ingest jobs in 24 hours */
-	int chunk_ms;	   /* that 200 rows of an ingest job keep their locks */
-	int workers;	   /* jobs that are worked on at a time */
+	int ms;					   /* that a job takes at least */
+	int polls;				   /* times that a job is asked for before it may end */
+	int page_rows;			   /* rows of a result page at most */
+	int list_rows;			   /* jobs in a page of the list */
+	int query_jobs;			   /* that may be created in 24 hours */
+	int storage_mb;			   /* of results in 24 hours */
+	int upload_mb;			   /* of one ingest job */
+	int batches;			   /* of 10,000 rows in 24 hours */
+	int keep;				   /* results kept for jobs that say the same */
+	bool natural;			   /* results come in the order of Ids */
+	bool empty_bare;		   /* a result without rows has no header */
+	bool early_204;			   /* results of a job that is not complete: 204, not 400 */
+	bool hard_delete;		   /* the users may */
+	int batch_rows;			   /* of an ingest job in a batch */
+	int rows;				   /* of ingest jobs in 24 hours */
+	int chunk_ms;			   /* that 200 rows of an ingest job keep their locks */
+	int workers;			   /* jobs that are worked on at a time */
 	bool line_ends_everywhere; /* those inside of quotes have to be the job's too */
-	bool blanks_fail_job; /* blanks outside of quotes: the whole job, not the row */
-	char refuse[1000]; /* objects that it has nothing to do with, separated by commas */
+	bool blanks_fail_job;	   /* blanks outside of quotes: the whole job, not the row */
+	char refuse[1000];		   /* objects that it has nothing to do with, separated by commas */
 } BulkSettings;
 
 extern BulkSettings bulk_settings;

@@ -53,7 +53,7 @@ typedef struct Fault
 	int ms;
 	int bytes_per_second;
 	int bytes; /* of the body, that get through; -1: half of it */
-	int rows; /* of an ingest job that are written all the same; -1: not said */
+	int rows;  /* of an ingest job that are written all the same; -1: not said */
 } Fault;
 
 const char *fault_name(FaultKind kind);

@@ -41,8 +41,8 @@ typedef struct Request
 	char *soql;					/* malloc'ed by the query resource: for the request log */
 	char *user_name;			/* malloc'ed: who was let in, for the request log */
 	char *job;					/* malloc'ed: the Id of a bulk job, for the request log */
-	const struct Fault *fault;	/* that struck the request, for the resources that know what to do */
-	char **owned;				/* strings that live as long as the request */
+	const struct Fault *fault; /* that struck the request, for the resources that know what to do */
+	char **owned;			   /* strings that live as long as the request */
 	int n_owned;
 } Request;
 
@@ -52,8 +52,8 @@ typedef struct Response
 	const char *content_type; /* static text; default application/json;charset=UTF-8 */
 	Buf body;
 	bool rows_failed; /* of a collection, though it is answered 200 */
-	char **headers; /* name, value, name, value ... malloc'ed */
-	int n_headers;	/* pairs */
+	char **headers;	  /* name, value, name, value ... malloc'ed */
+	int n_headers;	  /* pairs */
 	/* a second half of the body, from a cache: not copied, released with free_cb(arg) after sending
 	 */
 	const char *cached;
@@ -96,7 +96,8 @@ void res_errorf(Response *w, int status, const char *code, const char *fmt, ...)
 void res_not_found(Response *w);
 /* 405 with the methods that would be allowed, e.g. "HEAD,GET,POST". */
 void res_not_allowed(Response *w, const Request *r, const char *allowed);
-/* Brings the cached half of the body, or that in a file, into the body: for subrequests and small answers. */
+/* Brings the cached half of the body, or that in a file, into the body: for subrequests and small
+ * answers. */
 void res_flatten(Response *w);
 
 /*

@@ -4,6 +4,7 @@
  * Owns: the table of them.  Must not know: HTTP, SQLite.
  */
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,7 +56,7 @@ add(const char *id, const char *holder)
 	if (l == NULL)
 		abort();
 	memcpy(l->id, id, SF_ID_LEN);
-	strncpy(l->holder, holder, SF_ID_LEN);
+	snprintf(l->holder, sizeof(l->holder), "%s", holder);
 	l->next = *first;
 	*first = l;
 	held++;
@@ -77,7 +78,7 @@ drop(Lock *l)
 void
 locks_begin(const char *holder, bool keep)
 {
-	strncpy(current, holder, SF_ID_LEN);
+	snprintf(current, sizeof(current), "%s", holder);
 	keeping = keep;
 }
 

@@ -54,7 +54,7 @@ enum
 	OPT_RULE,
 	OPT_AE,
 	OPT_AE_PROSPECTS,
-	OPT_BULK, /* and those that follow: one for each of bulk_options[] */
+	OPT_BULK,					 /* and those that follow: one for each of bulk_options[] */
 	OPT_READING = OPT_BULK + 50, /* and those that follow: one for each of readings[] */
 	OPT_HELP = OPT_READING + 100
 };
@@ -103,7 +103,8 @@ static const struct Reading
 	{"bulk-newlines", "quoted", "never", &bulk_settings.line_ends_everywhere, NULL, true,
 	 "line ends in a value, other than the job's: fine inside of quotes, or the job fails"},
 	{"duplicate-key", "resut", "result", &config.duplicate_result, NULL, false,
-	 "the name of duplicateResult in DUPLICATES_DETECTED: misspelt as real answers have it, or not"},
+	 "the name of duplicateResult in DUPLICATES_DETECTED: misspelt as real answers have it, or "
+	 "not"},
 	{"row-date", "modified", "modstamp", &config.rows_by_modstamp, NULL, false,
 	 "what If-Unmodified-Since is compared with: LastModifiedDate or SystemModstamp"},
 	{"conditional-delete", "ignored", "honoured", &config.deletes_by_condition, NULL, false,
@@ -200,7 +201,8 @@ static const char help[] =
 static const char readings_help[] =
 	"\nWhat no document settles (the first word is the default):\n"
 	"  --readings first|second  all that have no * below, at once; single ones may follow\n"
-	"  --max-parents N        * relationships to parents in a statement (55; 35 in older documents)\n";
+	"  --max-parents N        * relationships to parents in a statement (55; 35 in older "
+	"documents)\n";
 
 static void
 usage(const char *fmt, const char *arg)

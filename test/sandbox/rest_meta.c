@@ -34,7 +34,7 @@ rest_versions(Request *r, Response *w)
 void
 rest_resources(Request *r, Response *w)
 {
-	static const char *const names[] = {"sobjects", "query",	"queryAll", "limits", "composite",
+	static const char *const names[] = {"sobjects", "query",	 "queryAll", "limits", "composite",
 										"search",	"analytics", "tooling",	 "connect"};
 
 	w->status = 200;
