@@ -105,14 +105,17 @@ sub psql
 
 sub sql { my ($self, @statements) = @_; chomp(my $t = $self->psql(map { ('-c', $_) } 'SET client_min_messages = warning', @statements)); return $t }
 
-# Seconds of the last statement, by psql's clock; those before it are preparation.
+# What the last statement takes, those before it are preparation: seconds by psql's clock, and those that the backend
+# was on a core, which the machine's other work changes less.
 sub time_sql
 {
 	my ($self, @statements) = @_;
 	my $last = pop @statements;
-	my $text = $self->psql(map { ('-c', $_) } 'SET client_min_messages = warning', @statements, '\\timing on', $last);
-	my ($ms) = $text =~ /^Time: ([\d.]+) ms/m or die "no time for $last\n";
-	return $ms / 1000;
+	my $cpu  = q{SELECT 'cpu ' || split_part(pg_read_file('/proc/self/schedstat'), ' ', 1)};
+	my $text = $self->psql(map { ('-c', $_) } 'SET client_min_messages = warning', @statements, $cpu, '\\timing on', $last, '\\timing off', $cpu);
+	my ($ms)  = $text =~ /^Time: ([\d.]+) ms/m or die "no time for $last\n";
+	my @on = $text =~ /^cpu (\d+)/mg;
+	return ($ms / 1000, ($on[1] - $on[0]) / 1e9);
 }
 
 # Seconds until psql has read, formatted and thrown away every row.
@@ -241,36 +244,37 @@ sub median { my @v = sort { $a <=> $b } @_; return @v % 2 ? $v[$#v / 2] : ($v[$#
 
 sub skipped { my ($what, $why) = @_; print "$what: skipped ($why)\n"; return }
 
-# [name, sub that gives seconds] in turn, $runs times; by name: the times.
+# [name, sub that gives seconds, and perhaps those on a core] in turn, $runs times; by name: the times of both kinds.
 sub compare
 {
 	my (@candidates) = @_;
 	my %times;
 	for my $round (1 .. $runs)
 	{
-		push @{ $times{ $_->[0] } }, $_->[1]->() for @candidates;
+		for my $c (@candidates)
+		{
+			my ($seconds, $cpu) = $c->[1]->();
+			push @{ $times{ $c->[0] } }, $seconds;
+			push @{ $times{"$c->[0] cpu"} }, $cpu if defined $cpu;
+		}
 	}
 	return \%times;
 }
 
-# Each line: what, and the name of what is ours and of the other, the goal and how it is met: rate times or time share.
+sub ratio { my ($a, $b) = @_; return $a && $b ? sprintf('%.2f', median(map { $a->[$_] / $b->[$_] } 0 .. $#$a)) : '' }
+
+# Each line: what, its name, the name of what it is divided by, the goal for that ratio.
 sub table
 {
 	my ($title, $times, $n, @lines) = @_;
-	print "\n$title\n\n| | seconds | rows/s | ratio | goal |\n|---|---:|---:|---:|---|\n";
+	print "\n$title\n\n| | seconds | rows/s | ratio | on a core | ratio | goal |\n|---|---:|---:|---:|---:|---:|---|\n";
 	for my $line (@lines)
 	{
 		my ($label, $name, $other, $goal) = @$line;
-		my $t = $times->{$name};
-		if (!$t) { print "| $label | skipped | | | |\n"; next }
-		my $ratio = '';
-		if ($other && $times->{$other})
-		{
-			my $o = $times->{$other};
-			$ratio = sprintf '%.2f', median(map { $t->[$_] / $o->[$_] } 0 .. $#$t);
-		}
-		my $m = median(@$t);
-		printf "| %s | %.3f | %s | %s | %s |\n", $label, $m, $n ? sprintf('%dk', $n / $m / 1000) : '', $ratio, $goal // '';
+		my ($t, $cpu) = ($times->{$name}, $times->{"$name cpu"});
+		if (!$t) { print "| $label | skipped | | | | | |\n"; next }
+		printf "| %s | %.3f | %s | %s | %s | %s | %s |\n", $label, median(@$t), $n ? sprintf('%dk', $n / median(@$t) / 1000) : '',
+		  $other ? ratio($t, $times->{$other}) : '', $cpu ? sprintf('%.3f', median(@$cpu)) : '', $other ? ratio($cpu, $times->{"$other cpu"}) : '', $goal // '';
 	}
 	return;
 }
