@@ -118,10 +118,11 @@ ok($c->poll(sub { return connections() == 0 }), 'ended backends leave no connect
 		BEGIN; DECLARE cur CURSOR FOR SELECT lastname FROM crm.contact; FETCH 1 FROM cur; CLOSE cur; COMMIT;
 		SELECT 1/0 FROM crm.contact;
 	};
-	my $r = $c->psql("\\o /dev/null\n$work\n\\o\n$fds;\n\\o /dev/null\n$work\n$work\n$work\n\\o\n$fds;\n");
+	my $r = $c->psql("\\o /dev/null\n$work\n\\o\n$fds;\n\\o /dev/null\n" . "$work\n" x 8 . "\\o\n$fds;\n");
 	my @n = $r->{out} =~ /^(\d+)$/mg;
 	is(scalar(@n), 2, 'both counts were taken') or diag($r->{out}, $r->{err});
-	is($n[1], $n[0], 'errors, subtransactions and early closed cursors leak no descriptor');
+	# The next page may have come over a connection of its own, or not.
+	cmp_ok($n[1], '<=', $n[0] + 2, 'errors, subtransactions and early closed cursors leak no descriptor');
 }
 
 done_testing();
