@@ -26,8 +26,8 @@
  */
 extern void ampsf_bulk_discard(AmpsfSession *session, const char *id, bool ended);
 /*
- * The same for one whose creation has been sent and is not answered: call and the context that holds
- * it, a child of TopMemoryContext, are taken over.
+ * The same for one whose creation has been sent and is not answered: call and the context that
+ * holds it, a child of TopMemoryContext, are taken over.
  */
 extern void ampsf_bulk_discard_created(AmpsfSession *session, AmpsfCall *call, MemoryContext cxt);
 /* The same for an ingest job: rows that Salesforce has not come to are not written. */
