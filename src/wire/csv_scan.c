@@ -326,9 +326,10 @@ read_quoted_row(const AmpsfCsvScan *scan, const char *p, const char *end, AmpsfV
 		const char *start, *quote;
 		ptrdiff_t len;
 
-		TAKE_QUOTE(start);
-		if (likely_false(start != p))
+		/* Else the next quote may be far away, and would be looked for again in each row. */
+		if (likely_false(p == end || *p != '"'))
 			return NULL;
+		TAKE_QUOTE(start);
 		start++;
 		for (;;)
 		{

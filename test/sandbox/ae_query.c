@@ -501,10 +501,15 @@ add_place(Buf *sql, const Token *t)
 		buf_addf(sql, " AND (t.\"%s\" IS NOT NULL OR t.id > %lld)", name, (long long) t->id);
 	else
 	{
+		bool may_be_null = strcmp(name, "createdAt") != 0 && strcmp(name, "updatedAt") != 0;
+
+		/* For the index. */
+		if (!may_be_null)
+			buf_addf(sql, " AND t.\"%s\" %s= ?1", name, op);
 		buf_addf(sql, " AND (t.\"%s\" %s ?1 OR (t.\"%s\" = ?1 AND t.id %s %lld)", name, op, name,
 				 op, (long long) t->id);
 		/* SQLite sorts nulls first, and so last when it goes down. */
-		if (t->descending)
+		if (t->descending && may_be_null)
 			buf_addf(sql, " OR t.\"%s\" IS NULL", name);
 		buf_addc(sql, ')');
 	}
@@ -527,8 +532,11 @@ run_page(Request *r, Response *w, Query *q, Token *from, const AePath *paths, in
 			 q->where.data ? q->where.data : "");
 	if (from)
 		add_place(&sql, from);
-	buf_addf(&sql, " ORDER BY t.\"%s\"%s, t.id%s LIMIT %d OFFSET %d", q->order->name,
-			 q->descending ? " DESC" : "", q->descending ? " DESC" : "", q->limit + 1, q->offset);
+	buf_adds(&sql, " ORDER BY ");
+	if (strcmp(q->order->name, "id") != 0)
+		buf_addf(&sql, "t.\"%s\"%s, ", q->order->name, q->descending ? " DESC" : "");
+	buf_addf(&sql, "t.id%s LIMIT %d OFFSET %d", q->descending ? " DESC" : "", q->limit + 1,
+			 q->offset);
 	st = ae_prepare(sql.data);
 	if (from && !from->key_null && strcmp(from->order->name, "id") != 0)
 	{
