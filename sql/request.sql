@@ -52,7 +52,7 @@ SELECT path, refused(path) FROM unnest(ARRAY[
 	'https://evil.example/', 'http:evil', 'HTTPS://evil.example', 'x:y', '//evil.example/', '/\evil.example', '\\evil',
 	'@evil.example/', '/services/data@evil', '.evil.example/', E'/services/data\r\nX: y', E'sobjects\t', E'sobjects\n', '',
 	'?q=1', '/', '/x', '/servicesx/', '/services/../secur', 'sobjects/..', 'sobjects/%2e%2E/x', 'sobjects//x', 'a/./b',
-	'/services/%0d%0a', '/services/%5cevil', 'x#y', '/services/oauth2/token', '/services/%6fAuth2/authorize',
+	'/services/%0d%0a', '/services/x%00/../oauth2/token', '/services/%5cevil', 'x#y', '/services/oauth2/token', '/services/%6fAuth2/authorize',
 	'/services/oauth2/singleaccess', '/services/oauth2/userinfo/x', 'sobjects/Account?_HttpMethod=PATCH',
 	'x?a=1&%5fhttpMethod=DELETE']) AS path;
 SELECT status, body ? 'user_id' AS me FROM ampsf.request('sf', 'GET', '/services/oauth2/userinfo');

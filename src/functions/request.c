@@ -117,8 +117,13 @@ check_path(const char *path, size_t len, bool engagement)
 	size_t colon = strcspn(path, ":/?");
 
 	for (size_t i = 0; i < len; i++)
+	{
 		if (path[i] == '\\' || path[i] == '@' || path[i] == '#')
 			refuse(psprintf("path of the request holds \"%c\"", path[i]), NULL, PATH_HINT);
+		/* What is behind it would not be seen below. */
+		if (strncmp(path + i, "%00", 3) == 0)
+			refuse("path of the request holds a control character", NULL, PATH_HINT);
+	}
 	if (len == 0)
 		refuse("path of the request is empty", NULL, PATH_HINT);
 	if (colon < len && path[colon] == ':')

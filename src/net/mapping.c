@@ -7,6 +7,8 @@
  */
 #include "net/mapping.h"
 
+#include <fcntl.h>
+
 #include "access/htup_details.h"
 #include "access/reloptions.h"
 #include "access/table.h"
@@ -22,12 +24,16 @@
 #include "nodes/makefuncs.h"
 #include "postmaster/bgworker.h"
 #include "storage/dsm.h"
+#include "storage/fd.h"
+#include "storage/latch.h"
 #include "storage/lock.h"
+#include "storage/proc.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
+#include "utils/wait_event.h"
 
 #include "base/ampsf.h"
 #include "net/auth.h"
@@ -159,6 +165,42 @@ ampsf_mapping_wipe(UserMapping *mapping)
 
 /* -------- one at a time -------- */
 
+/*
+ * The processes of a parallel statement do not conflict with each other in heavyweight locks, and their
+ * tokens die all at once.  Among them a byte of a file decides, which every data directory has.
+ */
+#define GROUP_LOCK_FILE "PG_VERSION"
+#define GROUP_LOCK_POLL 20 /* milliseconds */
+#ifdef F_OFD_SETLK
+#define GROUP_LOCK F_OFD_SETLK
+#else
+#define GROUP_LOCK F_SETLK
+#endif
+
+/* Closed at the end of a transaction by itself, so what stands here may be stale. */
+static int group_lock_fd = -1;
+
+static void
+lock_in_group(Oid umid)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = umid, .l_len = 1};
+
+	group_lock_fd = OpenTransientFile(GROUP_LOCK_FILE, O_RDWR | PG_BINARY);
+	if (group_lock_fd < 0)
+		ereport(ERROR, (errcode_for_file_access(),
+						errmsg("could not open file \"%s\": %m", GROUP_LOCK_FILE)));
+	while (fcntl(group_lock_fd, GROUP_LOCK, &lock) < 0)
+	{
+		if (errno != EAGAIN && errno != EACCES && errno != EINTR)
+			ereport(ERROR, (errcode_for_file_access(),
+							errmsg("could not lock file \"%s\": %m", GROUP_LOCK_FILE)));
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, GROUP_LOCK_POLL,
+						 PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
 static void
 lock_tag(Oid umid, LOCKTAG *tag)
 {
@@ -171,7 +213,10 @@ ampsf_mapping_lock(Oid umid)
 	LOCKTAG tag;
 
 	lock_tag(umid, &tag);
+	group_lock_fd = -1;
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	if (MyProc->lockGroupLeader != NULL)
+		lock_in_group(umid);
 	/* What the one before us stored is to be seen. */
 	AcceptInvalidationMessages();
 }
@@ -181,6 +226,9 @@ ampsf_mapping_unlock(Oid umid)
 {
 	LOCKTAG tag;
 
+	if (group_lock_fd >= 0)
+		CloseTransientFile(group_lock_fd);
+	group_lock_fd = -1;
 	lock_tag(umid, &tag);
 	(void) LockRelease(&tag, ExclusiveLock, false);
 }

@@ -280,13 +280,19 @@ grant_refresh(Request *r, Response *w)
 		found = g.user_id[0] ? user_by_id(g.user_id, &u) : user_by_name(app->run_as, &u);
 	/* With rotation, only the request that kills the old token gets the new one. */
 	if (!found || (config.rotate_refresh_tokens && !refresh_kill(token, false)))
+	{
+		refresh_reused(token);
 		grant_error(r, w, "expired access/refresh token");
+	}
 	else if (!u.active)
 		grant_error(r, w, "inactive user");
 	else
 	{
 		if (config.rotate_refresh_tokens)
+		{
 			fresh = refresh_new(u.id, app, g.scope);
+			refresh_replaced(token, fresh);
+		}
 		log_user(r, &u);
 		token_answer(r, w, app, u.id, g.scope, fresh ? fresh : token, fresh, true);
 	}

@@ -44,6 +44,10 @@ char *refresh_new(const char *user_id, const App *app, const char *scope);
 bool refresh_find(const char *token, Grant *g);
 /* The token dies at once, and with it the sessions made from it where sessions_too is set. */
 bool refresh_kill(const char *token, bool sessions_too);
+/* fresh was given for old.  Who comes with old again has stolen one of the two: see refresh_reused(). */
+void refresh_replaced(const char *old, const char *fresh);
+/* Was the token replaced?  Then what it was replaced by dies too, with all its sessions. */
+void refresh_reused(const char *token);
 void refresh_restore(void); /* the apps' first refresh tokens live again */
 
 typedef struct AuthCode

@@ -24,7 +24,7 @@ typedef struct Token
 	char *text;
 	Grant grant;
 	double deadline; /* monotonic; 0: never */
-	char *parent;	 /* sessions: the refresh token */
+	char *parent;	 /* sessions: the refresh token; refresh tokens: the one that took its place */
 	bool built_in;	 /* refresh tokens: an app's first one */
 	bool dead;
 	AuthCode code; /* codes */
@@ -224,7 +224,11 @@ refresh_restore(void)
 	for (Token *t = refreshes; t != NULL; t = t->next)
 	{
 		if (t->built_in)
+		{
 			t->dead = false;
+			free(t->parent);
+			t->parent = NULL;
+		}
 	}
 	pthread_mutex_unlock(&lock);
 }
@@ -292,6 +296,47 @@ refresh_kill(const char *token, bool sessions_too)
 	}
 	pthread_mutex_unlock(&lock);
 	return alive;
+}
+
+void
+refresh_replaced(const char *old, const char *fresh)
+{
+	Token *t;
+
+	pthread_mutex_lock(&lock);
+	t = find(refreshes, old);
+	if (t != NULL)
+	{
+		free(t->parent);
+		t->parent = strdup(fresh);
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+void
+refresh_reused(const char *token)
+{
+	char *next = NULL;
+	Token *t;
+
+	pthread_mutex_lock(&lock);
+	t = find(refreshes, token);
+	if (t != NULL && t->dead && t->parent != NULL)
+		next = strdup(t->parent);
+	pthread_mutex_unlock(&lock);
+	while (next != NULL)
+	{
+		char *after = NULL;
+
+		refresh_kill(next, true);
+		pthread_mutex_lock(&lock);
+		t = find(refreshes, next);
+		if (t != NULL && t->parent != NULL)
+			after = strdup(t->parent);
+		pthread_mutex_unlock(&lock);
+		free(next);
+		next = after;
+	}
 }
 
 char *

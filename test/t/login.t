@@ -261,6 +261,39 @@ mapping("client_id 'sandbox', client_secret 'sandbox', refresh_token 'sandbox'")
 }
 
 {
+	# The processes of one statement do not exclude each other by locks, and their token dies for all at once.
+	my $p = AmpsfTest->start(
+		seed => 'big:3000', args => '--rotate-refresh-tokens',
+		conf => [
+			'max_parallel_workers_per_gather = 2', 'parallel_setup_cost = 0',
+			'parallel_tuple_cost = 0',             'min_parallel_table_scan_size = 0' ]);
+	$p->run_sql("DROP USER MAPPING FOR postgres SERVER sf; CREATE USER MAPPING FOR postgres SERVER sf OPTIONS (client_id 'sandbox', client_secret 'sandbox', refresh_token 'sandbox');"
+		. "ALTER SERVER sf OPTIONS (ADD call_cost '1', ADD transport 'rest'); ALTER FOREIGN TABLE crm.contact OPTIONS (ADD page_size '200')");
+	my $scan = 'SELECT count(lower(lastname)) FROM crm.contact';
+	like($p->value("EXPLAIN $scan"), qr/Parallel Foreign Scan/, 'several processes');
+	$p->mark;
+	for my $skip (0, 2, 5, 8)
+	{
+		$p->fault("method=GET;path=*/query/*;skip=$skip;count=1;do=expire-token");
+		my $r = $p->psql($scan);
+		is($r->{out}, '3000', "... whose token dies at page $skip") or diag($r->{err});
+		$p->clear_faults;
+	}
+	is((grep { $_->{path} eq '/services/oauth2/token' && $_->{status} != 200 } $p->log) + 0, 0, '... use each refresh token once');
+	$p->stop;
+}
+{
+	# What Salesforce does with a token that is used twice, so that all of the above has shown something.
+	$c->reset_org('demo');
+	my $form = 'grant_type=refresh_token&client_id=sandbox&client_secret=sandbox&refresh_token=';
+	my @answer = map { [ $c->http('POST', '/services/oauth2/token', $form . $_, 'application/x-www-form-urlencoded') ] } 'sandbox';
+	my ($next) = $answer[0][1] =~ /"refresh_token":"([^"]+)"/;
+	my ($old_status) = $c->http('POST', '/services/oauth2/token', $form . 'sandbox', 'application/x-www-form-urlencoded');
+	my ($next_status) = $c->http('POST', '/services/oauth2/token', $form . $next, 'application/x-www-form-urlencoded');
+	is("$answer[0][0] $old_status $next_status", '200 400 400', 'a token used twice takes the one that replaced it with it');
+	$c->reset_org('demo');
+}
+{
 	# No process is to be had that could store the token.
 	my $full = AmpsfTest->start(seed => 'demo', args => '--rotate-refresh-tokens', conf => ['max_worker_processes = 0']);
 	$full->run_sql("DROP USER MAPPING FOR postgres SERVER sf; CREATE USER MAPPING FOR postgres SERVER sf OPTIONS (client_id 'sandbox', client_secret 'sandbox', refresh_token 'sandbox')");
