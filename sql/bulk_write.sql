@@ -135,4 +135,9 @@ INSERT INTO invoice (ext, status) SELECT 'kept-' || g, CASE WHEN g % 7 = 0 THEN 
 \echo :ROW_COUNT
 SELECT row_number, "row", error_code FROM ampsf.write_error ORDER BY row_number;
 DELETE FROM ampsf.write_error;
+-- Line ends of Windows within a text: some orgs would fail the whole job.
+\! $SANDBOXCTL bulk newlines=never
+INSERT INTO crm.contact (lastname, description) VALUES ('ends', E'one\r\ntwo'), ('ends', E'one\rtwo'), ('ends', E'one\ntwo'), ('ends', E'\\r\\n "quoted"');
+SELECT length(description), md5(description) IN (md5(E'one\r\ntwo'), md5(E'one\rtwo'), md5(E'one\ntwo'), md5(E'\\r\\n "quoted"')) AS same FROM crm.contact WHERE lastname = 'ends' ORDER BY 1;
+\! $SANDBOXCTL bulk newlines=quoted
 \! $SANDBOXCTL jobs

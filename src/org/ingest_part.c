@@ -145,6 +145,27 @@ reads_as_null(const AmpsfValue *value)
 	return value->kind == AMPSF_VALUE_STRING && end - p == 4 && pg_strncasecmp(p, "#N/A", 4) == 0;
 }
 
+/*
+ * Has it a carriage return?  The line ends of the file are line feeds, and jobs have been seen to
+ * fail for others, in quotes or not.
+ */
+static bool
+has_return(const AmpsfValue *value)
+{
+	const char *p = value->ptr;
+	const char *end = p + value->len;
+
+	if (value->kind != AMPSF_VALUE_ESCAPED)
+		return false;
+	while ((p = memchr(p, '\\', end - p)) != NULL && p + 1 < end)
+	{
+		if (p[1] == 'r' || (p[1] == 'u' && pg_strncasecmp(p + 2, "000d", 4) == 0))
+			return true;
+		p += 2;
+	}
+	return false;
+}
+
 /* Do two columns, name and one that is there, speak of the same parent, one by its Id and the other
  * by a key? */
 static bool
@@ -187,7 +208,7 @@ ampsf_ingest_expressible(const AmpsfIngestColumns *columns, const AmpsfWriteRow 
 	{
 		char *attributes = strchr(name.data, '.');
 
-		ok = value.len <= AMPSF_INGEST_MAX_VALUE && !reads_as_null(&value) &&
+		ok = value.len <= AMPSF_INGEST_MAX_VALUE && !reads_as_null(&value) && !has_return(&value) &&
 			 !(attributes && strncmp(attributes, ".attributes.", 12) == 0) &&
 			 !is_other_way(columns, name.data);
 	}

@@ -64,6 +64,15 @@ bulk_set(const char *name, const char *value)
 {
 	static const struct
 	{
+		const char *name, *no, *yes;
+		bool *flag;
+	} words[] = {
+		{"order", "shuffled", "natural", &bulk_settings.natural},
+		{"hard-delete", "off", "on", &bulk_settings.hard_delete},
+		{"newlines", "quoted", "never", &bulk_settings.line_ends_everywhere},
+	};
+	static const struct
+	{
 		const char *name;
 		int *number;
 		int least;
@@ -99,17 +108,13 @@ bulk_set(const char *name, const char *value)
 		strcpy(bulk_settings.refuse, value);
 		known = true;
 	}
-	if (strcmp(name, "order") == 0 || strcmp(name, "hard-delete") == 0)
-	{
-		bool order = name[0] == 'o';
-		const char *no = order ? "shuffled" : "off";
-		const char *yes = order ? "natural" : "on";
-
-		known = strcmp(value, yes) == 0 || strcmp(value, no) == 0;
-		if (known)
-			*(order ? &bulk_settings.natural : &bulk_settings.hard_delete) =
-				strcmp(value, yes) == 0;
-	}
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcmp(name, words[i].name) == 0 &&
+			(strcmp(value, words[i].no) == 0 || strcmp(value, words[i].yes) == 0))
+		{
+			*words[i].flag = strcmp(value, words[i].yes) == 0;
+			known = true;
+		}
 	bulk_unlock();
 	return known;
 }
