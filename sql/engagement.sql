@@ -175,6 +175,31 @@ SELECT name, max, remaining IS NOT NULL AS told FROM ampsf.limits('ae');
 SELECT step, status, regexp_replace(detail, '127.0.0.1:\d+|\d+ of (?=\d+ calls)', '...', 'g') AS detail FROM ampsf.doctor('ae') WHERE step IN ('login', 'business unit');
 SELECT count(*) FROM ampsf.doctor('sf') WHERE step = 'business unit';
 
+SET client_min_messages = notice;
+SELECT ampsf.comment('ae');
+SET client_min_messages = warning;
+
+-- two modules and three roles in one session
+CREATE ROLE engagement_reader;
+CREATE ROLE engagement_other;
+GRANT USAGE ON SCHEMA ae, crm TO engagement_reader, engagement_other;
+GRANT SELECT ON ae.tags, crm.account TO engagement_reader, engagement_other;
+CREATE USER MAPPING FOR engagement_reader SERVER ae OPTIONS (client_id 'sandbox', client_secret 'sandbox');
+SELECT (SELECT count(*) FROM ae.tags) AS tags, (SELECT count(*) > 0 FROM crm.account) AS accounts;
+SET ROLE engagement_reader;
+SELECT count(*) FROM ae.tags;
+-- no user mapping, in words that differ between versions
+\set VERBOSITY sqlstate
+SELECT count(*) FROM crm.account;
+SELECT * FROM ampsf.request('ae', 'GET', '/api/v5/objects/tags/1000?fields=id');
+SET ROLE engagement_other;
+SELECT count(*) FROM ae.tags;
+RESET ROLE;
+\set VERBOSITY default
+SELECT count(*) FROM ae.tags t, crm.account a WHERE a.name = t.name;
+DROP OWNED BY engagement_reader, engagement_other;
+DROP ROLE engagement_reader, engagement_other;
+
 -- writes
 INSERT INTO ae.prospects (email, firstname, score) VALUES ('ada@example.com', 'Ada', 5), ('grace@example.com', 'Ünal', NULL) RETURNING email, firstname, score, id > 1014998 AS new;
 SELECT email, firstname, score FROM ae.prospects WHERE id > 1014998 ORDER BY id;

@@ -82,7 +82,8 @@ ampsf_sql_limits(PG_FUNCTION_ARGS)
 		int64 used, max;
 
 		ampsf_engagement_quota(session, &used, &max);
-		put_numbers(rsinfo, "AccountEngagementDailyApiCalls", max, Max(max - used, 0), used >= 0 && max >= 0);
+		put_numbers(rsinfo, "AccountEngagementDailyApiCalls", max, Max(max - used, 0),
+					used >= 0 && max >= 0);
 	}
 	else
 		ampsf_json_each(ampsf_limits_fetch(session), put_limit, rsinfo);
@@ -277,6 +278,14 @@ comment_server(Oid serverid, List *tables, const char *schema)
 	int n = 0;
 
 	ampsf_check_server_usage(serverid, server->servername, GetUserId());
+	if (ampsf_server_options(server)->engagement)
+	{
+		ereport(
+			NOTICE,
+			(errmsg("tables of server \"%s\" get no comments: Account Engagement describes nothing",
+					server->servername)));
+		return 0;
+	}
 	foreach (lc, tables)
 	{
 		const CommentTable *item = lfirst(lc);
