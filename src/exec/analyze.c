@@ -181,7 +181,7 @@ prepare_columns(Sample *s)
 			continue;
 		col = ampsf_column(RelationGetRelid(s->relation), i + 1);
 		/* Salesforce gives such a field only to a query for one row. */
-		if (strcmp(col->type, "complexvalue") == 0 || col->created)
+		if (strcmp(col->type, "complexvalue") == 0 || strcmp(col->type, "base64") == 0 || col->created)
 			continue;
 		s->sources[i] = field_index(s, col->field);
 		ampsf_convert_init(&s->conv[i], att, col, CurrentMemoryContext);

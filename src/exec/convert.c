@@ -254,10 +254,18 @@ convert_json(AmpsfColumnConv *conv, const AmpsfValue *v)
 	return InputFunctionCall(&conv->input, s, conv->ioparam, conv->typmod);
 }
 
-/* A file's content is not part of a query's answer; its address must not pass for it. */
+/*
+ * A file's content is not part of a query's answer; its address must not pass for it.  Who can make a
+ * call for the content has said so, and gets the address; no call is made here, where values stand in
+ * an answer that moves when others come.
+ */
 static Datum
 convert_file(AmpsfColumnConv *conv, const AmpsfValue *v)
 {
+	char buf[SHORT_TEXT];
+
+	if (conv->fetch_later)
+		return CStringGetDatum(pstrdup(value_cstring(conv, v, buf)));
 	ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					errmsg("the content of a file field cannot be read into a column of type %s",
 						   format_type_be(conv->type)),
@@ -721,6 +729,7 @@ ampsf_convert_init(AmpsfColumnConv *conv, Form_pg_attribute att, const AmpsfColu
 	conv->base = getBaseTypeAndTypmod(conv->type, &conv->typmod);
 	conv->domain = conv->base != conv->type;
 	conv->remote_file = col && col->type && strcmp(col->type, "base64") == 0;
+	conv->fetch_later = false;
 	conv->utf8 = GetDatabaseEncoding() == PG_UTF8;
 	conv->cxt = cxt;
 	getTypeInputInfo(conv->base, &input, &conv->ioparam);

@@ -5,6 +5,7 @@
  * Must not know: batches, outcomes.
  */
 #include "base/ampsf.h"
+#include "exec/files.h"
 #include "exec/modify_state.h"
 
 #include "access/htup_details.h"
@@ -40,6 +41,7 @@ conv_of(AmpsfModifyState *state, AttrNumber attno)
 
 		ampsf_convert_init(conv, TupleDescAttr(RelationGetDescr(state->rel), attno - 1),
 						   ampsf_modify_column(state, attno), cxt);
+		conv->fetch_later = conv->remote_file && conv->type == BYTEAOID;
 		conv->with_offset = state->table->engagement;
 		state->convs[attno - 1] = conv;
 	}
@@ -202,6 +204,7 @@ read_back(AmpsfModifyState *state, const char *id, Datum *values, bool *isnull)
 	ErrorContextCallback errcb;
 	ListCell *lc;
 	int nfields = 0;
+	bool there;
 
 	initStringInfo(&soql);
 	foreach (lc, state->fetch)
@@ -229,7 +232,8 @@ read_back(AmpsfModifyState *state, const char *id, Datum *values, bool *isnull)
 	found = palloc0(sizeof(AmpsfValue) * nfields);
 	src = ampsf_rest_query(&spec);
 	src->ops->start(src);
-	if (!src->ops->next(src, found))
+	there = src->ops->next(src, found);
+	if (!there)
 		ereport(WARNING,
 				(errmsg("row %s was written to foreign table \"%s\" but cannot be read back", id,
 						RelationGetRelationName(state->rel)),
@@ -246,6 +250,8 @@ read_back(AmpsfModifyState *state, const char *id, Datum *values, bool *isnull)
 			values[state->column - 1] = ampsf_convert(conv_of(state, state->column),
 													  &found[source[foreach_current_index(lc)]],
 													  &isnull[state->column - 1]);
+			if (conv_of(state, state->column)->fetch_later)
+				continue;
 			values[state->column - 1] =
 				isnull[state->column - 1]
 					? (Datum) 0
@@ -258,6 +264,16 @@ read_back(AmpsfModifyState *state, const char *id, Datum *values, bool *isnull)
 		error_context_stack = errcb.previous;
 	}
 	src->ops->close(src);
+	if (!there)
+		return;
+	foreach (lc, state->fetch)
+	{
+		int i = lfirst_int(lc) - 1;
+
+		if (conv_of(state, i + 1)->fetch_later && !isnull[i])
+			values[i] =
+				ampsf_fetch_file(state->session, DatumGetCString(values[i]), &state->read_stats);
+	}
 }
 
 /* Replaces the slot's row. */

@@ -8,6 +8,7 @@
 #include "base/progress.h"
 #include "exec/parallel.h"
 #include "exec/engagement_scan.h"
+#include "exec/files.h"
 #include "exec/scan.h"
 
 #include "access/table.h"
@@ -91,6 +92,8 @@ prepare_fields(AmpsfScanState *state, List *fdw_private)
 			state->types[state->sources[i]] = col->type;
 		ampsf_convert_init(&state->conv[i], att, col, CurrentMemoryContext);
 		state->conv[i].room = state->room;
+		state->conv[i].fetch_later = state->conv[i].remote_file && state->conv[i].type == BYTEAOID;
+		state->files |= state->conv[i].fetch_later;
 		state->fills[i].conv = &state->conv[i];
 		state->fills[i].source = state->sources[i];
 		state->fills[i].slot = state->slots[i];
@@ -304,6 +307,15 @@ fill_slot(AmpsfScanState *state, TupleTableSlot *slot)
 		values[fill->slot] = ampsf_convert(fill->conv, v, &isnull[fill->slot]);
 		if (state->whole[i] && !isnull[fill->slot])
 			values[fill->slot] = DirectFunctionCall1(numeric_int8, values[fill->slot]);
+	}
+	/* Calls for contents move the record: they come last. */
+	for (int i = 0; state->files && i < n; i++)
+	{
+		if (!state->conv[i].fetch_later || isnull[fills[i].slot])
+			continue;
+		state->column = i;
+		values[fills[i].slot] = ampsf_fetch_file(
+			state->session, DatumGetCString(values[fills[i].slot]), &state->stats);
 	}
 	state->column = -1;
 	MemoryContextSwitchTo(old);

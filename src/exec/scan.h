@@ -36,6 +36,7 @@ typedef struct AmpsfScanState
 	char **relnames;   /* [ncolumns] the table, for error messages */
 	char **names;	   /* [ncolumns] and its column */
 	AmpsfColumnConv *conv; /* [ncolumns] */
+	bool files;			   /* one of them shows the content of a file */
 	bool *whole;		   /* [ncolumns] a sum of integers: converted as numeric, then made a bigint */
 	AmpsfFill *fills;	   /* [ncolumns] the same, as a row needs it */
 	AmpsfRoom *room;	   /* of the row at hand */

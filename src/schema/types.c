@@ -41,7 +41,7 @@ static const TypeRule rules[] = {
 	{"date", "date", true, true, true, true},
 	{"datetime", "timestamptz", true, true, true, false},
 	{"time", "time", true, true, true, false},
-	{"base64", "text", false, false, false, false},
+	{"base64", "bytea", false, false, false, false},
 	{"address", "jsonb", true, false, false, false},
 	{"location", "jsonb", false, false, false, false},
 	{"anyType", "text", false, false, false, false},
