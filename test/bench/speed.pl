@@ -2,13 +2,16 @@
 # Reading a table over Bulk and over REST, against everything else that reads the same rows; time to the first row,
 # API calls, and two workers against one.
 #
-#   test/bench/speed.pl        prints Markdown tables; AMPSF_BENCH_ROWS, AMPSF_BENCH_RUNS, AMPSF_BENCH_SLOW=0 without jsforce
+#   test/bench/speed.pl [sum|every|load|jsforce|drain|first|calls|parallel]...
+#
+# Prints Markdown tables, all or those that are named.  AMPSF_BENCH_ROWS, AMPSF_BENCH_RUNS; AMPSF_BENCH_SLOW=0: without jsforce.
 use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use AmpsfBench qw($rows $runs $build columns fields median seconds compare table npm_folder skipped);
 
+my %wanted = map { $_ => 1 } @ARGV ? @ARGV : qw(sum every load jsforce drain first calls parallel);
 print "Filling an org with $rows contacts ...\n";
 my $c = AmpsfBench->start;
 my ($cols, $all, $one) = (join(', ', columns()), 'SELECT ' . join(', ', fields()) . ' FROM Contact', 'SELECT MailingLatitude FROM Contact');
@@ -60,67 +63,97 @@ my %rest = (all => [ $c->rest_pages($all) ], one => [ $c->rest_pages($one) ]);
 # Every page is rendered once before anything counts.
 $set{$_}{sum}->(), $set{$_}{ctas}->() for 'bulk', 'rest';
 
-my $t = compare(
-	[ours => $set{bulk}{sum}], [rest => $set{rest}{sum}],
-	$file ? [file => sub { $c->time_sql('SELECT sum(mailinglatitude) FROM csv') }] : (),
-	[curl => sub { $c->time_curl(@one) }], [restcurl => sub { $c->time_curl(@{ $rest{one} }) }]);
-table('sum of one column', $t, $rows,
-	['Bulk', 'ours'], ['file_fdw, the CSV of all columns', 'file', 'ours', '6'], ['curl alone, the pages of the Bulk result', 'curl', 'ours'],
-	['REST', 'rest'], ['file_fdw', 'file', 'rest'], ['curl alone, the REST pages', 'restcurl', 'rest']);
-
-$t = compare(
-	[ours => $set{bulk}{every}], [rest => $set{rest}{every}],
-	$file ? [file => sub { $c->time_sql('SELECT sum(mailinglatitude), ' . join(', ', map { "count($_) FILTER (WHERE true)" } columns()) . ' FROM csv') }] : (),
-	[curl => sub { $c->time_curl(@pages) }], [restcurl => sub { $c->time_curl(@{ $rest{all} }) }]);
-table('every column decoded and counted', $t, $rows,
-	['Bulk', 'ours'], ['file_fdw', 'file', 'ours'], ['curl alone', 'curl', 'ours'], ['REST', 'rest'], ['file_fdw', 'file', 'rest'],
-	['curl alone', 'restcurl', 'rest']);
-
-$t = compare(
-	[ours => $set{bulk}{ctas}], [rest => $set{rest}{ctas}],
-	$file ? [file => sub { $c->time_sql('DROP TABLE IF EXISTS u', "CREATE UNLOGGED TABLE u AS SELECT $cols FROM csv") }] : (),
-	[copy => sub { $c->time_sql('TRUNCATE rival', "COPY rival FROM '$csv' (FORMAT csv, HEADER, FORCE_NULL ($cols))") }],
-	[heap => sub { $c->time_sql('DROP TABLE IF EXISTS u', 'CREATE UNLOGGED TABLE u AS SELECT * FROM t') }],
-	[formed => sub { $c->time_sql('DROP TABLE IF EXISTS u', "CREATE UNLOGGED TABLE u AS SELECT $turned FROM t") }],
-	[curl => sub { $c->time_curl(@pages) }], [restcurl => sub { $c->time_curl(@{ $rest{all} }) }],
-	$npm ? [pipe => sub { rival('http', 'rival', @pages) }] : (),
-	# jsforce loses its place between two pages of a result: for it there is only one
-	$slow ? ([bulk2 => sub { $c->ctl(bulk => 'page-rows=100000000'); my $s = rival('bulk', 'rival', $all); $c->ctl(bulk => 'page-rows=50000'); $s }], [query => sub { rival('query', 'rival', $all) }]) : ());
-table('CREATE UNLOGGED TABLE AS, 20 columns', $t, $rows,
-	['Bulk', 'ours'], ['file_fdw', 'file', 'ours', '4'], ['COPY from the local CSV', 'copy', 'ours'], ['Node: HTTP into COPY', 'pipe', 'ours', '5'],
-	['jsforce bulk2 into COPY', 'bulk2', 'ours', '25'], ['curl alone', 'curl', 'ours'], ['a local table', 'heap', 'ours'],
-	['a local table, its columns in another order', 'formed', 'ours'],
-	['REST', 'rest'], ['file_fdw', 'file', 'rest', '3'], ['COPY from the local CSV', 'copy', 'rest'],
-	['jsforce query into COPY', 'query', 'rest'], ['curl alone', 'restcurl', 'rest']);
-
-$t = compare([ours => $set{bulk}{drain}], [rest => $set{rest}{drain}], $file ? [file => $drain_csv] : (), [heap => sub { $c->time_drain("SELECT $cols FROM t") }]);
-table('SELECT of 20 columns, read by psql', $t, $rows,
-	['Bulk', 'ours'], ['file_fdw', 'file', 'ours'], ['a local table', 'heap', 'ours'], ['REST', 'rest'], ['file_fdw', 'file', 'rest']);
-
-$t = compare([bulk => $set{bulk}{first}], [rest => $set{rest}{first}]);
-table('Time to the first row of 20 columns (a cursor); the org has the result of the job already', $t, 0, ['Bulk', 'bulk'], ['REST', 'rest']);
-
-print "\nAPI calls for all $rows rows\n\n| | calls |\n|---|---:|\n";
-printf "| %s | %d |\n", $_, $c->calls_of($set{$_}{ctas}) for 'bulk', 'rest';
-
-# Wherever they like: on one core two workers cannot gain.
-$c->pin(0);
-my %parallel;
-for my $how ('bulk', 'rest')
+my $t;
+if ($wanted{sum})
 {
-	for my $workers (1, 2)
-	{
-		$parallel{"$how$workers"} = sub {
-			# the seconds of the workers are not those of the leader
-			return ($c->time_sql("SET max_parallel_workers_per_gather = $workers", 'SET parallel_leader_participation = off', 'SET parallel_setup_cost = 0',
-				'SET parallel_tuple_cost = 0', 'SET min_parallel_table_scan_size = 0',
-				'SELECT sum(mailinglatitude), ' . join(', ', map { "count($_) FILTER (WHERE true)" } columns()) . " FROM $how.contact"))[0];
-		};
-	}
+	$t = compare(
+		[ours => $set{bulk}{sum}], [rest => $set{rest}{sum}],
+		$file ? [file => sub { $c->time_sql('SELECT sum(mailinglatitude) FROM csv') }] : (),
+		[curl => sub { $c->time_curl(@one) }], [restcurl => sub { $c->time_curl(@{ $rest{one} }) }]);
+	table('sum of one column', $t, $rows,
+		['Bulk', 'ours'], ['file_fdw, the CSV of all columns', 'file', 'ours', '6'], ['curl alone, the pages of the Bulk result', 'curl', 'ours'],
+		['REST', 'rest'], ['file_fdw', 'file', 'rest'], ['curl alone, the REST pages', 'restcurl', 'rest']);
 }
-$t = compare(map { [$_ => $parallel{$_}] } sort keys %parallel);
-table("Parallel scan, every column decoded; $c->{cores} cores for the org and the workers", $t, $rows,
-	['Bulk, one worker', 'bulk1'], ['Bulk, two workers', 'bulk2', 'bulk1'], ['REST, one worker', 'rest1'], ['REST, two workers', 'rest2', 'rest1']);
+
+if ($wanted{every})
+{
+	$t = compare(
+		[ours => $set{bulk}{every}], [rest => $set{rest}{every}],
+		$file ? [file => sub { $c->time_sql('SELECT sum(mailinglatitude), ' . join(', ', map { "count($_) FILTER (WHERE true)" } columns()) . ' FROM csv') }] : (),
+		[curl => sub { $c->time_curl(@pages) }], [restcurl => sub { $c->time_curl(@{ $rest{all} }) }]);
+	table('every column decoded and counted', $t, $rows,
+		['Bulk', 'ours'], ['file_fdw', 'file', 'ours'], ['curl alone', 'curl', 'ours'], ['REST', 'rest'], ['file_fdw', 'file', 'rest'],
+		['curl alone', 'restcurl', 'rest']);
+}
+
+if ($wanted{load})
+{
+	$t = compare(
+		[ours => $set{bulk}{ctas}], [rest => $set{rest}{ctas}],
+		$file ? [file => sub { $c->time_sql('DROP TABLE IF EXISTS u', "CREATE UNLOGGED TABLE u AS SELECT $cols FROM csv") }] : (),
+		[copy => sub { $c->time_sql('TRUNCATE rival', "COPY rival FROM '$csv' (FORMAT csv, HEADER, FORCE_NULL ($cols))") }],
+		[heap => sub { $c->time_sql('DROP TABLE IF EXISTS u', 'CREATE UNLOGGED TABLE u AS SELECT * FROM t') }],
+		[formed => sub { $c->time_sql('DROP TABLE IF EXISTS u', "CREATE UNLOGGED TABLE u AS SELECT $turned FROM t") }],
+		[curl => sub { $c->time_curl(@pages) }], [restcurl => sub { $c->time_curl(@{ $rest{all} }) }],
+		$npm ? [pipe => sub { rival('http', 'rival', @pages) }] : ());
+	table('CREATE UNLOGGED TABLE AS, 20 columns', $t, $rows,
+		['Bulk', 'ours'], ['file_fdw', 'file', 'ours', '4'], ['COPY from the local CSV', 'copy', 'ours'], ['Node: HTTP into COPY', 'pipe', 'ours', '5'],
+		['curl alone', 'curl', 'ours'], ['a local table', 'heap', 'ours'],
+		['a local table, its columns in another order', 'formed', 'ours'],
+		['REST', 'rest'], ['file_fdw', 'file', 'rest', '3'], ['COPY from the local CSV', 'copy', 'rest'],
+		['curl alone', 'restcurl', 'rest']);
+}
+
+if ($wanted{jsforce} && $slow)
+{
+	# jsforce loses its place between two pages of a result: for it there is only one
+	my $whole = sub { $c->ctl(bulk => 'page-rows=100000000'); my $s = rival('bulk', 'rival', $all); $c->ctl(bulk => 'page-rows=50000'); return $s };
+	$t = compare([ours => $set{bulk}{ctas}], [bulk2 => $whole], [rest => $set{rest}{ctas}], [query => sub { rival('query', 'rival', $all) }]);
+	table('CREATE UNLOGGED TABLE AS, against jsforce into COPY', $t, $rows,
+		['Bulk', 'ours'], ['jsforce bulk2', 'bulk2', 'ours', '25'], ['REST', 'rest'], ['jsforce query', 'query', 'rest']);
+}
+
+if ($wanted{drain})
+{
+	$t = compare([ours => $set{bulk}{drain}], [rest => $set{rest}{drain}], $file ? [file => $drain_csv] : (), [heap => sub { $c->time_drain("SELECT $cols FROM t") }]);
+	table('SELECT of 20 columns, read by psql', $t, $rows,
+		['Bulk', 'ours'], ['file_fdw', 'file', 'ours'], ['a local table', 'heap', 'ours'], ['REST', 'rest'], ['file_fdw', 'file', 'rest']);
+}
+
+if ($wanted{first})
+{
+	$t = compare([bulk => $set{bulk}{first}], [rest => $set{rest}{first}]);
+	table('Time to the first row of 20 columns (a cursor); the org has the result of the job already', $t, 0, ['Bulk', 'bulk'], ['REST', 'rest']);
+}
+
+if ($wanted{calls})
+{
+	print "\nAPI calls for all $rows rows\n\n| | calls |\n|---|---:|\n";
+	printf "| %s | %d |\n", $_, $c->calls_of($set{$_}{ctas}) for 'bulk', 'rest';
+}
+
+if ($wanted{parallel})
+{
+	# Wherever they like: on one core two workers cannot gain.
+	$c->pin(0);
+	my %parallel;
+	for my $how ('bulk', 'rest')
+	{
+		for my $workers (1, 2)
+		{
+			$parallel{"$how$workers"} = sub {
+				# the seconds of the workers are not those of the leader
+				return ($c->time_sql("SET max_parallel_workers_per_gather = $workers", 'SET parallel_leader_participation = off', 'SET parallel_setup_cost = 0',
+					'SET parallel_tuple_cost = 0', 'SET min_parallel_table_scan_size = 0',
+					'SELECT sum(mailinglatitude), ' . join(', ', map { "count($_) FILTER (WHERE true)" } columns()) . " FROM $how.contact"))[0];
+			};
+		}
+	}
+	$t = compare(map { [$_ => $parallel{$_}] } sort keys %parallel);
+	table("Parallel scan, every column decoded; $c->{cores} cores for the org and the workers", $t, $rows,
+		['Bulk, one worker', 'bulk1'], ['Bulk, two workers', 'bulk2', 'bulk1'], ['REST, one worker', 'rest1'], ['REST, two workers', 'rest2', 'rest1']);
+}
+
 skipped('Node and jsforce', $why) unless $npm;
 skipped('file_fdw', 'the extension is not there') unless $file;
 $c->stop;
