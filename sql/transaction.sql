@@ -136,6 +136,21 @@ ROLLBACK TO d;
 COMMIT;
 SELECT count(*), string_agg(lastname, ' ' ORDER BY lastname COLLATE "C") FILTER (WHERE title = 'kept') AS kept,
 	(SELECT count(*) FROM difference) AS differ FROM model;
+-- what was released belongs to the savepoint around it, also if that has changed nothing itself
+BEGIN;
+SAVEPOINT a;
+SAVEPOINT b;
+SAVEPOINT c;
+CALL put('m23', 'lost');
+RELEASE c;
+RELEASE b;
+ROLLBACK TO a;
+SAVEPOINT b;
+CALL put('m24', 'released');
+RELEASE b;
+RELEASE a;
+COMMIT;
+SELECT count(*) FILTER (WHERE title = 'released') AS released, (SELECT count(*) FROM difference) AS differ FROM model;
 -- exception blocks in loops and in each other
 DO $$
 BEGIN

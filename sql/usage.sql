@@ -41,6 +41,24 @@ RESET ROLE;
 SELECT * FROM spent();
 SELECT DISTINCT scope, since < now() AS began FROM ampsf.usage;
 
+-- what a write will cost
+CREATE FUNCTION estimate(statement text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	line text;
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN (VERBOSE) ' || statement LOOP
+		IF line ~ 'Operation|Estimated|Read Back' THEN RETURN NEXT btrim(line); END IF;
+	END LOOP;
+END $$;
+SELECT estimate($$INSERT INTO crm.contact (lastname) SELECT 'x' FROM generate_series(1, 1000)$$);
+SELECT estimate($$INSERT INTO crm.contact (lastname) SELECT 'x' FROM generate_series(1, 250000)$$);
+SELECT estimate($$INSERT INTO crm.contact (lastname) SELECT 'x' FROM generate_series(1, 10) RETURNING email$$);
+SELECT estimate($$DELETE FROM crm.contact WHERE id IN ('0035g00000000001', '0035g00000000002')$$);
+ALTER FOREIGN TABLE crm.contact OPTIONS (ADD write_at 'commit');
+SELECT estimate($$INSERT INTO crm.contact (lastname) SELECT 'x' FROM generate_series(1, 1000)$$);
+ALTER FOREIGN TABLE crm.contact OPTIONS (DROP write_at);
+DROP FUNCTION estimate;
+
 -- a limit for a statement
 SET ampsf.statement_call_limit = 1;
 SELECT count(lower(lastname)) FROM crm.contact WHERE lastname = 'nobody';

@@ -106,6 +106,22 @@ ampsf_explain_stats(const AmpsfStats *stats, ExplainState *es)
 	}
 }
 
+/* As org/bulk_ingest.c has it, of rows that are not very long: what a job takes, and what it costs. */
+#define BULK_JOB_ROWS 100000
+#define BULK_JOB_CALLS 8
+
+/* Will so many rows be written by Bulk jobs, unless there are others than expected? */
+static bool
+is_written_by_bulk(const AmpsfTableOptions *table, double rows, int batch)
+{
+	if (table->write_at_commit || table->engagement || batch == 1 || table->all_or_none ||
+		table->if_unchanged)
+		return false;
+	if (table->hard_delete || table->write_transport == AMPSF_WRITE_BULK)
+		return true;
+	return table->write_transport == AMPSF_WRITE_AUTO && rows >= table->bulk_write_threshold;
+}
+
 /* The calls that writing so many rows will be; each is read back on its own. */
 void
 ampsf_explain_write_calls(const AmpsfTableOptions *table, double rows, int batch, bool read_back,
@@ -113,6 +129,8 @@ ampsf_explain_write_calls(const AmpsfTableOptions *table, double rows, int batch
 {
 	double calls = ceil(rows / (table->write_at_commit ? AMPSF_MAX_GRAPH : batch));
 
+	if (is_written_by_bulk(table, rows, batch))
+		calls = ceil(rows / BULK_JOB_ROWS) * BULK_JOB_CALLS;
 	if (read_back && !table->write_at_commit)
 		calls += rows;
 	ExplainPropertyInteger("Estimated Write Calls", NULL, (int64) calls, es);
