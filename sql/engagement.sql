@@ -91,7 +91,7 @@ SELECT condition, compare('visitors', 'id, updatedat, hostname, pageviewcount, i
 FROM (VALUES
 	('true'), ($$updatedat >= '2024-02-20'$$), ($$updatedat > '2024-02-20 10:00:00.5'$$), ($$updatedat < '2024-01-15'$$),
 	($$updatedat BETWEEN '2024-02-01' AND '2024-02-10'$$), ($$updatedat >= '2024-02-20' AND id > 3000$$), ($$updatedat > 'infinity'$$),
-	($$updatedat >= '2030-01-01'$$), ($$isidentified AND pageviewcount > 900$$)) AS t(condition);
+	($$updatedat >= '2024-03-04 15:18:14-08'$$), ($$updatedat > '2024-03-04 15:18:14-08'$$), ($$updatedat >= '2030-01-01'$$), ($$isidentified AND pageviewcount > 900$$)) AS t(condition);
 RESET timezone;
 
 -- what is asked for

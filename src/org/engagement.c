@@ -619,6 +619,7 @@ ampsf_engagement_query(const AmpsfEngagementRequest *request, const AmpsfQuerySp
 	q->usage = ampsf_session_usage(spec->session, request->object->name, "query");
 	q->request = *request;
 	q->stops = set_order(&q->request);
+	q->request.order = pstrdup(q->request.order); /* the caller's may go with a parameter */
 	q->nfields = request->nfields;
 	memcpy(fields, request->fields, sizeof(char *) * request->nfields);
 	q->id = place(fields, &n, "id");

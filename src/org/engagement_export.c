@@ -13,6 +13,8 @@
  */
 #include "postgres.h"
 
+#include <time.h>
+
 #include "org/engagement.h"
 
 #include "base/error.h"

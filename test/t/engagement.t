@@ -54,6 +54,23 @@ $c->reset_org('empty');
 $live = 3000 - int((3000 - 14) / 97) - 1;
 my $read = 'SELECT count(*), count(DISTINCT id) FROM ae.prospects';
 
+# Exports of neighbouring ranges overlap: records of the seconds where one ends and the next begins.
+for my $second (56 .. 59)
+{
+	$c->admin('POST', "now?t=2024-12-25T23:59:${second}Z");
+	$c->run_sql("INSERT INTO ae.prospects (email) VALUES ('at$second\@example.com')");
+}
+for my $second (0 .. 2)
+{
+	$c->admin('POST', "now?t=2024-12-26T00:00:0${second}Z");
+	$c->run_sql("INSERT INTO ae.prospects (email) VALUES ('at$second\@example.com')");
+}
+$c->admin('POST', 'now?t=off');
+$live += 7;
+$c->run_sql("ALTER FOREIGN TABLE ae.prospects OPTIONS (ADD transport 'bulk')");
+is($c->value($read), "$live|$live", 'where one export ends and the next begins: no row lost or doubled');
+$c->run_sql("ALTER FOREIGN TABLE ae.prospects OPTIONS (DROP transport)");
+
 # ---- sequences that end early ----
 
 my $condition = "FROM ae.visitors WHERE updatedat >= '2024-02-01'";
@@ -121,6 +138,7 @@ $c->clear_faults;
 # ---- five calls at once ----
 
 $c->reset_org('empty');
+$live -= 7;
 set('ms=100');
 my @jobs = map { $c->background($read) } 1 .. 9;
 my @results = map { $c->finish($_) } @jobs;
