@@ -145,6 +145,26 @@ for my $case (['before the commit', '', 0], ['request not looked at', 'do=delay;
 	is(state_of($tag), "$rows\n0", "... $rows rows there, none here");
 }
 
+# The same of writes that do not wait: what the org has carried out stays.
+for my $case (['request not looked at', 'do=delay;ms=20000', 1], ['answer on its way', 'do=slow;bytes-per-second=20', 4])
+{
+	my ($name, $do, $rows) = @$case;
+	my $tag = 'now' . ++$n;
+	my $pid;
+	$c->fault("path=*/composite/sobjects;skip=1;count=1;$do");
+	my $job = $c->background("SET application_name = '$tag'; BEGIN; INSERT INTO here VALUES ('$tag');\n"
+		. "INSERT INTO now (lastname, department) VALUES (0, '$tag');\nINSERT INTO now (lastname, department) SELECT i, '$tag' FROM generate_series(1, 3) i; COMMIT;");
+	$c->poll(sub {
+		$pid = $c->value("SELECT pid FROM pg_stat_activity WHERE application_name = '$tag' AND query LIKE '%INSERT%' AND state = 'active'");
+		return $pid && $c->struck > 0;
+	});
+	ok($pid && kill('KILL', $pid) == 1, "kill -9 of a statement, $name");
+	$c->finish($job);
+	$c->clear_faults;
+	ok($c->poll(sub { $c->psql('SELECT 1')->{out} eq '1' }), '... the server comes back');
+	is(state_of($tag), "$rows\n0", "... $rows rows there, none here");
+}
+
 # A commit that fails behind Salesforce's: write skew between serializable transactions.
 {
 	$c->run_sql('CREATE TABLE skew (k int PRIMARY KEY, v int); INSERT INTO skew VALUES (1, 0), (2, 0)');
