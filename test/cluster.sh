@@ -138,11 +138,13 @@ start_sandbox()
 	as_owner sh -c 'd=$1; shift; cd "$d"; setsid "$@" >"$d/sandbox.out" 2>&1 </dev/null & echo $! >"$d/sandbox.pid"' \
 		sh "$dir" "$dir/bin/ampsf-sandbox" --port 0 --port-file "$dir/sandbox.port" \
 		--log "$dir/sandbox.log" --seed "$seed" $sandbox_args
-	local n=600
+	# a large seed takes its time
+	local all=$((10 * ${AMPSF_SANDBOX_PATIENCE:-60}))
+	local n=$all
 	until [ -s "$dir/sandbox.port" ]; do
-		sandbox_pid >/dev/null || [ $n -gt 590 ] || die "the sandbox did not start: $(tail -5 "$dir/sandbox.out")"
+		sandbox_pid >/dev/null || [ $n -gt $((all - 10)) ] || die "the sandbox did not start: $(tail -5 "$dir/sandbox.out")"
 		n=$((n - 1))
-		[ $n -gt 0 ] || die "the sandbox did not answer in a minute: $(tail -5 "$dir/sandbox.out")"
+		[ $n -gt 0 ] || die "the sandbox did not answer in $((all / 10)) seconds: $(tail -5 "$dir/sandbox.out")"
 		sleep 0.1
 	done
 	SANDBOX_URL=http://127.0.0.1:$(cat "$dir/sandbox.port")

@@ -43,6 +43,7 @@ sub start
 		'--seed', 'big:' . ($o{rows} // $rows),
 		'--sandbox-args', join(' ', '--bulk-keep 32 --max-locators 1000', '--page-cache-mb', $o{cache} // int($rows / 300) + 500, $o{args} // ()),
 		map { ('--conf', $_) } 'max_wal_size = 4GB', "shared_buffers = @{[$o{buffers} // '256MB']}", 'max_parallel_workers_per_gather = 0');
+	local $ENV{AMPSF_SANDBOX_PATIENCE} = 60 + int(($o{rows} // $rows) / 20_000);
 	open my $out, '-|', @cmd or die "cluster.sh: $!\n";
 	my %env;
 	while (<$out>) { $env{$1} = $2 if /^export (\w+)='?([^'\n]*)'?$/ }
