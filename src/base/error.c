@@ -228,6 +228,26 @@ ampsf_error_sqlstate(const AmpsfApiError *err)
 	}
 }
 
+/* Of what Ampersand's hosts say themselves. */
+static const char *
+ampersand_hint(int status)
+{
+	switch (status)
+	{
+		case 400:
+		case 404:
+			return "Check the server's options \"project\", \"integration\", \"group_ref\" and "
+				   "\"installation_id\" against Ampersand's dashboard.";
+		case 401:
+			return "Check the user mapping's option \"api_key\", and the state of the connection in Ampersand's "
+				   "dashboard.";
+		case 403:
+			return "The integration's amp.yaml must have proxy: enabled: true; see ampsf.manifest(schema).";
+		default:
+			return NULL;
+	}
+}
+
 const char *
 ampsf_error_hint(const AmpsfApiError *err)
 {
@@ -238,6 +258,8 @@ ampsf_error_hint(const AmpsfApiError *err)
 		return psprintf("%s %s", login->cause, login->cure);
 	if (rule)
 		return rule->hint;
+	if (err->from)
+		return ampersand_hint(err->http);
 	switch (err->http)
 	{
 		case 301:
@@ -351,6 +373,13 @@ ampsf_error_parse(int http, const char *body, size_t len, AmpsfApiError *err)
 		/* Account Engagement has numbers. */
 		code = code ? code : ampsf_json_string(doc, "code");
 		message = message ? message : ampsf_json_string(doc, "error_description");
+		/* RFC 9457, as Ampersand has it. */
+		if (!code && !message && ampsf_json_get(doc, "status") && ampsf_json_get(doc, "title"))
+		{
+			message = ampsf_json_string(doc, "detail");
+			message = message ? message : ampsf_json_string(doc, "title");
+			err->from = "Ampersand";
+		}
 		err->code = copy_or_null(code);
 		err->message = copy_or_null(message);
 		err->fields = read_fields(ampsf_json_get(doc, "fields"));
@@ -538,7 +567,7 @@ ampsf_error_throw(const AmpsfApiError *err, const char *what, const char *soql)
 	if (code)
 		appendStringInfo(&detail, "Salesforce says %s", code);
 	else if (err->http)
-		appendStringInfo(&detail, "Salesforce answered with status %d", err->http);
+		appendStringInfo(&detail, "%s answered with status %d", err->from ? err->from : "Salesforce", err->http);
 	else
 		appendStringInfoString(&detail, "Salesforce refused it");
 	if (*message)

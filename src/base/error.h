@@ -14,6 +14,7 @@ typedef struct AmpsfApiError
 	const char *code;	 /* "INVALID_FIELD", "invalid_grant"; NULL if the body was not understood */
 	const char *message;
 	const char *fields;	 /* comma-separated, or NULL */
+	const char *from;	 /* who says so, where it is not Salesforce: "Ampersand"; a constant */
 } AmpsfApiError;
 
 /* SQLSTATE for a Salesforce errorCode (or OAuth error) with its status. */

@@ -26,7 +26,7 @@ ampsf_guc_init(void)
 		"ampsf.allowed_hosts", "Host patterns that credentials and tokens may be sent to.",
 		"A comma-separated list; * stands for any text.  Loopback addresses are governed by "
 		"ampsf.allow_http_loopback, or need an entry here when they are reached by https.",
-		&ampsf_allowed_hosts, "*.salesforce.com, *.force.com, *.salesforce.mil, *.sfcrmproducts.cn, pi.pardot.com, pi.demo.pardot.com",
+		&ampsf_allowed_hosts, "*.salesforce.com, *.force.com, *.salesforce.mil, *.sfcrmproducts.cn, pi.pardot.com, pi.demo.pardot.com, *.withampersand.com",
 		PGC_SUSET, 0, NULL, NULL, NULL);
 
 	DefineCustomBoolVariable(

@@ -77,6 +77,7 @@ ampsf_user_options(const UserMapping *mapping)
 	o->sfdx_auth_url = text_option(mapping, "sfdx_auth_url");
 	o->redirect_uri = text_option(mapping, "redirect_uri");
 	o->rotation = text_option(mapping, "rotation");
+	o->api_key = text_option(mapping, "api_key");
 	/* Together with others, or in another form, it is refused where a login begins. */
 	if (o->sfdx_auth_url && !o->client_id && !o->client_secret && !o->client_secret_file &&
 		!o->refresh_token && !o->refresh_token_file && !o->username && !o->private_key_file &&
@@ -89,7 +90,7 @@ void
 ampsf_user_options_wipe(AmpsfUserOptions *user)
 {
 	char *secrets[] = {user->client_secret, user->refresh_token, user->access_token,
-					   user->sfdx_auth_url};
+					   user->sfdx_auth_url, user->api_key};
 
 	for (size_t i = 0; i < lengthof(secrets); i++)
 		if (secrets[i])

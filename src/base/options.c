@@ -3,7 +3,9 @@
  */
 #include "base/ampsf.h"
 #include "base/options.h"
+#include "base/ampersand_options.h"
 #include "base/guc.h"
+#include "base/options_private.h"
 
 #include "access/reloptions.h"
 #include "access/table.h"
@@ -31,6 +33,8 @@
 #define AMPSF_ENGAGEMENT_URL "https://pi.pardot.com"
 
 static const char *const module_values[] = {"crm", "account_engagement", NULL};
+
+static const char *const connection_values[] = {"salesforce", "ampersand", NULL};
 
 static const char *const transport_values[] = {"auto", "rest", "bulk", NULL};
 static const char *const write_transport_values[] = {"auto", "collections", "bulk", NULL};
@@ -62,6 +66,26 @@ const AmpsfOption ampsf_options[] = {
 	 "Of module account_engagement: Id of the business unit, 18 characters from 0Uv"},
 	{"engagement_url", SERVER, AMPSF_OPT_URL, false, 0, 0, NULL, "https://pi.pardot.com",
 	 "Of module account_engagement: its address; https://pi.demo.pardot.com for sandboxes and developer orgs"},
+	{"connection", SERVER, AMPSF_OPT_ENUM, false, 0, 0, connection_values, "salesforce",
+	 "How the org is reached: salesforce, or ampersand, by Ampersand's hosted proxy"},
+	{"project", SERVER, AMPSF_OPT_TEXT, false, 0, 0, NULL, NULL,
+	 "Of connection ampersand: Id of the project, a UUID"},
+	{"integration", SERVER, AMPSF_OPT_TEXT, false, 0, 0, NULL, NULL,
+	 "Of connection ampersand: name of the integration, as in amp.yaml; with group_ref"},
+	{"integration_id", SERVER, AMPSF_OPT_TEXT, false, 0, 0, NULL, NULL,
+	 "Of connection ampersand: Id of the integration, a UUID; for the Write API and reads that are triggered"},
+	{"group_ref", SERVER, AMPSF_OPT_TEXT, false, 0, 0, NULL, NULL,
+	 "Of connection ampersand: the customer's group, as the installation names it"},
+	{"installation_id", SERVER, AMPSF_OPT_TEXT, false, 0, 0, NULL, NULL,
+	 "Of connection ampersand: Id of the installation, a UUID; in place of integration and group_ref"},
+	{"proxy_url", SERVER, AMPSF_OPT_URL, false, 0, 0, NULL, "https://proxy.withampersand.com",
+	 "Of connection ampersand: address of the proxy"},
+	{"write_url", SERVER, AMPSF_OPT_URL, false, 0, 0, NULL, "https://write.withampersand.com",
+	 "Of connection ampersand: address of the Write API"},
+	{"read_url", SERVER, AMPSF_OPT_URL, false, 0, 0, NULL, "https://read.withampersand.com",
+	 "Of connection ampersand: address of the Read API"},
+	{"platform_url", SERVER, AMPSF_OPT_URL, false, 0, 0, NULL, "https://api.withampersand.com",
+	 "Of connection ampersand: address of the platform's API, which knows of operations"},
 	{"api_version", SERVER, AMPSF_OPT_TEXT, false, 0, 0, NULL, AMPSF_DEFAULT_API_VERSION,
 	 "Version of Salesforce's API, from 47.0"},
 	{"page_size", SERVER, AMPSF_OPT_INT, false, 200, 2000, NULL, "Salesforce's, 2000",
@@ -127,6 +151,8 @@ const AmpsfOption ampsf_options[] = {
 	 "Private key (PEM) of a JWT login; for superusers and members of pg_read_server_files"},
 	{"access_token", MAPPING, AMPSF_OPT_TEXT, true, 0, 0, NULL, NULL,
 	 "A token as it is; when it expires, so does the access"},
+	{"api_key", MAPPING, AMPSF_OPT_TEXT, true, 0, 0, NULL, NULL,
+	 "For connection ampersand: an API key of the project; excludes all others"},
 
 	{"object", TABLE, AMPSF_OPT_NAME, false, 0, 0, NULL, "the table's name",
 	 "API name of the object"},
@@ -432,7 +458,7 @@ static void
 check_server(List *options)
 {
 	const char *workspace = NULL, *instance_url = NULL, *unit = NULL;
-	bool engagement = false;
+	bool engagement = false, ampersand = ampsf_ampersand_check(options);
 	ListCell *lc;
 	int reserve;
 	bool percent;
@@ -467,7 +493,7 @@ check_server(List *options)
 		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 						errmsg("options \"workspace\" and \"instance_url\" exclude each other"),
 						errhint("workspace 'acme' means instance_url 'https://acme.my.salesforce.com'.")));
-	if (!workspace && !instance_url)
+	if (!workspace && !instance_url && !ampersand)
 		ereport(ERROR, (errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
 						errmsg("option \"workspace\" or \"instance_url\" is required"),
 						errhint("For example OPTIONS (workspace 'acme'), which is "
@@ -587,22 +613,6 @@ ampsf_fdw_validator(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* The value of an option as given, or NULL. */
-static const char *
-get(List *options, const char *name)
-{
-	ListCell *lc;
-
-	foreach (lc, options)
-	{
-		DefElem *def = lfirst_node(DefElem, lc);
-
-		if (strcmp(def->defname, name) == 0)
-			return defGetString(def);
-	}
-	return NULL;
-}
-
 static int
 get_int(List *options, const char *name, int dflt)
 {
@@ -610,23 +620,6 @@ get_int(List *options, const char *name, int dflt)
 	int i;
 
 	return v && parse_int(v, &i, 0, NULL) ? i : dflt;
-}
-
-static bool
-get_bool(List *options, const char *name, bool dflt)
-{
-	const char *v = get(options, name);
-	bool b;
-
-	return v && parse_bool(v, &b) ? b : dflt;
-}
-
-static char *
-get_text(List *options, const char *name)
-{
-	const char *v = get(options, name);
-
-	return v ? pstrdup(v) : NULL;
 }
 
 static bool
@@ -666,11 +659,12 @@ ampsf_server_options(const ForeignServer *server)
 
 	o->instance_url =
 		workspace ? psprintf("https://%s.my.salesforce.com", workspace) : get_url(list, "instance_url");
+	ampsf_ampersand_read(list, o);
 	if (!o->instance_url)
 		ereport(ERROR, (errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
 						errmsg("server \"%s\" has neither option \"workspace\" nor \"instance_url\"",
 							   server->servername)));
-	o->login_url = get_url(list, "login_url");
+	o->login_url = o->ampersand ? NULL : get_url(list, "login_url");
 	if (!o->login_url)
 		o->login_url = pstrdup(o->instance_url);
 	o->api_version = get_text(list, "api_version");
@@ -689,7 +683,7 @@ ampsf_server_options(const ForeignServer *server)
 	o->updatable = get_bool(list, "updatable", true);
 	o->engagement = is_engagement(list);
 	o->business_unit = get_text(list, "business_unit_id");
-	o->engagement_url = get_url(list, "engagement_url");
+	o->engagement_url = o->ampersand ? pstrdup(o->instance_url) : get_url(list, "engagement_url");
 	if (!o->engagement_url)
 		o->engagement_url = pstrdup(AMPSF_ENGAGEMENT_URL);
 	return o;
@@ -776,114 +770,4 @@ ampsf_table_options(Oid relid)
 		get_int(table->options, "lookup_batch", get_int(server->options, "lookup_batch", AMPSF_LOOKUP_BATCH));
 	o->rows = get_int(table->options, "rows", -1);
 	return o;
-}
-
-/* The Salesforce type that a column has when no option says so. */
-static const char *
-default_type(Oid typid)
-{
-	switch (typid)
-	{
-		case BOOLOID:
-			return "boolean";
-		case INT2OID:
-		case INT4OID:
-			return "int";
-		case INT8OID:
-			return "long";
-		case NUMERICOID:
-		case FLOAT4OID:
-		case FLOAT8OID:
-			return "double";
-		case DATEOID:
-			return "date";
-		case TIMESTAMPTZOID:
-		case TIMESTAMPOID:
-			return "datetime";
-		case TIMEOID:
-		case TIMETZOID:
-			return "time";
-		case JSONBOID:
-		case JSONOID:
-			return "address";
-		case TEXTARRAYOID:
-			return "multipicklist";
-		default:
-			return "string";
-	}
-}
-
-static bool
-is_one_of(const char *s, const char *const *list)
-{
-	for (; *list; list++)
-		if (strcmp(s, *list) == 0)
-			return true;
-	return false;
-}
-
-char *
-ampsf_default_relationship(const char *field)
-{
-	size_t len = strlen(field);
-
-	if (len > 3 && pg_strcasecmp(field + len - 3, "__c") == 0)
-		return psprintf("%.*s__r", (int) len - 3, field);
-	if (len > 2 && strcmp(field + len - 2, "Id") == 0)
-		return pnstrdup(field, len - 2);
-	return NULL;
-}
-
-AmpsfColumn *
-ampsf_column(Oid relid, int attnum)
-{
-	static const char *const opaque[] = {"address", "location", "base64", "anyType", "complexvalue",
-										 "encryptedstring", NULL};
-	static const char *const unsortable[] = {"multipicklist", NULL};
-	static const char *const ungroupable[] = {"double",	  "currency", "percent", "datetime",
-											  "time", "multipicklist", NULL};
-	AmpsfColumn *c = palloc0(sizeof(AmpsfColumn));
-	List *options = GetForeignColumnOptions(relid, attnum);
-	Oid typid;
-	int32 typmod;
-	Oid collation;
-	bool plain;
-
-	get_atttypetypmodcoll(relid, attnum, &typid, &typmod, &collation);
-	c->attnum = attnum;
-	c->field = get_text(options, "field");
-	c->parent_key = get(options, "parent_key") != NULL;
-	c->created = get_bool(options, "ampsf_created", false);
-	if (c->parent_key)
-		c->field = get_text(options, "parent_key");
-	if (!c->field)
-		c->field = get_attname(relid, attnum, false);
-	if (!ampsf_is_api_name(c->field, strlen(c->field)))
-		ereport(ERROR, (errcode(ERRCODE_FDW_COLUMN_NAME_NOT_FOUND),
-						errmsg("column \"%s\" of foreign table \"%s\" names no field",
-							   get_attname(relid, attnum, false), get_rel_name(relid)),
-						errhint("Name it: ALTER FOREIGN TABLE ... ALTER COLUMN ... OPTIONS (ADD field '...').")));
-	c->type = get_text(options, "type");
-	if (!c->type)
-		c->type = pstrdup(pg_strcasecmp(c->field, "Id") == 0 ? "id" : default_type(getBaseType(typid)));
-	plain = !is_one_of(c->type, opaque);
-	c->filterable = get_bool(options, "filterable", plain);
-	c->sortable = get_bool(options, "sortable", plain && !is_one_of(c->type, unsortable));
-	c->groupable = get_bool(options, "groupable", plain && !is_one_of(c->type, ungroupable));
-	c->reference_to = get_text(options, "reference_to");
-	c->relationship = get_text(options, "relationship");
-	if (!c->relationship && c->reference_to)
-		c->relationship = ampsf_default_relationship(c->field);
-	c->case_sensitive = get_bool(options, "case_sensitive", false);
-	c->unique = get_bool(options, "unique", pg_strcasecmp(c->field, "Id") == 0);
-	c->external_id = get_bool(options, "external_id", false);
-	c->createable = get_bool(options, "createable", strchr(c->field, '.') == NULL || c->parent_key);
-	c->updateable = get_bool(options, "updateable", strchr(c->field, '.') == NULL || c->parent_key);
-	if (c->created)
-		c->filterable = c->sortable = c->groupable = c->createable = c->updateable = false;
-	c->array = typid == TEXTARRAYOID;
-	c->of_parent = strchr(c->field, '.') != NULL;
-	typid = getBaseTypeAndTypmod(typid, &typmod);
-	c->rounds = typid == FLOAT4OID || (typid == NUMERICOID && typmod >= 0);
-	return c;
 }

@@ -67,13 +67,16 @@ typedef struct AmpsfServerOptions
 	bool engagement;	  /* module account_engagement, with the next two */
 	char *business_unit;
 	char *engagement_url; /* as instance_url */
+	bool ampersand;		  /* reached by Ampersand's proxy, which is instance_url, login_url and engagement_url then */
+	char *project, *integration, *integration_id, *group_ref, *installation_id; /* of that; NULL: not given */
+	char *write_url, *read_url, *platform_url;									/* its other hosts, as instance_url */
 } AmpsfServerOptions;
 
 /* NULL: not given.  An sfdx_auth_url is taken apart into client_id, client_secret, refresh_token and sfdx_host. */
 typedef struct AmpsfUserOptions
 {
 	char *client_id, *client_secret, *client_secret_file, *refresh_token, *refresh_token_file, *username,
-		*private_key_file, *access_token, *sfdx_auth_url, *sfdx_host, *redirect_uri, *rotation;
+		*private_key_file, *access_token, *sfdx_auth_url, *sfdx_host, *redirect_uri, *rotation, *api_key;
 } AmpsfUserOptions;
 
 typedef struct AmpsfTableOptions

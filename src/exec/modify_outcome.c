@@ -87,7 +87,7 @@ ampsf_modify_written_context(void *arg)
 static void
 throw_row(AmpsfModifyState *state, const AmpsfWriteResult *res, int64 others)
 {
-	AmpsfApiError err = {0, res->code, res->message, res->fields};
+	AmpsfApiError err = {.code = res->code, .message = res->message, .fields = res->fields};
 	bool changed = res->code != NULL && strcmp(res->code, "PRECONDITION_FAILED") == 0;
 	const char *hint =
 		changed ? "Somebody has changed the row since it was read. The statement can be repeated."

@@ -290,8 +290,20 @@ step_api_version(Doctor *d)
 	const char *wanted = ampsf_session_version(d->session);
 	const char *latest = NULL;
 	bool offered = false;
-	int n = ampsf_json_array_length(d->versions);
+	int n;
 
+	/* Ampersand's proxy lets nobody through without a key; and to one module's host only. */
+	if (ampsf_session_options(d->session)->ampersand)
+	{
+		if (ampsf_session_options(d->session)->engagement)
+		{
+			d->detail = psprintf("%s, not compared with the org's", wanted);
+			return;
+		}
+		d->versions =
+			ampsf_json_call(d->session, "/services/data/", NULL, "ask for the API versions", d->cxt);
+	}
+	n = ampsf_json_array_length(d->versions);
 	for (int i = 0; i < n; i++)
 	{
 		const char *version = ampsf_json_string(ampsf_json_array_get(d->versions, i), "version");

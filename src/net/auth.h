@@ -14,11 +14,17 @@ typedef enum AmpsfAuthKind
 	AMPSF_AUTH_CLIENT_CREDENTIALS,
 	AMPSF_AUTH_REFRESH_TOKEN,
 	AMPSF_AUTH_JWT,
-	AMPSF_AUTH_ACCESS_TOKEN /* given as it is: there is nothing to renew it with */
+	AMPSF_AUTH_ACCESS_TOKEN, /* given as it is: there is nothing to renew it with */
+	AMPSF_AUTH_API_KEY		 /* of Ampersand, which logs in at Salesforce by itself */
 } AmpsfAuthKind;
+
+/* Nothing is asked of a token endpoint, and nothing can be renewed. */
+#define AMPSF_AUTH_IS_GIVEN(kind) ((kind) >= AMPSF_AUTH_ACCESS_TOKEN)
 
 /* Decided by the options that are set; ERROR if they are too few, or contradict each other. */
 extern AmpsfAuthKind ampsf_auth_kind(const AmpsfUserOptions *user);
+/* The same for servers of connection 'ampersand', where it is AMPSF_AUTH_API_KEY or an ERROR. */
+extern void ampsf_auth_check_api_key(const AmpsfUserOptions *user);
 extern const char *ampsf_auth_kind_name(AmpsfAuthKind kind);
 
 /*

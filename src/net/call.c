@@ -12,6 +12,7 @@
 #include "base/ampsf.h"
 #include "base/progress.h"
 #include "common/pg_prng.h"
+#include "net/ampersand.h"
 #include "net/slots.h"
 #include "net/budget.h"
 #include "net/usage.h"
@@ -51,6 +52,7 @@ struct AmpsfCall
 	size_t window;
 	bool early;
 	bool engagement;
+	AmpsfCallHost host;
 	int slot; /* of the business unit, while a request is under way; else -1 */
 	AmpsfStats *stats;
 	AmpsfUsage *usage;
@@ -73,6 +75,7 @@ struct AmpsfCall
 
 /* -------- failures -------- */
 
+/* Seconds, or a date: HTTP's, or Ampersand's, which ends in UTC in the place of GMT. */
 static int64
 parse_retry_after(const char *s)
 {
@@ -83,7 +86,7 @@ parse_retry_after(const char *s)
 
 	if (*s >= '0' && *s <= '9')
 		return strtoll(s, NULL, 10) * 1000;
-	if (sscanf(s, "%*3s, %2d %3s %4d %2d:%2d:%2d GMT", &tm.tm_mday, month, &tm.tm_year, &tm.tm_hour,
+	if (sscanf(s, "%*3s, %2d %3s %4d %2d:%2d:%2d", &tm.tm_mday, month, &tm.tm_year, &tm.tm_hour,
 			   &tm.tm_min, &tm.tm_sec) != 6 ||
 		(m = strstr(months, month)) == NULL)
 		return 0;
@@ -253,6 +256,7 @@ ampsf_call_start(AmpsfSession *session, const AmpsfCallSpec *spec, MemoryContext
 	call->window = spec->window;
 	call->early = spec->early;
 	call->engagement = spec->engagement;
+	call->host = spec->host;
 	call->slot = -1;
 	call->stats = spec->stats;
 	call->usage = spec->usage ? spec->usage : ampsf_usage(session->serverid, NULL, NULL);
@@ -337,13 +341,17 @@ send_call(AmpsfCall *call)
 	MemoryContextReset(call->attempt_cxt);
 	old = MemoryContextSwitchTo(call->attempt_cxt);
 
-	authorization = psprintf("Authorization: Bearer %s", session->token);
-	headers = palloc(sizeof(char *) * (call->nheaders + 8));
+	authorization = psprintf(o->ampersand ? "X-Api-Key: %s" : "Authorization: Bearer %s", session->token);
+	headers = palloc(sizeof(char *) * (call->nheaders + 16));
 	headers[n++] = authorization;
+	if (o->ampersand && call->host == AMPSF_TO_ORG)
+		n = ampsf_ampersand_headers(o, headers, n);
 	if (!has_header(call, "Accept:"))
 		headers[n++] = "Accept: application/json";
 	headers[n++] = "User-Agent: " AMPSF_FDW_NAME "/" AMPSF_VERSION;
-	if (call->engagement)
+	if (call->host != AMPSF_TO_ORG)
+		;
+	else if (call->engagement)
 	{
 		headers[n++] = psprintf("Pardot-Business-Unit-Id: %s", o->business_unit);
 		headers[n++] = "X-Return-Api-Usage: 1";
@@ -357,7 +365,11 @@ send_call(AmpsfCall *call)
 	headers[n] = NULL;
 
 	spec.method = call->method;
-	spec.url = psprintf("%s%s", call->engagement ? o->engagement_url : session->instance_url, call->path);
+	spec.url = psprintf("%s%s",
+						call->host != AMPSF_TO_ORG ? ampsf_ampersand_url(o, call->host)
+						: call->engagement		   ? o->engagement_url
+												   : session->instance_url,
+						call->path);
 	spec.body = call->body;
 	spec.body_len = call->body_len;
 	spec.body_fd = call->body_fd;
@@ -425,8 +437,10 @@ note_engagement_quota(AmpsfSession *session, const char *header)
 static void
 back_off(AmpsfCall *call)
 {
-	const char *retry_after = ampsf_http_header(call->http, "Retry-After");
+	const char *retry_after = ampsf_http_header(call->http, "X-Amp-Retry-After");
 
+	if (!retry_after)
+		retry_after = ampsf_http_header(call->http, "Retry-After");
 	ampsf_http_alarm_set(&call->alarm,
 						 ampsf_http_now() + ampsf_backoff(call->attempts - 1, retry_after));
 	ampsf_http_free(call->http);
@@ -451,6 +465,24 @@ is_turned_away(const AmpsfCall *call, const AmpsfApiError *err)
 		   (strcmp(err->code, "66") == 0 || strcmp(err->code, "202") == 0);
 }
 
+/*
+ * 429 behind Ampersand's proxy: nobody has done anything, so any call may be sent again, unless it says that this
+ * would harm, or it would be long until then.
+ */
+static bool
+is_throttled(const AmpsfCall *call, int status, bool *hopeless)
+{
+	const char *retryable = ampsf_http_header(call->http, "X-Amp-Retryable");
+	const char *after = ampsf_http_header(call->http, "X-Amp-Retry-After");
+
+	*hopeless = false;
+	if (status != 429 || !call->session->options->ampersand)
+		return false;
+	*hopeless = (retryable && strcmp(retryable, "false") == 0) ||
+				(after && parse_retry_after(after) > RETRY_AFTER_MAX);
+	return true;
+}
+
 /* A complete answer: is it final? */
 static void
 judge_answer(AmpsfCall *call)
@@ -460,7 +492,7 @@ judge_answer(AmpsfCall *call)
 	const char *body = ampsf_http_body(call->http, &len);
 	AmpsfApiError err;
 	MemoryContext old;
-	bool again;
+	bool again, throttled, hopeless;
 
 	call->state = CALL_DONE;
 	if (status < 400)
@@ -473,7 +505,7 @@ judge_answer(AmpsfCall *call)
 	MemoryContextSwitchTo(old);
 	if (status == 401)
 	{
-		if (!call->replayed && call->session->kind != AMPSF_AUTH_ACCESS_TOKEN &&
+		if (!call->replayed && !AMPSF_AUTH_IS_GIVEN(call->session->kind) &&
 			!is_incurable(&err))
 		{
 			call->replayed = true;
@@ -484,7 +516,10 @@ judge_answer(AmpsfCall *call)
 	}
 	again = ampsf_error_is_transient(&err) ||
 			(call->attempts == 1 && err.code && strcmp(err.code, "QUERY_TIMEOUT") == 0);
-	if (again && (call->idempotent || is_turned_away(call, &err)) &&
+	throttled = is_throttled(call, status, &hopeless);
+	if (hopeless)
+		return;
+	if (again && (call->idempotent || throttled || is_turned_away(call, &err)) &&
 		call->attempts <= call->session->options->max_retries)
 		back_off(call);
 }
@@ -779,6 +814,20 @@ ampsf_call_throw(const AmpsfCall *call, const char *what, const char *soql)
 			 errhint(
 				 "Store a new one with ALTER USER MAPPING ... OPTIONS (SET access_token '...'), or "
 				 "use a login that renews itself, such as client credentials.")));
+	if (err.http == 401 && session->kind == AMPSF_AUTH_API_KEY && !err.from)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION), errmsg("could not %s", what),
+				 errdetail("Salesforce does not accept the login of Ampersand's connection: %s",
+						   err.message ? ampsf_clean_text(err.message, strlen(err.message)) : ""),
+				 errhint("Look at the connection in Ampersand's dashboard; the customer may have to authorise it "
+						 "anew.")));
+	if (err.http == 429 && session->options->ampersand && ampsf_call_header(call, "X-Amp-Retry-After"))
+	{
+		const char *after = ampsf_call_header(call, "X-Amp-Retry-After");
+
+		err.message = psprintf("%s (not before %s)", err.message ? err.message : "",
+							   ampsf_clean_text(after, strlen(after)));
+	}
 	if (ampsf_error_sqlstate(&err) == ERRCODE_CONFIGURATION_LIMIT_EXCEEDED && session->quota_seen)
 		err.message =
 			psprintf("%s (" INT64_FORMAT " of " INT64_FORMAT " API calls used)",
@@ -795,6 +844,15 @@ ampsf_call_finish(AmpsfCall *call, const char *what, const char *soql)
 	status = ampsf_call_status(call);
 	if (status < 200 || status > 299)
 		ampsf_call_throw(call, what, soql);
+}
+
+bool
+ampsf_call_is_ampersands(const AmpsfCall *call)
+{
+	const char *type = ampsf_call_header(call, "Content-Type");
+
+	return call->session->options->ampersand && type &&
+		   pg_strncasecmp(type, "application/problem+json", 24) == 0;
 }
 
 int

@@ -228,7 +228,7 @@ ampsf_session_lend(AmpsfSession *session, AmpsfLoan *loan)
 {
 	loan->token[0] = '\0';
 	/* One that is given is known to all. */
-	if (session->kind == AMPSF_AUTH_ACCESS_TOKEN)
+	if (AMPSF_AUTH_IS_GIVEN(session->kind))
 		return;
 	ampsf_session_login(session);
 	if (strlen(session->token) >= sizeof(loan->token) ||

@@ -156,7 +156,9 @@ make_session(UserMapping *mapping)
 	s->server_name = pstrdup(GetForeignServer(mapping->serverid)->servername);
 	s->options = ampsf_server_options(GetForeignServer(mapping->serverid));
 	s->user = ampsf_user_options(mapping);
-	s->kind = ampsf_auth_kind(s->user);
+	if (s->options->ampersand)
+		ampsf_auth_check_api_key(s->user);
+	s->kind = s->options->ampersand ? AMPSF_AUTH_API_KEY : ampsf_auth_kind(s->user);
 	ampsf_mapping_fingerprint(mapping, GetForeignServer(mapping->serverid), s->fingerprint);
 	if (s->user->refresh_token)
 	{
@@ -166,9 +168,9 @@ make_session(UserMapping *mapping)
 	s->instance_url = pstrdup(s->options->instance_url);
 	check_sfdx_host(s);
 	s->login_cxt = AllocSetContextCreate(cxt, "ampsf login", ALLOCSET_SMALL_SIZES);
-	if (s->kind == AMPSF_AUTH_ACCESS_TOKEN)
+	if (AMPSF_AUTH_IS_GIVEN(s->kind))
 	{
-		s->token = pstrdup(s->user->access_token);
+		s->token = pstrdup(s->options->ampersand ? s->user->api_key : s->user->access_token);
 		s->generation = 1;
 		s->login_state = AMPSF_LOGIN_READY;
 	}
@@ -208,6 +210,13 @@ ampsf_session_get(Oid serverid, Oid userid)
 	}
 	ampsf_mapping_wipe(mapping);
 	/* Each time: the setting may have been narrowed since. */
+	if (found->options->ampersand)
+	{
+		ampsf_host_check(found->options->instance_url, "option \"proxy_url\"");
+		ampsf_host_check(found->options->write_url, "option \"write_url\"");
+		ampsf_host_check(found->options->read_url, "option \"read_url\"");
+		ampsf_host_check(found->options->platform_url, "option \"platform_url\"");
+	}
 	ampsf_host_check(found->options->instance_url, "option \"instance_url\"");
 	ampsf_host_check(found->options->login_url, "option \"login_url\"");
 	if (found->options->engagement)

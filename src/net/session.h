@@ -76,6 +76,15 @@ typedef enum AmpsfSessionSlot
 extern MemoryContext ampsf_session_context(AmpsfSession *session);
 extern void **ampsf_session_slot(AmpsfSession *session, AmpsfSessionSlot slot);
 
+/* Whom a call is for.  All but the first are Ampersand's own, under paths from "/v1/". */
+typedef enum AmpsfCallHost
+{
+	AMPSF_TO_ORG, /* directly or by the proxy */
+	AMPSF_TO_WRITE_API,
+	AMPSF_TO_READ_API,
+	AMPSF_TO_PLATFORM
+} AmpsfCallHost;
+
 typedef struct AmpsfCallSpec
 {
 	const char *method; /* GET POST PATCH PUT DELETE */
@@ -91,6 +100,7 @@ typedef struct AmpsfCallSpec
 					  is unread */
 	bool early;	   /* a 2xx answer can be looked at by ampsf_call_part() while it comes, not consumed */
 	bool engagement; /* goes to Account Engagement, in the name of the server's business unit */
+	AmpsfCallHost host;
 	AmpsfStats *stats; /* what is spent is added here too; may be NULL; must outlive the call */
 	struct AmpsfUsage *usage; /* the account that pays, see ampsf_session_usage(); NULL: that of all else */
 	bool beyond_budget; /* not held back by limits: it tidies up, or looks what is left */
@@ -130,6 +140,8 @@ extern bool ampsf_call_begun(const AmpsfCall *call);
 extern const char *ampsf_call_part(const AmpsfCall *call, size_t *len);
 /* Drops n bytes from the front; wanted: the window shall be able to hold so many.  Moves the rest. */
 extern void ampsf_call_consume(AmpsfCall *call, size_t n, size_t wanted);
+/* Is the answer Ampersand's own word, and not that of the org behind it? */
+extern bool ampsf_call_is_ampersands(const AmpsfCall *call);
 /* Waits until something has moved. */
 extern void ampsf_call_sleep(void);
 /* Milliseconds to wait before something is done for the n-th time again, from 0; retry_after: that header, or NULL. */

@@ -35,7 +35,7 @@ run(AmpsfSession *session, const char *path, const char *body, const char *what,
 		ampsf_call_wait(call);
 		status = ampsf_call_status(call);
 		*soft_status = status;
-		if (status == 400 || status == 403 || status == 404)
+		if ((status == 400 || status == 403 || status == 404) && !ampsf_call_is_ampersands(call))
 		{
 			ampsf_call_free(call);
 			return NULL;

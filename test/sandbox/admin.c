@@ -10,6 +10,7 @@
 
 #include "admin.h"
 #include "ae.h"
+#include "amp.h"
 #include "bulk.h"
 #include "config.h"
 #include "cursors.h"
@@ -123,6 +124,7 @@ reset(Request *r, Response *w)
 	refresh_restore();
 	api_reset();
 	ae_reset();
+	amp_reset();
 	if (known)
 		ok(w);
 	else
@@ -276,6 +278,11 @@ admin_handle(Request *r, Response *w)
 		ae_stats(&w->body);
 		ok(w);
 	}
+	else if (strcmp(name, "amp-stats") == 0)
+	{
+		amp_stats(&w->body);
+		ok(w);
+	}
 	else if (!post)
 		bad(w, "POST it");
 	else if (strcmp(name, "reset") == 0)
@@ -288,6 +295,8 @@ admin_handle(Request *r, Response *w)
 		take_settings(r, w, bulk_set);
 	else if (strcmp(name, "ae") == 0)
 		take_settings(r, w, ae_set);
+	else if (strcmp(name, "amp") == 0)
+		take_settings(r, w, amp_set);
 	else if (strcmp(name, "expire-sessions") == 0)
 	{
 		session_expire_all();

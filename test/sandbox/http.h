@@ -42,6 +42,8 @@ typedef struct Request
 	char *user_name;			/* malloc'ed: who was let in, for the request log */
 	char *job;					/* malloc'ed: the Id of a bulk job, for the request log */
 	const struct Fault *fault; /* that struck the request, for the resources that know what to do */
+	int amp;				   /* AmpHost: which of Ampersand's hosts, if any */
+	const char *bearer;		   /* of a request through Ampersand's proxy: the token that it goes on with */
 	char **owned;			   /* strings that live as long as the request */
 	int n_owned;
 } Request;

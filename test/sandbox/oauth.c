@@ -483,7 +483,9 @@ bearer_token(const Request *r, const char **token)
 {
 	const char *h = req_header(r, "Authorization");
 
-	*token = NULL;
+	*token = r->bearer;
+	if (r->bearer != NULL)
+		return 2;
 	if (h == NULL)
 		return 0;
 	if (strncasecmp(h, "Bearer ", 7) == 0)

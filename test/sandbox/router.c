@@ -11,6 +11,7 @@
 
 #include "admin.h"
 #include "ae.h"
+#include "amp.h"
 #include "bulk.h"
 #include "config.h"
 #include "oauth.h"
@@ -336,7 +337,9 @@ under(const char *path, const char *prefix)
 void
 handle_request(Request *r, Response *w)
 {
-	if (under(r->path, "/__sandbox") && r->path[10] == '/')
+	if (r->amp != AMP_NONE && r->amp != AMP_PROXY)
+		amp_handle(r, w);
+	else if (r->amp == AMP_NONE && under(r->path, "/__sandbox") && r->path[10] == '/')
 		admin_handle(r, w);
 	else if (under(r->raw_path, "/services/data"))
 		data_handle(r, w);

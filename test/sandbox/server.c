@@ -21,6 +21,7 @@
 #include <microhttpd.h>
 #include <zlib.h>
 
+#include "amp.h"
 #include "config.h"
 #include "fault.h"
 #include "oauth.h"
@@ -72,6 +73,9 @@ typedef struct Sending
 } Sending;
 
 static _Atomic(struct MHD_Daemon *) mhd;
+/* Ampersand's hosts: the same port at other addresses of loopback, see amp.h. */
+#define AMP_HOSTS 4
+static struct MHD_Daemon *amp[AMP_HOSTS];
 static atomic_uint_fast64_t bytes_sent;
 static atomic_uint_fast64_t requests;
 
@@ -671,7 +675,7 @@ answer(struct MHD_Connection *c, Transfer *t, const char *method)
 	if (org)
 		atomic_fetch_add(&requests, 1);
 
-	if (head_fits(&r, t, &w) && inflate_body(&r, t, &w))
+	if (head_fits(&r, t, &w) && inflate_body(&r, t, &w) && !amp_front(&r, &w))
 	{
 		const char *soql = query_text(&r);
 
@@ -684,6 +688,7 @@ answer(struct MHD_Connection *c, Transfer *t, const char *method)
 			f.kind = FAULT_RESET_BEFORE;
 		if (!fault_answers(&r, &f, soql, &w))
 			handle_request(&r, &w);
+		amp_back(&r, &w);
 	}
 	if (r.soql == NULL && w.status >= 400 && query_text(&r) != NULL)
 		r.soql = strdup(query_text(&r));
@@ -777,25 +782,24 @@ keep_escapes(void *cls, struct MHD_Connection *c, char *s)
 	return strlen(s);
 }
 
-int
-server_start(const char *cert, const char *key)
+static struct MHD_Daemon *
+listen_at(const char *host, int port, const char *cert, const char *key)
 {
-	struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons((uint16_t) config.port)};
+	struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons((uint16_t) port)};
 	unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD |
 					 MHD_USE_POLL | (cert ? MHD_USE_TLS : 0);
 	struct MHD_OptionItem tls[] = {{MHD_OPTION_HTTPS_MEM_CERT, 0, (void *) cert},
 								   {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *) key},
 								   {MHD_OPTION_END, 0, NULL}};
-	const union MHD_DaemonInfo *info;
 
-	if (inet_pton(AF_INET, config.host, &addr.sin_addr) != 1)
+	if (inet_pton(AF_INET, host, &addr.sin_addr) != 1)
 	{
-		fprintf(stderr, "ampsf-sandbox: --host must be an IPv4 address, not \"%s\"\n", config.host);
-		return -1;
+		fprintf(stderr, "ampsf-sandbox: --host must be an IPv4 address, not \"%s\"\n", host);
+		return NULL;
 	}
 	if (cert == NULL)
 		tls[0].option = MHD_OPTION_END;
-	mhd = MHD_start_daemon(
+	return MHD_start_daemon(
 		flags, 0, NULL, NULL, on_request, NULL, MHD_OPTION_SOCK_ADDR, &addr,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) CONNECTION_MEMORY,
 		MHD_OPTION_CONNECTION_MEMORY_INCREMENT, (size_t) 65536, MHD_OPTION_CONNECTION_LIMIT, 500u,
@@ -803,6 +807,15 @@ server_start(const char *cert, const char *key)
 		request_ends, NULL, MHD_OPTION_NOTIFY_CONNECTION, on_connection, NULL,
 		MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u,
 		MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
+}
+
+int
+server_start(const char *cert, const char *key)
+{
+	const union MHD_DaemonInfo *info;
+	int port;
+
+	mhd = listen_at(config.host, config.port, cert, key);
 	if (mhd == NULL)
 	{
 		fprintf(stderr, "ampsf-sandbox: cannot listen on %s:%d: %s\n", config.host, config.port,
@@ -810,11 +823,26 @@ server_start(const char *cert, const char *key)
 		return -1;
 	}
 	info = MHD_get_daemon_info(mhd, MHD_DAEMON_INFO_BIND_PORT);
-	return info && info->port ? info->port : config.port;
+	port = info && info->port ? info->port : config.port;
+	for (int i = 0; i < AMP_HOSTS && strcmp(config.host, "127.0.0.1") == 0; i++)
+	{
+		char host[16];
+
+		snprintf(host, sizeof(host), "127.0.0.%d", i + 2);
+		amp[i] = listen_at(host, port, cert, key);
+		/* Not everywhere is all of 127.0.0.0/8 loopback. */
+		if (amp[i] == NULL)
+			fprintf(stderr, "ampsf-sandbox: no host of Ampersand's at %s:%d: %s\n", host, port,
+					strerror(errno));
+	}
+	return port;
 }
 
 void
 server_stop(void)
 {
 	MHD_stop_daemon(mhd);
+	for (int i = 0; i < AMP_HOSTS; i++)
+		if (amp[i] != NULL)
+			MHD_stop_daemon(amp[i]);
 }
