@@ -166,8 +166,9 @@ ampsf_mapping_wipe(UserMapping *mapping)
 /* -------- one at a time -------- */
 
 /*
- * The processes of a parallel statement do not conflict with each other in heavyweight locks, and their
- * tokens die all at once.  Among them a byte of a file decides, which every data directory has.
+ * The processes of a parallel statement do not conflict with each other in heavyweight locks, and
+ * their tokens die all at once.  Among them a byte of a file decides, which every data directory
+ * has.
  */
 #define GROUP_LOCK_FILE "PG_VERSION"
 #define GROUP_LOCK_POLL 20 /* milliseconds */

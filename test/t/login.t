@@ -243,7 +243,7 @@ mapping("client_id 'sandbox', client_secret 'sandbox', refresh_token 'sandbox'")
 }
 {
 	# The statement is cancelled while the answer with the new token is on its way.
-	$c->fault('path=/services/oauth2/token;count=1;do=delay;ms=1500');
+	$c->fault('path=/services/oauth2/token;count=1;do=slow;bytes-per-second=200');
 	my $r = $c->psql("SET statement_timeout = 500; $read;");
 	like($r->{err}, qr/ERROR:  57014/, 'a statement that is cancelled while its token is being replaced');
 	$c->clear_faults;
@@ -269,14 +269,17 @@ mapping("client_id 'sandbox', client_secret 'sandbox', refresh_token 'sandbox'")
 			'parallel_tuple_cost = 0',             'min_parallel_table_scan_size = 0' ]);
 	$p->run_sql("DROP USER MAPPING FOR postgres SERVER sf; CREATE USER MAPPING FOR postgres SERVER sf OPTIONS (client_id 'sandbox', client_secret 'sandbox', refresh_token 'sandbox');"
 		. "ALTER SERVER sf OPTIONS (ADD call_cost '1', ADD transport 'rest'); ALTER FOREIGN TABLE crm.contact OPTIONS (ADD page_size '200')");
-	my $scan = 'SELECT count(lower(lastname)) FROM crm.contact';
-	like($p->value("EXPLAIN $scan"), qr/Parallel Foreign Scan/, 'several processes');
+	# Two scans at once: pages of one are asked for one after another.
+	my $scan = 'SELECT count(l) FROM (SELECT lower(lastname) AS l FROM crm.contact UNION ALL SELECT lower(lastname) FROM crm.contact) q';
+	like($p->value("EXPLAIN $scan"), qr/Parallel Append.*Parallel Foreign Scan/s, 'several processes');
 	$p->mark;
 	for my $skip (0, 2, 5, 8)
 	{
 		$p->fault("method=GET;path=*/query/*;skip=$skip;count=1;do=expire-token");
+		# The first that renews it takes long enough for the others to want the same.
+		$p->fault('path=/services/oauth2/token;skip=1;count=1;do=delay;ms=500');
 		my $r = $p->psql($scan);
-		is($r->{out}, '3000', "... whose token dies at page $skip") or diag($r->{err});
+		is($r->{out}, '6000', "... whose token dies at page $skip") or diag($r->{err});
 		$p->clear_faults;
 	}
 	is((grep { $_->{path} eq '/services/oauth2/token' && $_->{status} != 200 } $p->log) + 0, 0, '... use each refresh token once');
