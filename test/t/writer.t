@@ -25,7 +25,7 @@ CREATE FOREIGN TABLE at_commit (id text OPTIONS (field 'Id'), lastname text, tit
 SQL
 
 my @faults = ('do=reset-before', 'do=reset-after', 'do=reset-middle', 'do=truncate-json', 'do=status;status=503', 'do=status;status=502',
-	'do=status;status=500', 'do=html', 'do=lock-row', 'do=expire-token', 'do=content-type', 'do=slow;bytes-per-second=100000');
+	'do=status;status=500', 'do=reset-after', 'do=reset-after', 'do=reset-middle', 'do=html', 'do=lock-row', 'do=expire-token', 'do=content-type', 'do=slow;bytes-per-second=100000');
 my ($statements, $rolled_back, $refused, $unknown) = (0) x 4;
 my @doubtful;    # rows in doubt, at least and at most
 my $next = 0;
@@ -369,10 +369,10 @@ for my $mode ('at_statement', 'at_commit')
 	$c->run_sql('DELETE FROM ampsf.write_error');
 	for my $round (1 .. $rounds)
 	{
-		my $fault = rand() < 0.5 ? $faults[rand @faults] : '';
+		my $fault = rand() < 0.65 ? $faults[rand @faults] : '';
 		my $path  = $mode eq 'at_commit' ? '*/composite/graph' : '*/composite/sobjects*';
 		my $times = rand() < 0.3 && $fault !~ /lock/ ? 0 : 1;
-		$c->fault('path=' . $path . ';skip=' . int(rand 4) . ";count=$times;$fault") if $fault;
+		$c->fault('path=' . $path . ';skip=' . int(rand 3) . ";count=$times;$fault") if $fault;
 		for my $w (@writers)
 		{
 			$w->{script} = make_script($w, $mode);
