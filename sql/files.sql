@@ -47,7 +47,34 @@ SELECT length(data) FROM version WHERE path = 'two.bin';
 \! $SANDBOXCTL fault 'path=*/VersionData;count=1;do=status;status=503'
 SELECT length(data) FROM version WHERE path = 'two.bin';
 \! $SANDBOXCTL nofaults
--- large ones
-INSERT INTO version (title, path, data) SELECT 'large', 'large.bin', decode(repeat(md5('x'), 400000), 'hex');
+-- large ones go as they are, a call for each; small ones in between as before
+CREATE FUNCTION large(n int) RETURNS bytea LANGUAGE sql AS $$ SELECT decode(repeat(md5(n::text), n), 'hex') $$;
 \! $SANDBOXCTL mark
-SELECT size, length(data), md5(data) = md5(decode(repeat(md5('x'), 400000), 'hex')) AS same FROM version WHERE path = 'large.bin';
+INSERT INTO version (title, path, data) VALUES ('s1', 's1.bin', '\x01'), ('l1', 'l1.bin', large(400000)), ('s2', 's2.bin', '\x02'), ('s3', 's3.bin', '\x03'), ('l2', 'l2.bin', large(300000));
+\echo :ROW_COUNT
+\! $SANDBOXCTL calls | grep sobjects
+SELECT path, size, CASE path WHEN 'l1.bin' THEN md5(data) = md5(large(400000)) WHEN 'l2.bin' THEN md5(data) = md5(large(300000)) ELSE length(data) = 1 END AS same
+	FROM version WHERE path ~ '^[ls][123].bin' ORDER BY 1;
+INSERT INTO version (title, path, data) VALUES ('l3', 'l3.bin', large(400000)) RETURNING id ~ '^068' AS id, path, length(data), size;
+-- refused, and lost
+INSERT INTO version (title, path, data) VALUES (repeat('t', 300), 'l4.bin', large(400000));
+ALTER FOREIGN TABLE version OPTIONS (ADD on_error 'continue');
+INSERT INTO version (title, path, data) VALUES ('s4', 's4.bin', '\x04'), (repeat('t', 300), 'l4.bin', large(400000)), ('s5', 's5.bin', '\x05');
+SELECT row_number, outcome, error_code, "row" ->> 'PathOnClient' AS path FROM ampsf.write_error;
+DELETE FROM ampsf.write_error;
+\! $SANDBOXCTL fault 'path=*/sobjects/ContentVersion;count=1;do=reset-after'
+INSERT INTO version (title, path, data) VALUES ('l5', 'l5.bin', large(400000));
+\! $SANDBOXCTL nofaults
+SELECT row_number, outcome, "row" ->> 'PathOnClient' AS path FROM ampsf.write_error;
+DELETE FROM ampsf.write_error;
+SELECT path FROM version WHERE path ~ '[ls][45].bin' ORDER BY 1;
+-- an update, which may be repeated
+CREATE FOREIGN TABLE attachment (id text OPTIONS (field 'Id'), name text OPTIONS (field 'Name'), parentid text OPTIONS (field 'ParentId', updateable 'false'),
+	body bytea OPTIONS (field 'Body', type 'base64')) SERVER sf OPTIONS (object 'Attachment');
+INSERT INTO attachment (name, parentid, body) SELECT 'a', id, '\x61' FROM crm.account ORDER BY id LIMIT 1;
+\! $SANDBOXCTL fault 'path=*/sobjects/Attachment/*;count=1;do=reset-after'
+\! $SANDBOXCTL mark
+UPDATE attachment SET body = large(length(name) + 300000), name = name || 'b' WHERE name = 'a';
+\! $SANDBOXCTL nofaults
+\! $SANDBOXCTL calls | grep -c 'PATCH .*/sobjects/Attachment/00P'
+SELECT name, md5(body) = md5(large(300001)) AS same FROM attachment WHERE name = 'ab';

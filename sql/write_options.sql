@@ -15,13 +15,17 @@ UPDATE person SET title = 'mine' WHERE department = 'lost';
 \! $SANDBOXCTL calls | grep composite
 SELECT title, count(*) FROM person WHERE department = 'lost' GROUP BY 1;
 -- what somebody has changed is not
+SET client_min_messages = error;
 \! $SANDBOXCTL now 2026-03-01T10:02:00Z >/dev/null
 UPDATE person SET title = CASE lastname WHEN 'U2' THEN touch(id) ELSE 'after' END WHERE lastname IN ('U1', 'U2', 'U3');
 SELECT lastname, title FROM person WHERE lastname IN ('U1', 'U2', 'U3') ORDER BY 1;
+SET client_min_messages = notice;
 DO $$ BEGIN
 	UPDATE person SET title = touch(id) WHERE lastname = 'U4';
 EXCEPTION WHEN serialization_failure THEN RAISE NOTICE 'serialization failure: %', SQLERRM; END $$;
+SET client_min_messages = error;
 DELETE FROM person WHERE lastname = 'U5' AND touch(id) = 'after';
+SET client_min_messages = notice;
 \! $SANDBOXCTL mark
 DELETE FROM person WHERE lastname = 'U20';
 \! $SANDBOXCTL calls | grep composite

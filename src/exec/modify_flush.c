@@ -14,6 +14,7 @@
 #include "exec/write_error.h"
 
 #include "access/xact.h"
+#include "catalog/pg_type_d.h"
 #include "executor/executor.h"
 #include "storage/ipc.h"
 #include "exec/write_queue.h"
@@ -197,6 +198,7 @@ open_sink(AmpsfModifyState *state)
 		spec.conditional = ampsf_modify_column(state, ampsf_version_column(state->rel))->field;
 	spec.headers = write_headers(state->table);
 	spec.stats = &state->stats;
+	spec.files = state->files;
 	if (state->table->write_at_commit)
 	{
 		ampsf_modify_check_commit(state);
@@ -226,7 +228,7 @@ ampsf_modify_add_fields(AmpsfModifyState *state, const char *id, const char *fie
 
 	if (state->sink == NULL)
 		open_sink(state);
-	if (!state->sink->ops->has_room(state->sink, len))
+	if (!state->sink->ops->has_room(state->sink, state->file_attno > 0 ? AMPSF_FILE_ROW : len))
 		send_rows(state, !state->collects, NULL);
 	/* What waits for the commit has no outcome before. */
 	state->pending = !state->table->write_at_commit;
@@ -235,9 +237,34 @@ ampsf_modify_add_fields(AmpsfModifyState *state, const char *id, const char *fie
 	row.fields = fields;
 	row.len = len;
 	row.flags = flags;
+	if (state->file_attno > 0)
+	{
+		row.file_field = ampsf_modify_column(state, state->file_attno)->field;
+		row.file = state->file;
+		row.file_len = state->file_len;
+	}
 	row.version = state->version;
 	row.parent = state->parent[0] != '\0' ? state->parent : NULL;
 	state->sink->ops->add(state->sink, &row);
+}
+
+/*
+ * May contents be sent in a part of their own?  Only in a request for a single row, so neither as a
+ * part of a transaction nor under a condition.
+ */
+static bool
+sends_files(AmpsfModifyState *state)
+{
+	TupleDesc desc = RelationGetDescr(state->rel);
+
+	if (state->op == AMPSF_DELETE || state->table->upsert_key != NULL ||
+		state->table->write_at_commit || state->table->engagement || state->version_junk > 0)
+		return false;
+	for (int i = 0; i < desc->natts; i++)
+		if (bms_is_member(i + 1, state->targets) && TupleDescAttr(desc, i)->atttypid == BYTEAOID &&
+			strcmp(ampsf_modify_column(state, i + 1)->type, "base64") == 0)
+			return true;
+	return false;
 }
 
 /* slot is not looked at for a DELETE. */
@@ -249,6 +276,8 @@ ampsf_modify_add(AmpsfModifyState *state, const char *id, TupleTableSlot *slot)
 	bool references = false;
 	ErrorContextCallback errcb = {error_context_stack, ampsf_modify_written_context, state->estate};
 
+	if (state->sink == NULL)
+		state->files = sends_files(state);
 	MemoryContextReset(state->row_cxt);
 	old = MemoryContextSwitchTo(state->row_cxt);
 	initStringInfo(&buf);

@@ -8,6 +8,7 @@
 #include "exec/files.h"
 #include "exec/modify_state.h"
 
+#include "access/detoast.h"
 #include "access/htup_details.h"
 #include "catalog/pg_type_d.h"
 #include "executor/executor.h"
@@ -17,6 +18,9 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "wire/text.h"
+
+/* Contents from this size on are not sent as base64; smaller ones go 200 rows to a call. */
+#define LARGE_FILE (4 * 1024 * 1024)
 
 AmpsfColumn *
 ampsf_modify_column(AmpsfModifyState *state, AttrNumber attno)
@@ -97,6 +101,27 @@ sends_unnamed(AmpsfModifyState *state, TupleTableSlot *slot, AttrNumber attno)
 	return reason == NULL;
 }
 
+/*
+ * A content that would be long as base64 is sent as it is.  One for each row: Salesforce's objects
+ * have no more.
+ */
+static bool
+is_large_file(AmpsfModifyState *state, const AmpsfColumn *col, TupleTableSlot *slot,
+			  AttrNumber attno)
+{
+	bytea *data;
+
+	if (state->file_attno > 0 || !conv_of(state, attno)->fetch_later ||
+		slot->tts_isnull[attno - 1] ||
+		toast_raw_datum_size(slot->tts_values[attno - 1]) <= LARGE_FILE)
+		return false;
+	data = DatumGetByteaPP(slot->tts_values[attno - 1]);
+	state->file_attno = attno;
+	state->file = VARDATA_ANY(data);
+	state->file_len = VARSIZE_ANY_EXHDR(data);
+	return true;
+}
+
 /* Whom Salesforce locks together with the row, as far as we know: what its first reference names.
  */
 static void
@@ -148,6 +173,7 @@ ampsf_modify_fields(AmpsfModifyState *state, TupleTableSlot *slot, StringInfo bu
 
 	*references = false;
 	state->parent[0] = '\0';
+	state->file_attno = 0;
 	error_context_stack = &errcb;
 	slot_getallattrs(slot);
 	for (AttrNumber attno = 1; attno <= desc->natts; attno++)
@@ -165,6 +191,8 @@ ampsf_modify_fields(AmpsfModifyState *state, TupleTableSlot *slot, StringInfo bu
 		if (col->type != NULL && strcmp(col->type, "reference") == 0 &&
 			!slot->tts_isnull[attno - 1])
 			*references = true;
+		if (state->files && is_large_file(state, col, slot, attno))
+			continue;
 		if (buf->len > 0)
 			appendStringInfoChar(buf, ',');
 		if (col->parent_key)

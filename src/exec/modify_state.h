@@ -56,7 +56,11 @@ typedef struct AmpsfModifyState
 	AttrNumber version_junk;		 /* when the row last changed; 0: nobody asks */
 	int64 version;					 /* of the row that is being added */
 	char parent[AMPSF_SFID_LEN + 1]; /* likewise: what its first reference names; empty: nothing */
-	AttrNumber old_junk;			 /* the whole old row, likewise */
+	bool files;						 /* large contents are sent as they are, not in JSON */
+	AttrNumber file_attno;			 /* of the row that is being added: its file; 0: none */
+	const char *file;				 /* in row_cxt */
+	size_t file_len;
+	AttrNumber old_junk; /* the whole old row, likewise */
 	FmgrInfo id_output;
 	HTAB *seen; /* Ids so far, where a join may give one row twice; else NULL */
 

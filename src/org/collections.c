@@ -23,6 +23,7 @@
 #include "base/ampsf.h"
 #include "base/error.h"
 #include "net/usage.h"
+#include "org/multipart.h"
 #include "org/row_sink.h"
 #include "wire/json_doc.h"
 #include "wire/sfid.h"
@@ -47,6 +48,8 @@ typedef struct SinkRow
 	char parent[AMPSF_SFID_LEN + 1];
 	int64 version;
 	size_t off, len; /* of its fields in the text */
+	int fd;			 /* the body of a row with a file, which is a call of its own; 0: none */
+	int64 body_len;
 } SinkRow;
 
 /* Why nothing more can be sent. */
@@ -72,6 +75,7 @@ typedef struct Collections
 	AmpsfStats *stats;
 	AmpsfUsage *usage;
 	MemoryContext cxt;		   /* of the sink itself */
+	MemoryContext file_cxt;	   /* of the file of a row */
 	MemoryContext call_cxt;	   /* of one call and its answer */
 	MemoryContext result_cxt;  /* of the outcomes handed out */
 	SinkRow *rows;			   /* [max_rows] */
@@ -119,7 +123,9 @@ has_room(const AmpsfRowSink *base, size_t len)
 {
 	const Collections *sink = (const Collections *) base;
 
-	return base->waiting < sink->max_rows &&
+	if (base->waiting > 0 && sink->rows[0].fd > 0)
+		return false;
+	return base->waiting < sink->max_rows && (base->waiting == 0 || len != AMPSF_FILE_ROW) &&
 		   (base->waiting == 0 || sink->text.len + len <= MAX_BYTES);
 }
 
@@ -143,6 +149,7 @@ add(AmpsfRowSink *base, const AmpsfWriteRow *row)
 	{
 		sink->known = 0;
 		resetStringInfo(&sink->text); /* of the rows before */
+		MemoryContextReset(sink->file_cxt);
 	}
 	to = &sink->rows[base->waiting];
 	memset(to, 0, sizeof(*to));
@@ -159,6 +166,9 @@ add(AmpsfRowSink *base, const AmpsfWriteRow *row)
 		appendBinaryStringInfo(&sink->text, row->fields, (int) row->len);
 		to->len = row->len;
 	}
+	if (row->file != NULL)
+		to->fd = ampsf_multipart_create(row->fields, row->len, row->file_field, row->file,
+										row->file_len, sink->file_cxt, &to->body_len);
 	base->waiting++;
 }
 
@@ -281,6 +291,15 @@ build_composite(const Batch *batch, StringInfo buf)
 	appendStringInfoString(buf, "]}");
 }
 
+/* The row, if the batch is one with a file. */
+static const SinkRow *
+file_of(const Batch *batch)
+{
+	const SinkRow *row = &batch->sink->rows[batch->pos[0]];
+
+	return row->fd > 0 ? row : NULL;
+}
+
 /* Sends the call, and waits for its answer. */
 static void
 run_call(const Batch *batch)
@@ -295,7 +314,17 @@ run_call(const Batch *batch)
 	spec.headers = sink->headers;
 	spec.stats = sink->stats;
 	spec.usage = sink->usage;
-	if (one_by_one(sink))
+	if (file_of(batch) != NULL)
+	{
+		const SinkRow *row = file_of(batch);
+
+		spec.method = sink->op == AMPSF_INSERT ? "POST" : "PATCH";
+		spec.path = sink->op == AMPSF_INSERT ? psprintf("sobjects/%s", sink->object)
+											 : psprintf("sobjects/%s/%s", sink->object, row->id);
+		spec.content_type = AMPSF_MULTIPART_TYPE;
+		spec.body_fd = row->fd;
+	}
+	else if (one_by_one(sink))
 	{
 		build_composite(batch, &body);
 		spec.method = "POST";
@@ -315,7 +344,7 @@ run_call(const Batch *batch)
 						: "composite/sobjects";
 	}
 	spec.body = body.data;
-	spec.body_len = body.len;
+	spec.body_len = spec.body_fd > 0 ? file_of(batch)->body_len : body.len;
 	sink->call = ampsf_call_start(sink->session, &spec, sink->call_cxt);
 	if (body.data != NULL)
 		pfree(body.data);
@@ -517,6 +546,44 @@ refused(AmpsfCall *call, AmpsfApiError *err)
 	return status < 500 || err->code != NULL;
 }
 
+/* The answer to a row with a file is that of a single row. */
+static bool
+read_single(const Batch *batch, int status)
+{
+	Collections *sink = batch->sink;
+	AmpsfWriteResult *res = &sink->results[batch->pos[0]];
+	size_t len;
+	const char *body = ampsf_call_body(sink->call, &len);
+	AmpsfJson *doc = len > 0 ? ampsf_json_parse(body, len, sink->call_cxt) : NULL;
+	const char *id = ampsf_json_string(doc, "id");
+	MemoryContext old;
+
+	if (status >= 400 && status < 500 && status != 401 && status != 403 &&
+		ampsf_json_string(ampsf_json_array_get(doc, 0), "errorCode") != NULL)
+	{
+		old = MemoryContextSwitchTo(sink->result_cxt);
+		res->outcome = AMPSF_REFUSED;
+		read_errors(doc, res);
+		MemoryContextSwitchTo(old);
+		return true;
+	}
+	if (status < 200 || status > 299)
+		return false;
+	if (sink->op == AMPSF_INSERT && id == NULL)
+	{
+		fail(batch, FAILED_UNREADABLE, AMPSF_IN_DOUBT, NULL);
+		return true;
+	}
+	if (id != NULL)
+		strlcpy(res->id, id, sizeof(res->id));
+	res->outcome = AMPSF_WRITTEN;
+	res->created = sink->op == AMPSF_INSERT;
+	res->code = res->message = res->fields = NULL;
+	if (sink->stats != NULL)
+		sink->stats->rows++;
+	return true;
+}
+
 /* One call for the rows of the batch; fills their results. */
 static void
 send_batch(const Batch *batch)
@@ -531,7 +598,9 @@ send_batch(const Batch *batch)
 	old = MemoryContextSwitchTo(sink->call_cxt);
 	run_call(batch);
 	status = ampsf_call_status(sink->call);
-	if (status >= 200 && status <= 299)
+	if (file_of(batch) != NULL && read_single(batch, status))
+		;
+	else if (status >= 200 && status <= 299)
 		read_results(batch);
 	else if (status == 0 && ampsf_call_was_sent(sink->call))
 		fail(batch, FAILED_LOST, AMPSF_IN_DOUBT, NULL);
@@ -796,6 +865,7 @@ ampsf_collections_open(const AmpsfWriteSpec *spec)
 	for (int i = 0; i < nheaders; i++)
 		sink->headers[i] = pstrdup(spec->headers[i]);
 	sink->cxt = cxt;
+	sink->file_cxt = AllocSetContextCreate(cxt, "ampsf write file", ALLOCSET_SMALL_SIZES);
 	sink->call_cxt = AllocSetContextCreate(cxt, "ampsf write call", ALLOCSET_DEFAULT_SIZES);
 	sink->result_cxt = AllocSetContextCreate(cxt, "ampsf write results", ALLOCSET_SMALL_SIZES);
 	sink->rows = palloc(sizeof(SinkRow) * spec->max_rows);

@@ -23,6 +23,9 @@ typedef enum AmpsfWriteOp
 	AMPSF_UPSERT /* an INSERT that updates the row with the same external id, if there is one */
 } AmpsfWriteOp;
 
+/* The length of a row with a file, for has_room(). */
+#define AMPSF_FILE_ROW SIZE_MAX
+
 typedef struct AmpsfWriteSpec
 {
 	AmpsfSession *session;
@@ -32,6 +35,7 @@ typedef struct AmpsfWriteSpec
 	int max_rows;				/* of one call */
 	const char *conditional;	/* a row is written only if this field is as the caller has read it: see
 								   AmpsfWriteRow.version; NULL: written anyhow */
+	bool files;					/* rows may have files, see AmpsfWriteRow.file */
 	bool all_or_none;			/* a call with a row that is refused writes none of its rows */
 	const char *const *headers; /* "Name: value", NULL-terminated; may be NULL */
 	bool hard_delete;			/* past the recycle bin, which only a Bulk job can */
@@ -50,6 +54,13 @@ typedef struct AmpsfWriteRow
 	const char *fields; /* the inside of a JSON object, without its braces and without "attributes":
 						   "LastName":"Curie","Email":null; UTF-8.  Not for AMPSF_DELETE */
 	size_t len;
+	/*
+	 * With spec.files: a file that is sent as it is, not in fields; NULL: none.  Such a row goes alone,
+	 * so has_room() is asked with AMPSF_FILE_ROW.  Not for AMPSF_UPSERT.
+	 */
+	const char *file_field;
+	const void *file;
+	size_t file_len;
 	uint32 flags; /* the caller's, given back with the outcome */
 } AmpsfWriteRow;
 

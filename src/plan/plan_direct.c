@@ -158,7 +158,9 @@ ampsfPlanDirectModify(PlannerInfo *root, ModifyTable *plan, Index resultRelation
 		{
 			TargetEntry *tle = lfirst_node(TargetEntry, le);
 
-			if (!is_same_for_all((Node *) tle->expr))
+			/* Files may go in calls of their own, which are made row by row. */
+			if (!is_same_for_all((Node *) tle->expr) ||
+				strcmp(ampsf_column(rte->relid, lfirst_int(la))->type, "base64") == 0)
 				return false;
 			values = lappend(values, tle->expr);
 		}

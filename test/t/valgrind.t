@@ -64,6 +64,29 @@ $r = $c->psql("SET statement_timeout = '2s'; SELECT count(lower(lastname)) FROM 
 is(AmpsfTest::sqlstate($r), '57014', 'a cancel under valgrind');
 $c->clear_faults;
 
+# Writes with every row's outcome: upserts, rows that are kept, conditions, files, a row in doubt.
+$r = $c->psql(q{
+	CREATE FOREIGN TABLE rows (id text OPTIONS (field 'Id'), lastname text OPTIONS (field 'LastName'), title text OPTIONS (field 'Title'), ext text OPTIONS (field 'Ext_Id__c'),
+			changed timestamptz OPTIONS (field 'SystemModstamp'), account_ext text OPTIONS (parent_key 'Account.Ext_Id__c'), created boolean OPTIONS (ampsf_created 'true'))
+		SERVER sf OPTIONS (object 'Contact', on_error 'continue', batch_size '3', client_name 'x', upsert_key 'Ext_Id__c');
+	INSERT INTO rows (lastname, ext, account_ext) VALUES ('a', 'v1', NULL), (NULL, 'v2', NULL), ('c', 'v3', NULL), ('d', 'v4', 'nobody');
+	INSERT INTO rows (lastname, ext) VALUES ('a', 'v1') RETURNING created;
+	ALTER FOREIGN TABLE rows OPTIONS (ADD if_unchanged 'on', DROP upsert_key);
+	UPDATE rows SET title = 'y' WHERE ext IN ('v1', 'v3');
+	DELETE FROM rows WHERE ext = 'v3';
+	INSERT INTO rows (lastname, ext) VALUES ('a', 'v1') ON CONFLICT DO NOTHING;
+	ALTER FOREIGN TABLE rows OPTIONS (SET if_unchanged 'off');
+	UPDATE rows SET title = 'z' WHERE id > '003' AND changed > '2100-01-01';
+	INSERT INTO crm.contentversion (title, pathonclient, versiondata) SELECT 't', 'p', decode(repeat('ab', 5000000), 'hex') RETURNING id IS NOT NULL;
+	SELECT length(versiondata) FROM crm.contentversion WHERE contentsize > 1000000;
+	SELECT count(*) FROM ampsf.write_error;
+}, limit => 600);
+like($r->{out}, qr/^f\nt\n5000000\n2$/, 'outcomes of rows under valgrind') or diag($r->{out}, $r->{err});
+$c->fault('path=*/composite/sobjects;count=1;do=delay;ms=3600000');
+$c->psql("SET statement_timeout = '2s'; INSERT INTO crm.contact (lastname) VALUES ('doubt')", limit => 600);
+$c->clear_faults;
+is($c->value('SELECT count(*) FROM ampsf.write_error', limit => 600), '3', '... and a row in doubt');
+
 # Changes that wait for the commit: savepoints, a file, a refusal, an answer that is lost.
 $r = $c->psql(q{
 	CREATE FOREIGN TABLE late (id text OPTIONS (field 'Id'), lastname text, title text)
