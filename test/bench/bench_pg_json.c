@@ -47,9 +47,7 @@ on_scalar(void *arg, char *token, JsonTokenType type)
 	/* in a record, and not in its attributes */
 	if (c->depth == 2 && type != JSON_TOKEN_NULL)
 		c->values++;
-#if PG_VERSION_NUM < 170000
 	free(token);
-#endif
 	DONE;
 }
 
