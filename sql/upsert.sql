@@ -78,6 +78,18 @@ INSERT INTO invoice (ext, amount) SELECT 'many-' || i, 0 FROM generate_series(1,
 \echo :ROW_COUNT
 SELECT count(*), min(amount) FROM invoice WHERE ext LIKE 'many-%';
 WITH n AS (INSERT INTO invoice (ext) VALUES ('u-1'), ('n-5') ON CONFLICT DO NOTHING RETURNING ext) SELECT * FROM n;
+-- rows that a partitioned table sends there
+CREATE TABLE bills (kind text, ext text, amount numeric) PARTITION BY LIST (kind);
+CREATE TABLE bills_here PARTITION OF bills FOR VALUES IN ('here');
+CREATE FOREIGN TABLE bills_sf PARTITION OF bills FOR VALUES IN ('Sent') SERVER sf OPTIONS (object 'Invoice__c');
+ALTER FOREIGN TABLE bills_sf ALTER COLUMN kind OPTIONS (field 'Status__c'), ALTER COLUMN ext OPTIONS (field 'Ext_Id__c'), ALTER COLUMN amount OPTIONS (field 'Amount__c');
+INSERT INTO bills VALUES ('here', 'u-1', 1), ('Sent', 'u-1', 2), ('Sent', 'b-1', 3) ON CONFLICT DO NOTHING;
+\echo :ROW_COUNT
+ALTER FOREIGN TABLE bills_sf OPTIONS (ADD upsert_key 'Ext_Id__c');
+INSERT INTO bills VALUES ('here', 'u-1', 1), ('Sent', 'b-1', 5) ON CONFLICT DO NOTHING;
+INSERT INTO bills VALUES ('Sent', 'b-1', 4), ('Sent', 'b-2', 4);
+SELECT ext, amount FROM bills_sf WHERE ext ~ '^(b-.|u-1)$' ORDER BY 1;
+DROP TABLE bills;
 
 -- references by the parent's external id
 CREATE FOREIGN TABLE person (id text OPTIONS (field 'Id'), lastname text OPTIONS (field 'LastName'), accountid text OPTIONS (field 'AccountId', type 'reference'),

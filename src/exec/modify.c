@@ -236,6 +236,12 @@ ampsfBeginForeignInsert(ModifyTableState *mtstate, ResultRelInfo *rinfo)
 	rinfo->ri_FdwState = state;
 	old = MemoryContextSwitchTo(estate->es_query_cxt);
 	check_upsert_key(state);
+	if (plan != NULL && IsA(plan, ModifyTable) &&
+		castNode(ModifyTable, plan)->onConflictAction == ONCONFLICT_NOTHING)
+	{
+		ampsf_check_conflict(state->rel, castNode(ModifyTable, plan));
+		state->skips_duplicates = true;
+	}
 
 	/* Columns that were named but cannot be written may be NULL; see ampsf_modify_fields. */
 	named = ExecGetInsertedCols(rinfo, estate);

@@ -284,8 +284,8 @@ has_after_row_trigger(Relation rel, CmdType op)
 }
 
 /* DO NOTHING passes over rows that Salesforce refuses as duplicates; there is no more to be had. */
-static void
-check_conflict(Relation rel, const ModifyTable *plan)
+void
+ampsf_check_conflict(Relation rel, const ModifyTable *plan)
 {
 	const char *key = ampsf_table_options(RelationGetRelid(rel))->upsert_key;
 
@@ -316,7 +316,7 @@ ampsfPlanForeignModify(PlannerInfo *root, ModifyTable *plan, Index resultRelatio
 	Bitmapset *sent = NULL;
 	ListCell *lc;
 
-	check_conflict(rel, plan);
+	ampsf_check_conflict(rel, plan);
 	if (plan->operation == CMD_INSERT)
 		targets = insert_targets(root, rel, object);
 	else if (plan->operation == CMD_UPDATE)

@@ -41,6 +41,9 @@ extern bool ampsfPlanDirectModify(PlannerInfo *root, ModifyTable *plan, Index re
 /* Do the table's options let rows be written that nobody has looked at? */
 extern bool ampsf_may_modify_direct(const AmpsfTableOptions *table);
 
+/* ERROR for an ON CONFLICT that cannot be had of that table. */
+extern void ampsf_check_conflict(Relation rel, const ModifyTable *plan);
+
 /* The column that shows the field Id; 0: there is none. */
 extern AttrNumber ampsf_id_column(Relation rel);
 /* The column that tells when the row last changed; 0: there is none. */
