@@ -50,6 +50,7 @@ ALTER FOREIGN TABLE person OPTIONS (SET on_error 'abort');
 UPDATE person SET department = 'found' WHERE lastname = 'U13' RETURNING lastname, department, changed;
 -- never direct; and it needs a column
 EXPLAIN (COSTS OFF) DELETE FROM person WHERE id = '003000000000000AAA';
+EXPLAIN (VERBOSE, COSTS OFF) UPDATE person SET title = 'x' WHERE id = '003000000000000AAA';
 ALTER FOREIGN TABLE person ALTER COLUMN changed OPTIONS (SET field 'CreatedDate');
 UPDATE person SET title = 'x';
 ALTER FOREIGN TABLE person ALTER COLUMN changed OPTIONS (SET field 'LastModifiedDate');

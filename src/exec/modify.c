@@ -496,6 +496,8 @@ ampsfExplainForeignModify(ModifyTableState *mtstate, ResultRelInfo *rinfo, List 
 			batch = 1;
 		else
 			batch = table->batch_size;
+		if (table->if_unchanged && op == AMPSF_UPDATE)
+			batch = Min(batch, AMPSF_MAX_BATCH);
 		/* Account Engagement has a call for each record. */
 		if (table->engagement)
 			batch = 1;
