@@ -255,7 +255,8 @@ static void
 throw_refusal(const AmpsfQueued *change, int64 position, int64 before,
 			  const AmpsfGraphRefusal *refusal)
 {
-	AmpsfApiError err = {.code = refusal->code, .message = refusal->message, .fields = refusal->fields};
+	AmpsfApiError err = {
+		.code = refusal->code, .message = refusal->message, .fields = refusal->fields};
 	const AmpsfQueueTarget *t = change->target;
 	const char *hint = ampsf_error_hint(&err);
 	StringInfoData detail;
@@ -395,7 +396,10 @@ send_graph(Sending *s, int64 position)
 		throw_change(position + refusal.node + 1, xact.written, &refusal);
 	else
 	{
-		AmpsfApiError err = {.http = refusal.status, .code = refusal.code, .message = refusal.message, .fields = refusal.fields};
+		AmpsfApiError err = {.http = refusal.status,
+							 .code = refusal.code,
+							 .message = refusal.message,
+							 .fields = refusal.fields};
 
 		ampsf_error_throw(&err, "write the changes of the transaction", NULL);
 	}
