@@ -80,10 +80,11 @@ $r = $c->psql(q{
 	INSERT INTO crm.contentversion (title, pathonclient, versiondata) SELECT 't', 'p', decode(repeat('ab', 5000000), 'hex') RETURNING id IS NOT NULL;
 	SELECT length(versiondata) FROM crm.contentversion WHERE contentsize > 1000000;
 	SELECT count(*) FROM ampsf.write_error;
+	DELETE FROM rows WHERE ext = 'v1';
 }, limit => 600);
 like($r->{out}, qr/^f\nt\n5000000\n2$/, 'outcomes of rows under valgrind') or diag($r->{out}, $r->{err});
 $c->fault('path=*/composite/sobjects;count=1;do=delay;ms=3600000');
-$c->psql("SET statement_timeout = '2s'; INSERT INTO crm.contact (lastname) VALUES ('doubt')", limit => 600);
+$c->psql("SELECT count(*) FROM ampsf.limits('sf'); SET statement_timeout = '15s'; INSERT INTO crm.contact (lastname) VALUES ('doubt')", limit => 600);
 $c->clear_faults;
 is($c->value('SELECT count(*) FROM ampsf.write_error', limit => 600), '3', '... and a row in doubt');
 
