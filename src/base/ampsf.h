@@ -13,6 +13,7 @@
 #define AMPSF_DEFAULT_MODULE "crm"
 /* sObject Collections and composite/batch take no more. */
 #define AMPSF_MAX_COLLECTION 200
+#define AMPSF_MAX_WRITE_API 100 /* of Ampersand */
 #define AMPSF_MAX_BATCH 25
 
 #endif

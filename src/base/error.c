@@ -237,7 +237,7 @@ ampersand_hint(int status)
 		case 400:
 		case 404:
 			return "Check the server's options \"project\", \"integration\", \"group_ref\" and "
-				   "\"installation_id\" against Ampersand's dashboard.";
+				   "\"installation_id\" against Ampersand's dashboard, and the integration's amp.yaml.";
 		case 401:
 			return "Check the user mapping's option \"api_key\", and the state of the connection in Ampersand's "
 				   "dashboard.";

@@ -36,6 +36,8 @@ static const char *const module_values[] = {"crm", "account_engagement", NULL};
 
 static const char *const connection_values[] = {"salesforce", "ampersand", NULL};
 
+static const char *const write_via_values[] = {"proxy", "write_api", NULL};
+static const char *const write_mode_values[] = {"sync", "async", NULL};
 static const char *const transport_values[] = {"auto", "rest", "bulk", NULL};
 static const char *const write_transport_values[] = {"auto", "collections", "bulk", NULL};
 static const char *const on_error_values[] = {"abort", "continue", NULL};
@@ -86,6 +88,10 @@ const AmpsfOption ampsf_options[] = {
 	 "Of connection ampersand: address of the Read API"},
 	{"platform_url", SERVER, AMPSF_OPT_URL, false, 0, 0, NULL, "https://api.withampersand.com",
 	 "Of connection ampersand: address of the platform's API, which knows of operations"},
+	{"write_via", SERVER, AMPSF_OPT_ENUM, false, 0, 0, write_via_values, "proxy",
+	 "Of connection ampersand: rows are written through the proxy, or by Ampersand's Write API"},
+	{"write_mode", SERVER, AMPSF_OPT_ENUM, false, 0, 0, write_mode_values, "sync",
+	 "Of the Write API: its answer is waited for, or the end of an operation that Ampersand repeats for an hour"},
 	{"api_version", SERVER, AMPSF_OPT_TEXT, false, 0, 0, NULL, AMPSF_DEFAULT_API_VERSION,
 	 "Version of Salesforce's API, from 47.0"},
 	{"page_size", SERVER, AMPSF_OPT_INT, false, 200, 2000, NULL, "Salesforce's, 2000",
@@ -204,6 +210,10 @@ const AmpsfOption ampsf_options[] = {
 	 "What becomes of more than 500 changes that wait for a commit"},
 	{"lookup_batch", TABLE, AMPSF_OPT_INT, false, 1, 2000, NULL, "the server's",
 	 "Keys of one call of a batched key lookup"},
+	{"write_via", TABLE, AMPSF_OPT_ENUM, false, 0, 0, write_via_values, "the server's",
+	 "Of connection ampersand: rows are written through the proxy, or by Ampersand's Write API"},
+	{"write_mode", TABLE, AMPSF_OPT_ENUM, false, 0, 0, write_mode_values, "the server's",
+	 "Of the Write API: its answer is waited for, or the end of an operation"},
 	{"rows", TABLE, AMPSF_OPT_INT, false, 0, INT_MAX, NULL, NULL,
 	 "Rows that the planner expects until ANALYZE or a read tells better; set by IMPORT"},
 
@@ -753,10 +763,16 @@ ampsf_table_options(Oid relid)
 		get_int(table->options, "bulk_threshold", get_int(server->options, "bulk_threshold", 50000));
 	o->write_at_commit = is_set_to(table->options, server->options, "write_at", "commit");
 	o->commit_batches = is_set_to(table->options, server->options, "commit_overflow", "batches");
+	o->write_api = is_set_to(table->options, server->options, "write_via", "write_api");
+	o->write_async = is_set_to(table->options, server->options, "write_mode", "async");
 	o->batch_size = get_int(table->options, "batch_size", AMPSF_MAX_COLLECTION);
+	if (o->write_api)
+		o->batch_size = Min(o->batch_size, AMPSF_MAX_WRITE_API);
 	o->write_transport = get_write_transport(table->options, server->options);
 	o->bulk_write_threshold = get_int(table->options, "bulk_write_threshold",
 									  get_int(server->options, "bulk_write_threshold", 10000));
+	if (o->write_api && o->write_transport == AMPSF_WRITE_AUTO)
+		o->write_transport = AMPSF_WRITE_COLLECTIONS;
 	o->hard_delete = get_bool(table->options, "hard_delete", false);
 	o->upsert_key = get_text(table->options, "upsert_key");
 	o->skip_failed = is_option(table->options, "on_error", "continue");

@@ -94,6 +94,8 @@ typedef struct AmpsfTableOptions
 	bool remote_sum; /* sum and avg may be Salesforce's */
 	bool write_at_commit; /* and not when the statement runs */
 	bool commit_batches; /* more than one call may be needed for the changes of a transaction */
+	bool write_api;		 /* written by Ampersand's Write API */
+	bool write_async;	 /* of that: by operations */
 	int batch_size; /* rows of a write call, 1..200 */
 	AmpsfWriteTransport write_transport;
 	int bulk_write_threshold; /* rows */

@@ -499,7 +499,7 @@ ampsfExplainForeignModify(ModifyTableState *mtstate, ResultRelInfo *rinfo, List 
 		if (table->if_unchanged && op == AMPSF_UPDATE)
 			batch = Min(batch, AMPSF_MAX_BATCH);
 		/* Account Engagement has a call for each record. */
-		if (table->engagement)
+		if (table->engagement || (table->write_api && op == AMPSF_DELETE))
 			batch = 1;
 		ExplainPropertyText("Salesforce Operation",
 							table->write_at_commit ? psprintf("%s, at commit", text)

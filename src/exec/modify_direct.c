@@ -126,22 +126,23 @@ ampsfExplainDirectModify(ForeignScanState *node, ExplainState *es)
 	ForeignScan *plan = castNode(ForeignScan, node->ss.ps.plan);
 	Relation rel = node->resultRelInfo->ri_RelationDesc;
 	AmpsfModifyState *state = node->resultRelInfo->ri_FdwState;
+	const AmpsfTableOptions *table = ampsf_table_options(RelationGetRelid(rel));
+	/* The Write API deletes one by one. */
+	int batch = table->write_api && plan->operation == CMD_DELETE ? 1 : table->batch_size;
 
 	ampsfExplainForeignScan(node, es);
 	if (es->verbose)
 		ExplainPropertyText(
 			"Salesforce Operation",
-			psprintf(ampsf_table_options(RelationGetRelid(rel))->write_at_commit
-						 ? "%s, at commit"
-						 : "%s, batches of %d",
+			psprintf(table->write_at_commit ? "%s, at commit"
+					 : batch == 1			? "%s, row by row"
+											: "%s, batches of %d",
 					 ampsf_modify_describe(rel, plan->operation,
 										   list_nth(direct_private(node), AMPSF_DIRECT_TARGETS)),
-					 ampsf_table_options(RelationGetRelid(rel))->batch_size),
+					 batch),
 			es);
 	if (es->verbose && es->costs)
-		ampsf_explain_write_calls(
-			ampsf_table_options(RelationGetRelid(rel)), plan->scan.plan.plan_rows,
-			ampsf_table_options(RelationGetRelid(rel))->batch_size, false, es);
+		ampsf_explain_write_calls(table, plan->scan.plan.plan_rows, batch, false, es);
 	if (es->analyze && state != NULL)
 	{
 		if (state->table->write_at_commit)

@@ -18,7 +18,9 @@
 #include "executor/executor.h"
 #include "storage/ipc.h"
 #include "exec/write_queue.h"
+#include "org/ampersand.h"
 #include "plan/plan_modify.h"
+#include "plan/write_api.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -188,6 +190,8 @@ open_sink(AmpsfModifyState *state)
 
 	if (state->table->engagement)
 		ampsf_engagement_check_options(state->rel);
+	if (state->table->write_api)
+		ampsf_write_api_check(state->rel);
 	spec.op =
 		state->op == AMPSF_INSERT && state->table->upsert_key != NULL ? AMPSF_UPSERT : state->op;
 	spec.object = state->table->object;
@@ -210,8 +214,9 @@ open_sink(AmpsfModifyState *state)
 	state->session = ampsf_session_get(state->serverid, state->userid);
 	spec.session = state->session;
 	spec.hard_delete = state->table->hard_delete;
-	state->sink = state->table->engagement
-					  ? ampsf_engagement_open_sink(&spec)
+	state->sink = state->table->engagement ? ampsf_engagement_open_sink(&spec)
+				  : state->table->write_api
+					  ? ampsf_ampersand_open_sink(&spec, state->table->write_async)
 					  : ampsf_write_open(&spec,
 										 state->collects ? state->table->write_transport
 														 : AMPSF_WRITE_COLLECTIONS,

@@ -806,6 +806,8 @@ ampsf_call_throw(const AmpsfCall *call, const char *what, const char *soql)
 	}
 	body = ampsf_call_body(call, &len);
 	ampsf_error_parse(ampsf_call_status(call), body, len, &err);
+	if (call->host != AMPSF_TO_ORG)
+		err.from = "Ampersand";
 	if (err.http == 401 && session->kind == AMPSF_AUTH_ACCESS_TOKEN)
 		ereport(
 			ERROR,

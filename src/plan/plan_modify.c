@@ -6,6 +6,7 @@
  * how rows are collected into calls.
  */
 #include "base/ampsf.h"
+#include "plan/write_api.h"
 #include "plan/plan_modify.h"
 #include "plan/engagement_scan.h"
 
@@ -335,6 +336,8 @@ ampsfPlanForeignModify(PlannerInfo *root, ModifyTable *plan, Index resultRelatio
 	}
 	if (ampsf_table_options(rte->relid)->engagement)
 		ampsf_engagement_check_write(rel, fetch);
+	if (ampsf_table_options(rte->relid)->write_api)
+		ampsf_write_api_check(rel);
 	table_close(rel, NoLock);
 	return list_make4(targets, fetch, makeInteger(bms_num_members(root->all_baserels) > 1),
 					  makeInteger(plan->onConflictAction == ONCONFLICT_NOTHING));

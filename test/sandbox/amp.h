@@ -82,17 +82,18 @@ typedef struct AmpOperation
 	const char *action; /* "read", "write" */
 	char *object;
 	bool failed;
-	char *result;
-	json_object *ids;  /* of records that were written */
-	long long records; /* of a read */
-	int polls;		   /* that will still find it in progress */
+	char *result, *error; /* error: for the log, or NULL */
+	json_object *ids;	  /* of records that were written */
+	long long records;	  /* of a read */
+	int polls;			  /* that will still find it in progress */
 	char created[32];
 	struct AmpOperation *next;
 } AmpOperation;
 
-/* A new one; result and object are copied, ids is taken over. */
+/* A new one; texts are copied, ids is taken over. */
 const char *amp_operation(const AmpIntegration *in, const char *action, const char *object,
-						  bool failed, const char *result, json_object *ids, long long records);
+						  bool failed, const char *result, const char *error, json_object *ids,
+						  long long records);
 void amp_trigger(Request *r, Response *w, const AmpIntegration *in, const char *object);
 void amp_operation_get(Request *r, Response *w, const char *id, bool logs);
 void amp_progress(Request *r, Response *w, const AmpIntegration *in, const char *object);

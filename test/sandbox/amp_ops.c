@@ -27,6 +27,7 @@ amp_operations_reset(void)
 		next = operations->next;
 		free(operations->object);
 		free(operations->result);
+		free(operations->error);
 		json_object_put(operations->ids);
 		free(operations);
 	}
@@ -46,7 +47,7 @@ now_text(char out[32])
 
 const char *
 amp_operation(const AmpIntegration *in, const char *action, const char *object, bool failed,
-			  const char *result, json_object *ids, long long records)
+			  const char *result, const char *error, json_object *ids, long long records)
 {
 	AmpOperation *op = calloc(1, sizeof(AmpOperation));
 
@@ -55,6 +56,7 @@ amp_operation(const AmpIntegration *in, const char *action, const char *object, 
 	op->object = strdup(object);
 	op->failed = failed;
 	op->result = strdup(result);
+	op->error = error ? strdup(error) : NULL;
 	op->ids = ids;
 	op->records = records;
 	op->polls = amp_settings.polls;
@@ -141,9 +143,11 @@ amp_operation_get(Request *r, Response *w, const char *id, bool logs)
 
 		add_text(message, "msg", op->result);
 		add_text(message, "operation_id", op->id);
+		if (op->error)
+			add_text(message, "error", op->error);
 		add_text(entry, "timestamp", op->created);
 		json_object_object_add(entry, "message", message);
-		add_text(entry, "severity", op->failed ? "ERROR" : "INFO");
+		add_text(entry, "severity", op->error ? "ERROR" : "INFO");
 		json_object_array_add(list, entry);
 		answer(w, list);
 	}
@@ -259,7 +263,7 @@ amp_trigger(Request *r, Response *w, const AmpIntegration *in, const char *objec
 			 : n == 0 ? "[%s] No new data found"
 					  : "[%s] Read completed",
 			 object);
-	id = amp_operation(in, "read", object, n < 0, result, NULL, n < 0 ? 0 : n);
+	id = amp_operation(in, "read", object, n < 0, result, NULL, NULL, n < 0 ? 0 : n);
 	w->status = 201;
 	buf_addf(&w->body, "{\"operationId\":\"%s\"}", id);
 }

@@ -23,6 +23,7 @@ typedef struct Write
 	json_object *records; /* array of plain records, ours */
 	json_object *headers; /* for the org, or NULL; ours */
 	bool batch, all_or_none, async;
+	char *raw; /* what the org has said of a single record; malloc'ed */
 } Write;
 
 static json_object *
@@ -236,7 +237,10 @@ write_one(Write *x, json_object *results, json_object *errors, json_object *ids)
 		json_object_array_add(ids, json_object_new_string(id));
 	}
 	else
+	{
 		describe(x, answer, errors);
+		x->raw = strdup(json_object_to_json_string_ext(answer, JSON_C_TO_STRING_PLAIN));
+	}
 	json_object_array_add(results, result);
 	json_object_put(answer);
 	json_object_put(body);
@@ -303,8 +307,12 @@ run(Write *x, Response *w)
 	int written =
 		x->batch ? write_batch(x, results, errors, ids) : write_one(x, results, errors, ids);
 	char text[200];
+	Buf all = {0};
 	const char *id;
 
+	for (size_t i = 0; i < json_object_array_length(errors); i++)
+		buf_addf(&all, "%s%s", i ? "; " : "",
+				 text_of(json_object_array_get_idx(errors, i), "message"));
 	if (x->batch)
 		snprintf(text, sizeof(text), "Batch write completed (%d succeeded, %d failed)", written,
 				 n - written);
@@ -313,14 +321,19 @@ run(Write *x, Response *w)
 				 written ? "[%.80s] Write completed" : "[%.80s] Error writing to provider",
 				 x->object);
 	/* A batch of which a part was written counts as success. */
-	id = amp_operation(x->in, "write", x->object, written == 0, text, json_object_get(ids), 0);
+	id = amp_operation(x->in, "write", x->object, written == 0, text, all.data,
+					   json_object_get(ids), 0);
+	buf_free(&all);
 	put(reply, "operationId", json_object_new_string(id));
 	w->status = x->async || written > 0 ? 200 : 422;
 	if (!x->async && !x->batch)
 	{
 		put(reply, "result", json_object_get(json_object_array_get_idx(results, 0)));
 		if (!written)
+		{
 			put(reply, "errors", json_object_get(errors));
+			put(reply, "rawResponse", json_object_new_string(x->raw ? x->raw : ""));
+		}
 	}
 	else if (!x->async)
 	{
@@ -359,6 +372,7 @@ amp_write(Request *r, Response *w, const AmpIntegration *in, const char *object)
 	}
 	else
 		run(&x, w);
+	free(x.raw);
 	json_object_put(x.records);
 	json_object_put(x.headers);
 	json_object_put(body);
