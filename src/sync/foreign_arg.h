@@ -1,0 +1,20 @@
+/*
+ * foreign_arg.h - the foreign table that a function's caller names, standing for its object.
+ */
+#ifndef AMPSF_FOREIGN_ARG_H
+#define AMPSF_FOREIGN_ARG_H
+
+#include "postgres.h"
+#include "base/options.h"
+#include "net/session.h"
+
+typedef struct AmpsfForeignArg
+{
+	AmpsfTableOptions *table;
+	AmpsfSession *session; /* of the caller's user mapping */
+} AmpsfForeignArg;
+
+/* ERROR if it is not a table of ours, or of Account Engagement, or the caller may not read it. */
+extern void ampsf_foreign_arg(AmpsfForeignArg *arg, Oid relid);
+
+#endif

@@ -1,0 +1,248 @@
+/*
+ * replication.c - what a mirror asks of the org besides rows: its time, the log of deletions, and
+ * counts by month.
+ *
+ * A foreign table stands for its object: who may read the one may ask about the other.  Must not
+ * know: mirrors, which are SQL in the extension's script.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "foreign/foreign.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/timestamp.h"
+
+#include "base/ampsf.h"
+#include "base/options.h"
+#include "functions/server_arg.h"
+#include "net/session.h"
+#include "org/json_call.h"
+#include "sync/foreign_arg.h"
+#include "wire/text.h"
+#include "wire/wiretime.h"
+
+PG_FUNCTION_INFO_V1(ampsf_sql_server_time);
+PG_FUNCTION_INFO_V1(ampsf_sql_deleted);
+PG_FUNCTION_INFO_V1(ampsf_sql_month_counts);
+
+void
+ampsf_foreign_arg(AmpsfForeignArg *arg, Oid relid)
+{
+	ForeignServer *server;
+
+	if (get_rel_relkind(relid) != RELKIND_FOREIGN_TABLE)
+		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+						errmsg("\"%s\" is not a foreign table",
+							   get_rel_name(relid) ? get_rel_name(relid) : "-")));
+	if (pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FOREIGN_TABLE, get_rel_name(relid));
+	server = GetForeignServer(GetForeignTable(relid)->serverid);
+	if (!ampsf_is_our_server(server))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("\"%s\" is not a foreign table of %s",
+															get_rel_name(relid), AMPSF_FDW_NAME)));
+	arg->table = ampsf_table_options(relid);
+	if (arg->table->engagement)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("\"%s\" is a table of Account Engagement", get_rel_name(relid)),
+						errhint("This is for objects of the CRM module.")));
+	arg->session = ampsf_session_get(server->serverid, GetUserId());
+}
+
+/* The org's clock, in whole seconds, as its answers carry it.  One call. */
+Datum
+ampsf_sql_server_time(PG_FUNCTION_ARGS)
+{
+	AmpsfForeignArg arg;
+	AmpsfCallSpec spec = {0};
+	AmpsfCall *call;
+	const char *date;
+	Datum result;
+
+	ampsf_foreign_arg(&arg, PG_GETARG_OID(0));
+	spec.method = "GET";
+	spec.path = psprintf("limits/recordCount?sObjects=%s", arg.table->object);
+	spec.idempotent = true;
+	spec.usage = ampsf_session_usage(arg.session, NULL, "metadata");
+	call = ampsf_call_start(arg.session, &spec, CurrentMemoryContext);
+	ampsf_call_finish(call, "ask the org for its time", NULL);
+	date = ampsf_call_header(call, "Date");
+	if (date == NULL)
+		ereport(ERROR, (errcode(ERRCODE_FDW_UNABLE_TO_CREATE_REPLY),
+						errmsg("the org's answer has no date")));
+	/* "Wed, 31 Jan 2024 10:20:30 GMT": the month has a name, so that DateStyle does not matter. */
+	result = DirectFunctionCall3(timestamptz_in, CStringGetDatum(date),
+								 ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+	ampsf_call_free(call);
+	PG_RETURN_DATUM(result);
+}
+
+static bool
+time_member(AmpsfJson *j, const char *key, Datum *out)
+{
+	const char *text = ampsf_json_string(j, key);
+	int64 usecs;
+
+	if (text == NULL || !ampsf_parse_datetime(text, strlen(text), &usecs))
+		return false;
+	*out = TimestampTzGetDatum(usecs);
+	return true;
+}
+
+static const char *
+url_time(TimestampTz t)
+{
+	char buf[AMPSF_TIME_BUF];
+
+	if (TIMESTAMP_NOT_FINITE(t) || t < AMPSF_DATETIME_MIN || t > AMPSF_DATETIME_MAX)
+		ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+						errmsg("time is out of Salesforce's range")));
+	ampsf_print_datetime(t, buf);
+	return pstrdup(buf);
+}
+
+/*
+ * The deletions of a span of time: one call.  Null where the org refuses it, because the span
+ * reaches back too far, holds too many, or the object has no such log: then only a comparison of
+ * Ids can tell.
+ */
+Datum
+ampsf_sql_deleted(PG_FUNCTION_ARGS)
+{
+	AmpsfForeignArg arg;
+	AmpsfCallSpec spec = {0};
+	AmpsfCall *call;
+	AmpsfJson *doc;
+	AmpsfJson *list;
+	TupleDesc desc;
+	Datum values[4];
+	bool nulls[4] = {false, false, false, false};
+	Datum *ids;
+	Datum *times;
+	const char *body;
+	size_t len;
+	int n;
+	int status;
+
+	ampsf_foreign_arg(&arg, PG_GETARG_OID(0));
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	spec.method = "GET";
+	spec.path = psprintf("sobjects/%s/deleted/?start=%s&end=%s", arg.table->object,
+						 url_time(PG_GETARG_TIMESTAMPTZ(1)), url_time(PG_GETARG_TIMESTAMPTZ(2)));
+	spec.idempotent = true;
+	spec.usage = ampsf_session_usage(arg.session, arg.table->object, "deleted");
+	call = ampsf_call_start(arg.session, &spec, CurrentMemoryContext);
+	ampsf_call_wait(call);
+	status = ampsf_call_status(call);
+	if (status == 400 || status == 404)
+	{
+		ampsf_call_free(call);
+		PG_RETURN_NULL();
+	}
+	ampsf_call_finish(call, "read the log of deletions", NULL);
+	body = ampsf_call_body(call, &len);
+	doc = ampsf_json_parse(body, len, CurrentMemoryContext);
+	list = ampsf_json_get(doc, "deletedRecords");
+	/* A list that is missing is no empty list. */
+	if (!ampsf_json_is_array(list))
+		ereport(ERROR, (errcode(ERRCODE_FDW_UNABLE_TO_CREATE_REPLY),
+						errmsg("could not read the log of deletions"),
+						errdetail("The answer has no deletedRecords (%zu bytes).", len)));
+	n = ampsf_json_array_length(list);
+	ids = palloc_extended(sizeof(Datum) * Max(n, 1), MCXT_ALLOC_HUGE);
+	times = palloc_extended(sizeof(Datum) * Max(n, 1), MCXT_ALLOC_HUGE);
+	for (int i = 0; i < n; i++)
+	{
+		AmpsfJson *item = ampsf_json_array_get(list, i);
+		const char *id = ampsf_json_string(item, "id");
+
+		if (id == NULL || !time_member(item, "deletedDate", &times[i]))
+			ereport(ERROR, (errcode(ERRCODE_FDW_UNABLE_TO_CREATE_REPLY),
+							errmsg("could not read the log of deletions"),
+							errdetail("Entry %d has no Id or no time.", i + 1)));
+		ids[i] = CStringGetTextDatum(id);
+	}
+	values[0] = PointerGetDatum(construct_array(ids, n, TEXTOID, -1, false, TYPALIGN_INT));
+	values[1] = PointerGetDatum(construct_array(times, n, TIMESTAMPTZOID, sizeof(TimestampTz),
+												FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	nulls[2] = !time_member(doc, "earliestDateAvailable", &values[2]);
+	nulls[3] = !time_member(doc, "latestDateCovered", &values[3]);
+	ampsf_call_free(call);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+}
+
+/*
+ * Rows, newest stamp and number of different stamps for each month (UTC) in which rows were
+ * created: one call.  The stamp is a field of the object, checked to be a name.
+ */
+Datum
+ampsf_sql_month_counts(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	char *stamp = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	AmpsfForeignArg arg;
+	AmpsfJson *doc;
+	AmpsfJson *records;
+	char *soql;
+	char *path;
+	size_t len;
+	const char *resource;
+
+	ampsf_foreign_arg(&arg, PG_GETARG_OID(0));
+	if (!ampsf_is_api_name(stamp, strlen(stamp)))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("\"%s\" is not a name of a field", stamp)));
+	InitMaterializedSRF(fcinfo, 0);
+
+	soql = psprintf("SELECT CALENDAR_YEAR(CreatedDate) y, CALENDAR_MONTH(CreatedDate) m, COUNT(Id) "
+					"n, MAX(%s) x, "
+					"COUNT_DISTINCT(%s) d FROM %s%s GROUP BY CALENDAR_YEAR(CreatedDate), "
+					"CALENDAR_MONTH(CreatedDate)",
+					stamp, stamp, arg.table->object,
+					arg.table->include_deleted ? " WHERE IsDeleted = FALSE" : "");
+	resource = arg.table->include_deleted ? "queryAll?q=" : "query?q=";
+	len = ampsf_quote_url(soql, strlen(soql), NULL);
+	path = palloc(strlen(resource) + len + 1);
+	strcpy(path, resource);
+	ampsf_quote_url(soql, strlen(soql), path + strlen(resource));
+	path[strlen(resource) + len] = '\0';
+
+	doc = ampsf_json_call(arg.session, path, NULL, "count the rows of the object by month",
+						  CurrentMemoryContext);
+	records = ampsf_json_get(doc, "records");
+	if (!ampsf_json_is_array(records) || !ampsf_json_bool(doc, "done", false))
+		ereport(ERROR, (errcode(ERRCODE_FDW_UNABLE_TO_CREATE_REPLY),
+						errmsg("could not count the rows of the object by month"),
+						errdetail("The answer is not one page of groups.")));
+	for (int i = 0; i < ampsf_json_array_length(records); i++)
+	{
+		AmpsfJson *group = ampsf_json_array_get(records, i);
+		Datum values[4];
+		bool nulls[4] = {false, false, false, false};
+		TimestampTz month;
+		struct pg_tm tm = {0};
+
+		tm.tm_year = (int) ampsf_json_int(group, "y", 0);
+		tm.tm_mon = (int) ampsf_json_int(group, "m", 0);
+		tm.tm_mday = 1;
+		if (tm.tm_year < 1 || tm.tm_mon < 1 || tm.tm_mon > 12 ||
+			tm2timestamp(&tm, 0, NULL, &month) != 0)
+			ereport(ERROR, (errcode(ERRCODE_FDW_UNABLE_TO_CREATE_REPLY),
+							errmsg("could not count the rows of the object by month"),
+							errdetail("A group has no month.")));
+		values[0] = TimestampTzGetDatum(month);
+		values[1] = Int64GetDatum(ampsf_json_int(group, "n", 0));
+		nulls[2] = !time_member(group, "x", &values[2]);
+		values[3] = Int64GetDatum(ampsf_json_int(group, "d", 0));
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
