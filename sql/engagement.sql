@@ -266,4 +266,6 @@ ALTER SERVER ae OPTIONS (SET business_unit_id '0Uv000000000000AAA');
 SELECT count(*) FROM ae.tags;
 SELECT step, status, detail, advice FROM ampsf.doctor('ae') WHERE step = 'business unit';
 ALTER SERVER ae OPTIONS (SET business_unit_id '0Uv5e0000000001CAA', SET engagement_url 'https://pardot.example.com');
+SET ampsf.allowed_hosts = '*.salesforce.com, pi.pardot.com';
 SELECT count(*) FROM ae.tags;
+RESET ampsf.allowed_hosts;
