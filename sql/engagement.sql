@@ -148,6 +148,8 @@ SELECT string_agg(relname || ' ' || (xpath('/row/n/text()', query_to_xml(format(
 SELECT id, recipientlistids, suppressionlistids FROM ae.engagement_studio_programs ORDER BY id LIMIT 2;
 -- exports
 ALTER FOREIGN TABLE ae.prospects OPTIONS (ADD transport 'bulk');
+EXPLAIN (COSTS OFF) SELECT email FROM ae.prospects WHERE id > 1010000;
+EXPLAIN (COSTS OFF) SELECT email FROM ae.prospects ORDER BY id LIMIT 1;
 \! $SANDBOXCTL ae export-polls=1 export-rows=2000
 \! $SANDBOXCTL mark
 SELECT compare('prospects', 'id, email, createdat, updatedat, isdeleted, firstname, score, campaign_name, seats__c, renewal__c', 'true');

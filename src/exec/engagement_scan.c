@@ -44,22 +44,30 @@ kinds_of(const AmpsfScanState *state)
 	return kinds;
 }
 
+/* An export has no order. */
+static bool
+is_exported(const AmpsfSelect *select, const AmpsfTableOptions *table,
+			const AmpsfEngagementRequest *request)
+{
+	return table->transport == AMPSF_TRANSPORT_BULK && *select->order == '\0' &&
+		   request->object->singular != NULL;
+}
+
 AmpsfRowSource *
 ampsf_engagement_open(AmpsfScanState *state, const AmpsfQuerySpec *spec)
 {
 	AmpsfQuerySpec copy = *spec;
 	AmpsfEngagementRequest request = *(AmpsfEngagementRequest *) state->request;
 
-	/* An export has no order. */
-	if (state->table->transport != AMPSF_TRANSPORT_BULK || *state->select.order != '\0' ||
-		request.object->singular == NULL)
+	if (!is_exported(&state->select, state->table, &request))
 		return ampsf_engagement_query(&request, &copy);
 	copy.kinds = kinds_of(state);
 	return ampsf_engagement_export(&request, &copy);
 }
 
 char *
-ampsf_engagement_explain(const AmpsfSelect *select, const AmpsfBind *bind, bool deleted)
+ampsf_engagement_explain(const AmpsfSelect *select, const AmpsfBind *bind,
+						 const AmpsfTableOptions *table)
 {
 	AmpsfEngagementRequest request;
 	List *open = NIL;
@@ -73,8 +81,10 @@ ampsf_engagement_explain(const AmpsfSelect *select, const AmpsfBind *bind, bool 
 		fields[foreach_current_index(lc)] = strVal(lfirst(lc));
 	request.fields = fields;
 	request.nfields = list_length(select->fields);
-	request.deleted = deleted;
+	request.deleted = table->include_deleted;
 	initStringInfo(&buf);
+	if (is_exported(select, table, &request))
+		appendStringInfo(&buf, "exports of %s, for ", request.object->singular);
 	appendStringInfoString(&buf, ampsf_engagement_print(&request));
 	foreach (lc, open)
 		appendStringInfo(&buf, "%s%s", foreach_current_index(lc) ? ", " : " and ",

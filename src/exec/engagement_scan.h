@@ -12,6 +12,6 @@ extern void ampsf_engagement_bind(AmpsfScanState *state, const AmpsfBind *bind);
 extern AmpsfRowSource *ampsf_engagement_open(AmpsfScanState *state, const AmpsfQuerySpec *spec);
 /* For EXPLAIN without values; NULL: no row can pass. */
 extern char *ampsf_engagement_explain(const AmpsfSelect *select, const AmpsfBind *bind,
-									  bool deleted);
+									  const AmpsfTableOptions *table);
 
 #endif

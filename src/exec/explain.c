@@ -172,7 +172,7 @@ ampsfExplainForeignScan(ForeignScanState *node, ExplainState *es)
 											   ? "keys" /* of a batched lookup */
 											   : deparse_expression(lfirst(lc), context, false, false));
 	table = ampsf_table_options(state->relid);
-	soql = table->engagement ? ampsf_engagement_explain(&state->select, &bind, table->include_deleted)
+	soql = table->engagement ? ampsf_engagement_explain(&state->select, &bind, table)
 							 : ampsf_deparse_select(&state->select, &bind, NULL);
 
 	explain_joins(plan, context, es);
