@@ -127,7 +127,8 @@ ampsf_scan_user(ForeignScan *plan, EState *estate)
 #if PG_VERSION_NUM >= 160000
 	return OidIsValid(plan->checkAsUser) ? plan->checkAsUser : GetUserId();
 #else
-	int relid = plan->scan.scanrelid > 0 ? (int) plan->scan.scanrelid : bms_next_member(plan->fs_relids, -1);
+	int relid = plan->scan.scanrelid > 0 ? (int) plan->scan.scanrelid
+										 : bms_next_member(plan->fs_relids, -1);
 	RangeTblEntry *rte = rt_fetch(relid, estate->es_range_table);
 
 	return OidIsValid(rte->checkAsUser) ? rte->checkAsUser : GetUserId();
@@ -175,7 +176,9 @@ ampsf_wait_event(void)
 #endif
 }
 
-/* The user in whose name a table is written; a partition that tuples are routed to has its root's. */
+/*
+ * The user in whose name a table is written; a partition that tuples are routed to has its root's.
+ */
 static inline Oid
 ampsf_result_user(ResultRelInfo *rri, EState *estate)
 {

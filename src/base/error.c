@@ -35,10 +35,12 @@ typedef struct ErrorRule
 	"Bulk jobs."
 
 #define HINT_UNIT                                                                                  \
-	"Check the server's options \"business_unit_id\" and \"engagement_url\": business units of sandboxes and " \
+	"Check the server's options \"business_unit_id\" and \"engagement_url\": business units of "   \
+	"sandboxes and "                                                                               \
 	"developer orgs are reached at https://pi.demo.pardot.com."
 #define HINT_ENGAGEMENT_FIELD                                                                      \
-	"The object has no such field, or this user may not see or write it: drop the column, or mend its option " \
+	"The object has no such field, or this user may not see or write it: drop the column, or "     \
+	"mend its option "                                                                             \
 	"\"field\"."
 
 /* The first rule that fits counts: those with a message come before those without. */
@@ -141,9 +143,11 @@ static const ErrorRule rules[] = {
 
 	/* Account Engagement */
 	{"66", NULL, ERRCODE_CONFIGURATION_LIMIT_EXCEEDED, true,
-	 "Account Engagement takes five calls of a business unit at once; others than this cluster call too."},
+	 "Account Engagement takes five calls of a business unit at once; others than this cluster "
+	 "call too."},
 	{"122", NULL, ERRCODE_CONFIGURATION_LIMIT_EXCEEDED, false,
-	 "The business unit has used up its API calls of the day; the next begins in the account's time zone. See "
+	 "The business unit has used up its API calls of the day; the next begins in the account's "
+	 "time zone. See "
 	 "ampsf.limits(server)."},
 	{"202", NULL, ERRCODE_CONFIGURATION_LIMIT_EXCEEDED, true, NULL},
 	{"183", NULL, ERRCODE_FDW_ERROR, true, NULL},
@@ -152,7 +156,8 @@ static const ErrorRule rules[] = {
 	{"182", NULL, ERRCODE_FDW_ERROR, false, HINT_UNIT},
 	{"201", NULL, ERRCODE_FDW_ERROR, false, HINT_UNIT},
 	{"184", NULL, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, false,
-	 "The app's OAuth scopes must include \"Manage Pardot services (pardot_api)\", and the user must be one of the "
+	 "The app's OAuth scopes must include \"Manage Pardot services (pardot_api)\", and the user "
+	 "must be one of the "
 	 "business unit's."},
 	{"46", NULL, ERRCODE_INSUFFICIENT_PRIVILEGE, false, NULL},
 	{"49", NULL, ERRCODE_INSUFFICIENT_PRIVILEGE, false, NULL},
@@ -170,7 +175,8 @@ static const ErrorRule rules[] = {
 	{"180", NULL, ERRCODE_FDW_COLUMN_NAME_NOT_FOUND, false, HINT_ENGAGEMENT_FIELD},
 	{"224", NULL, ERRCODE_FDW_COLUMN_NAME_NOT_FOUND, false,
 	 "Account Engagement gives the field of single records only: drop the column."},
-	{"210", NULL, ERRCODE_FDW_ERROR, false, "The result was read for more than four hours. Read fewer rows at a time."},
+	{"210", NULL, ERRCODE_FDW_ERROR, false,
+	 "The result was read for more than four hours. Read fewer rows at a time."},
 	{"211", NULL, ERRCODE_FDW_ERROR, false, NULL},
 	{NULL, NULL, 0, false, NULL}};
 
@@ -237,12 +243,15 @@ ampersand_hint(int status)
 		case 400:
 		case 404:
 			return "Check the server's options \"project\", \"integration\", \"group_ref\" and "
-				   "\"installation_id\" against Ampersand's dashboard, and the integration's amp.yaml.";
+				   "\"installation_id\" against Ampersand's dashboard, and the integration's "
+				   "amp.yaml.";
 		case 401:
-			return "Check the user mapping's option \"api_key\", and the state of the connection in Ampersand's "
+			return "Check the user mapping's option \"api_key\", and the state of the connection "
+				   "in Ampersand's "
 				   "dashboard.";
 		case 403:
-			return "The integration's amp.yaml must have proxy: enabled: true; see ampsf.manifest(schema).";
+			return "The integration's amp.yaml must have proxy: enabled: true; see "
+				   "ampsf.manifest(schema).";
 		default:
 			return NULL;
 	}
@@ -567,7 +576,8 @@ ampsf_error_throw(const AmpsfApiError *err, const char *what, const char *soql)
 	if (code)
 		appendStringInfo(&detail, "Salesforce says %s", code);
 	else if (err->http)
-		appendStringInfo(&detail, "%s answered with status %d", err->from ? err->from : "Salesforce", err->http);
+		appendStringInfo(&detail, "%s answered with status %d",
+						 err->from ? err->from : "Salesforce", err->http);
 	else
 		appendStringInfoString(&detail, "Salesforce refused it");
 	if (*message)

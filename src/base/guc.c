@@ -18,7 +18,8 @@ void
 ampsf_guc_init(void)
 {
 	DefineCustomBoolVariable(
-		"ampsf.allow_http_loopback", "Allows servers to be reached by plain http on loopback addresses.",
+		"ampsf.allow_http_loopback",
+		"Allows servers to be reached by plain http on loopback addresses.",
 		"For tests against an org on this machine.  Everything else is always https.",
 		&ampsf_allow_http_loopback, false, PGC_SUSET, 0, NULL, NULL, NULL);
 
@@ -26,7 +27,9 @@ ampsf_guc_init(void)
 		"ampsf.allowed_hosts", "Host patterns that credentials and tokens may be sent to.",
 		"A comma-separated list; * stands for any text.  Loopback addresses are governed by "
 		"ampsf.allow_http_loopback, or need an entry here when they are reached by https.",
-		&ampsf_allowed_hosts, "*.salesforce.com, *.force.com, *.salesforce.mil, *.sfcrmproducts.cn, pi.pardot.com, pi.demo.pardot.com, *.withampersand.com",
+		&ampsf_allowed_hosts,
+		"*.salesforce.com, *.force.com, *.salesforce.mil, *.sfcrmproducts.cn, pi.pardot.com, "
+		"pi.demo.pardot.com, *.withampersand.com",
 		PGC_SUSET, 0, NULL, NULL, NULL);
 
 	DefineCustomBoolVariable(
@@ -37,11 +40,11 @@ ampsf_guc_init(void)
 	DefineCustomIntVariable(
 		"ampsf.max_soql_length", "The longest SOQL statement that is sent, in characters.",
 		"Lists and field lists that are longer are cut into several statements.",
-		&ampsf_max_soql_length, 100000, 30000, 100000, PGC_USERSET, GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
+		&ampsf_max_soql_length, 100000, 30000, 100000, PGC_USERSET, GUC_NOT_IN_SAMPLE, NULL, NULL,
+		NULL);
 
 	DefineCustomIntVariable(
-		"ampsf.bulk_poll_interval",
-		"Time until a Bulk job is asked for its state the first time.",
+		"ampsf.bulk_poll_interval", "Time until a Bulk job is asked for its state the first time.",
 		"Each question comes half as much later than the one before, up to ten seconds.",
 		&ampsf_bulk_poll_interval, 50, 1, 3600000, PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
 

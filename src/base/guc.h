@@ -6,11 +6,13 @@
 
 #include "postgres.h"
 
-extern bool ampsf_allow_http_loopback; /* superuser: http:// to 127.0.0.0/8, ::1, localhost, for tests */
-extern char *ampsf_allowed_hosts;	   /* superuser: host patterns that may get a token, "*.salesforce.com, ..." */
+extern bool
+	ampsf_allow_http_loopback;	  /* superuser: http:// to 127.0.0.0/8, ::1, localhost, for tests */
+extern char *ampsf_allowed_hosts; /* superuser: host patterns that may get a token,
+									 "*.salesforce.com, ..." */
 
 extern bool ampsf_enable_key_lookup;
-extern int ampsf_max_soql_length; /* characters */
+extern int ampsf_max_soql_length;	 /* characters */
 extern int ampsf_bulk_poll_interval; /* milliseconds */
 
 extern int ampsf_statement_call_limit; /* API calls of one statement; 0: any number */

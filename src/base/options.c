@@ -45,10 +45,11 @@ static const char *const duplicate_rule_values[] = {"report", "allow", NULL};
 static const char *const write_at_values[] = {"statement", "commit", NULL};
 static const char *const overflow_values[] = {"refuse", "batches", NULL};
 static const char *const type_values[] = {
-	"id",	   "reference", "string", "textarea", "picklist", "multipicklist", "combobox",
-	"email",   "phone",		"url",	  "encryptedstring", "boolean", "int", "long",
-	"double",  "currency",	"percent", "date",	  "datetime", "time", "base64",
-	"address", "location",	"anyType", "complexvalue", NULL};
+	"id",			"reference", "string", "textarea", "picklist",		  "multipicklist",
+	"combobox",		"email",	 "phone",  "url",	   "encryptedstring", "boolean",
+	"int",			"long",		 "double", "currency", "percent",		  "date",
+	"datetime",		"time",		 "base64", "address",  "location",		  "anyType",
+	"complexvalue", NULL};
 
 #define SERVER ForeignServerRelationId
 #define MAPPING UserMappingRelationId
@@ -67,7 +68,8 @@ const AmpsfOption ampsf_options[] = {
 	{"business_unit_id", SERVER, AMPSF_OPT_TEXT, false, 0, 0, NULL, NULL,
 	 "Of module account_engagement: Id of the business unit, 18 characters from 0Uv"},
 	{"engagement_url", SERVER, AMPSF_OPT_URL, false, 0, 0, NULL, "https://pi.pardot.com",
-	 "Of module account_engagement: its address; https://pi.demo.pardot.com for sandboxes and developer orgs"},
+	 "Of module account_engagement: its address; https://pi.demo.pardot.com for sandboxes and "
+	 "developer orgs"},
 	{"connection", SERVER, AMPSF_OPT_ENUM, false, 0, 0, connection_values, "salesforce",
 	 "How the org is reached: salesforce, or ampersand, by Ampersand's hosted proxy"},
 	{"project", SERVER, AMPSF_OPT_TEXT, false, 0, 0, NULL, NULL,
@@ -75,11 +77,13 @@ const AmpsfOption ampsf_options[] = {
 	{"integration", SERVER, AMPSF_OPT_TEXT, false, 0, 0, NULL, NULL,
 	 "Of connection ampersand: name of the integration, as in amp.yaml; with group_ref"},
 	{"integration_id", SERVER, AMPSF_OPT_TEXT, false, 0, 0, NULL, NULL,
-	 "Of connection ampersand: Id of the integration, a UUID; for the Write API and reads that are triggered"},
+	 "Of connection ampersand: Id of the integration, a UUID; for the Write API and reads that are "
+	 "triggered"},
 	{"group_ref", SERVER, AMPSF_OPT_TEXT, false, 0, 0, NULL, NULL,
 	 "Of connection ampersand: the customer's group, as the installation names it"},
 	{"installation_id", SERVER, AMPSF_OPT_TEXT, false, 0, 0, NULL, NULL,
-	 "Of connection ampersand: Id of the installation, a UUID; in place of integration and group_ref"},
+	 "Of connection ampersand: Id of the installation, a UUID; in place of integration and "
+	 "group_ref"},
 	{"proxy_url", SERVER, AMPSF_OPT_URL, false, 0, 0, NULL, "https://proxy.withampersand.com",
 	 "Of connection ampersand: address of the proxy"},
 	{"write_url", SERVER, AMPSF_OPT_URL, false, 0, 0, NULL, "https://write.withampersand.com",
@@ -91,7 +95,8 @@ const AmpsfOption ampsf_options[] = {
 	{"write_via", SERVER, AMPSF_OPT_ENUM, false, 0, 0, write_via_values, "proxy",
 	 "Of connection ampersand: rows are written through the proxy, or by Ampersand's Write API"},
 	{"write_mode", SERVER, AMPSF_OPT_ENUM, false, 0, 0, write_mode_values, "sync",
-	 "Of the Write API: its answer is waited for, or the end of an operation that Ampersand repeats for an hour"},
+	 "Of the Write API: its answer is waited for, or the end of an operation that Ampersand "
+	 "repeats for an hour"},
 	{"api_version", SERVER, AMPSF_OPT_TEXT, false, 0, 0, NULL, AMPSF_DEFAULT_API_VERSION,
 	 "Version of Salesforce's API, from 47.0"},
 	{"page_size", SERVER, AMPSF_OPT_INT, false, 200, 2000, NULL, "Salesforce's, 2000",
@@ -142,15 +147,20 @@ const AmpsfOption ampsf_options[] = {
 	{"refresh_token", MAPPING, AMPSF_OPT_TEXT, true, 0, 0, NULL, NULL,
 	 "A refresh token, with client_id and, where the app wants it, client_secret"},
 	{"client_secret_file", MAPPING, AMPSF_OPT_FILE, false, 0, 0, NULL, NULL,
-	 "File that holds the consumer secret; to be named by superusers and members of pg_read_server_files"},
+	 "File that holds the consumer secret; to be named by superusers and members of "
+	 "pg_read_server_files"},
 	{"refresh_token_file", MAPPING, AMPSF_OPT_FILE, false, 0, 0, NULL, NULL,
-	 "File that holds the refresh token, and is rewritten when Salesforce replaces it: for members of pg_write_server_files too"},
+	 "File that holds the refresh token, and is rewritten when Salesforce replaces it: for members "
+	 "of pg_write_server_files too"},
 	{"sfdx_auth_url", MAPPING, AMPSF_OPT_TEXT, true, 0, 0, NULL, NULL,
-	 "A login of the Salesforce CLI, force://...@host, as `sf org display --verbose` shows it; excludes all others"},
+	 "A login of the Salesforce CLI, force://...@host, as `sf org display --verbose` shows it; "
+	 "excludes all others"},
 	{"redirect_uri", MAPPING, AMPSF_OPT_TEXT, false, 0, 0, NULL, "its page for success",
-	 "Callback URL of the app, to which ampsf.login_url() sends the browser; by default /services/oauth2/success of the login_url"},
+	 "Callback URL of the app, to which ampsf.login_url() sends the browser; by default "
+	 "/services/oauth2/success of the login_url"},
 	{"rotation", MAPPING, AMPSF_OPT_TEXT, false, 0, 0, NULL, NULL,
-	 "Set by the extension when Salesforce replaces a refresh token: which login the new one continues"},
+	 "Set by the extension when Salesforce replaces a refresh token: which login the new one "
+	 "continues"},
 	{"username", MAPPING, AMPSF_OPT_TEXT, false, 0, 0, NULL, NULL,
 	 "User of a JWT login, with client_id and private_key_file"},
 	{"private_key_file", MAPPING, AMPSF_OPT_FILE, false, 0, 0, NULL, NULL,
@@ -173,7 +183,8 @@ const AmpsfOption ampsf_options[] = {
 	{"parallel", TABLE, AMPSF_OPT_BOOL, false, 0, 0, NULL, "the server's",
 	 "Whether several processes may share the pages of a long result"},
 	{"remote_sum", TABLE, AMPSF_OPT_BOOL, false, 0, 0, NULL, "false",
-	 "Whether sum and avg are Salesforce's: added in doubles, and amounts converted in orgs of several currencies"},
+	 "Whether sum and avg are Salesforce's: added in doubles, and amounts converted in orgs of "
+	 "several currencies"},
 	{"page_size", TABLE, AMPSF_OPT_INT, false, 200, 2000, NULL, "the server's",
 	 "Rows of one result page"},
 	{"transport", TABLE, AMPSF_OPT_ENUM, false, 0, 0, transport_values, "the server's",
@@ -187,7 +198,8 @@ const AmpsfOption ampsf_options[] = {
 	{"bulk_write_threshold", TABLE, AMPSF_OPT_INT, false, 200, INT_MAX, NULL, "the server's",
 	 "Rows of a statement from which write_transport auto writes them by Bulk jobs"},
 	{"hard_delete", TABLE, AMPSF_OPT_BOOL, false, 0, 0, NULL, "false",
-	 "Whether DELETE passes over the recycle bin, by Bulk jobs; needs the permission Bulk API Hard Delete"},
+	 "Whether DELETE passes over the recycle bin, by Bulk jobs; needs the permission Bulk API Hard "
+	 "Delete"},
 	{"upsert_key", TABLE, AMPSF_OPT_NAME, false, 0, 0, NULL, NULL,
 	 "External id field by which INSERT updates the row that is there, or creates it"},
 	{"on_error", TABLE, AMPSF_OPT_ENUM, false, 0, 0, on_error_values, "abort",
@@ -197,7 +209,8 @@ const AmpsfOption ampsf_options[] = {
 	{"if_unchanged", TABLE, AMPSF_OPT_BOOL, false, 0, 0, NULL, "false",
 	 "Whether UPDATE and DELETE refuse rows that have changed since they were read"},
 	{"assignment_rule", TABLE, AMPSF_OPT_TEXT, false, 0, 0, NULL, "Salesforce's, true",
-	 "Whether assignment rules of accounts, cases and leads apply to what is written; or the Id of one"},
+	 "Whether assignment rules of accounts, cases and leads apply to what is written; or the Id of "
+	 "one"},
 	{"duplicate_rule", TABLE, AMPSF_OPT_ENUM, false, 0, 0, duplicate_rule_values, "report",
 	 "What a duplicate rule that alerts does: refuse the row, or let it be written"},
 	{"client_name", TABLE, AMPSF_OPT_TEXT, false, 0, 0, NULL, AMPSF_FDW_NAME,
@@ -238,9 +251,11 @@ const AmpsfOption ampsf_options[] = {
 	{"external_id", COLUMN, AMPSF_OPT_BOOL, false, 0, 0, NULL, "false",
 	 "Whether the field is an external id: indexed, and meant to name a row"},
 	{"parent_key", COLUMN, AMPSF_OPT_NAME, false, 0, 0, NULL, NULL,
-	 "Account.Ext_Id__c: the column is the parent's external id, and writing it sets the reference"},
+	 "Account.Ext_Id__c: the column is the parent's external id, and writing it sets the "
+	 "reference"},
 	{"ampsf_created", COLUMN, AMPSF_OPT_BOOL, false, 0, 0, NULL, "false",
-	 "The column is no field: in RETURNING it tells whether the row was created, elsewhere it is null"},
+	 "The column is no field: in RETURNING it tells whether the row was created, elsewhere it is "
+	 "null"},
 	{"createable", COLUMN, AMPSF_OPT_BOOL, false, 0, 0, NULL, "true",
 	 "Whether INSERT may give the field"},
 	{"updateable", COLUMN, AMPSF_OPT_BOOL, false, 0, 0, NULL, "true",
@@ -305,18 +320,19 @@ reject_unknown_option(const char *name, Oid catalog)
 		if (strcmp(o->name, name) == 0)
 			elsewhere = o;
 
-	ereport(ERROR,
-			(errcode(ERRCODE_FDW_INVALID_OPTION_NAME), errmsg("invalid option \"%s\"", name),
-			 elsewhere && elsewhere->secret && catalog == SERVER
-				 ? errhint("Everyone may read a server's options. Put \"%s\" into CREATE USER MAPPING.", name)
-			 : elsewhere
-				 ? errhint("\"%s\" is an option of a %s.", name,
-						   elsewhere->catalog == SERVER	   ? "server"
-						   : elsewhere->catalog == MAPPING ? "user mapping"
-						   : elsewhere->catalog == TABLE   ? "foreign table"
-														   : "column")
-			 : near ? errhint("Perhaps you meant the option \"%s\".", near)
-					: errhint("Valid options here are: %s.", all_options(catalog))));
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_FDW_INVALID_OPTION_NAME), errmsg("invalid option \"%s\"", name),
+		 elsewhere && elsewhere->secret && catalog == SERVER
+			 ? errhint("Everyone may read a server's options. Put \"%s\" into CREATE USER MAPPING.",
+					   name)
+		 : elsewhere ? errhint("\"%s\" is an option of a %s.", name,
+							   elsewhere->catalog == SERVER	   ? "server"
+							   : elsewhere->catalog == MAPPING ? "user mapping"
+							   : elsewhere->catalog == TABLE   ? "foreign table"
+															   : "column")
+		 : near		 ? errhint("Perhaps you meant the option \"%s\".", near)
+					 : errhint("Valid options here are: %s.", all_options(catalog))));
 }
 
 static void
@@ -349,14 +365,16 @@ check_url(const AmpsfOption *o, const char *value)
 
 	if (!https && !http)
 		bad_value(o, value, "It has the form https://host.");
-	hostlen = *host == '[' ? strcspn(host, "]") + (strchr(host, ']') != NULL) : strcspn(host, ":/?#@");
+	hostlen =
+		*host == '[' ? strcspn(host, "]") + (strchr(host, ']') != NULL) : strcspn(host, ":/?#@");
 	rest = host + hostlen;
 	if (*rest == ':')
 		rest += 1 + strspn(rest + 1, "0123456789");
 	if (*rest == '/')
 		rest++;
 	if (hostlen == 0 || *rest != '\0' ||
-		strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_[]:") < hostlen)
+		strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_[]:") <
+			hostlen)
 		bad_value(o, value, "It has the form https://host, with neither a path nor a user name.");
 	if (http && !(is_loopback(host, hostlen) && ampsf_allow_http_loopback))
 		bad_value(o, value,
@@ -395,7 +413,8 @@ check_value(const AmpsfOption *o, DefElem *def)
 			break;
 		case AMPSF_OPT_INT:
 			if (!parse_int(value, &i, 0, NULL) || i < o->min || i > o->max)
-				bad_value(o, value, psprintf("It is a whole number from %d to %d.", o->min, o->max));
+				bad_value(o, value,
+						  psprintf("It is a whole number from %d to %d.", o->min, o->max));
 			break;
 		case AMPSF_OPT_ENUM:
 		{
@@ -420,17 +439,21 @@ check_value(const AmpsfOption *o, DefElem *def)
 			break;
 		case AMPSF_OPT_FILE:
 			if (!has_privs_of_role(GetUserId(), ROLE_PG_READ_SERVER_FILES))
-				ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-								errmsg("permission denied to set option \"%s\"", o->name),
-								errdetail("Only a superuser or a member of pg_read_server_files may name a "
-										  "file of the server.")));
+				ereport(
+					ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("permission denied to set option \"%s\"", o->name),
+					 errdetail("Only a superuser or a member of pg_read_server_files may name a "
+							   "file of the server.")));
 			/* This one is rewritten: whoever names it has the server write into it. */
 			if (strcmp(o->name, "refresh_token_file") == 0 &&
 				!has_privs_of_role(GetUserId(), ROLE_PG_WRITE_SERVER_FILES))
-				ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-								errmsg("permission denied to set option \"%s\"", o->name),
-								errdetail("Only a superuser or a member of pg_write_server_files may have a "
-										  "file of the server written.")));
+				ereport(
+					ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("permission denied to set option \"%s\"", o->name),
+					 errdetail("Only a superuser or a member of pg_write_server_files may have a "
+							   "file of the server written.")));
 			if (!is_absolute_path(value))
 				bad_value(o, value, "It is the absolute path of a file on the database server.");
 			break;
@@ -483,33 +506,41 @@ check_server(List *options)
 		else if (strcmp(def->defname, "instance_url") == 0)
 			instance_url = value;
 		else if (strcmp(def->defname, "api_version") == 0 && !is_api_version(value))
-			bad_value(find_option("api_version", SERVER), value, "It has the form 62.0, and is at least 47.0.");
+			bad_value(find_option("api_version", SERVER), value,
+					  "It has the form 62.0, and is at least 47.0.");
 		else if (strcmp(def->defname, "module") == 0)
 			engagement = strcmp(value, AMPSF_DEFAULT_MODULE) != 0;
 		else if (strcmp(def->defname, "business_unit_id") == 0)
 			unit = value;
-		else if (strcmp(def->defname, "quota_reserve") == 0 && !parse_reserve(value, &reserve, &percent))
+		else if (strcmp(def->defname, "quota_reserve") == 0 &&
+				 !parse_reserve(value, &reserve, &percent))
 			bad_value(find_option("quota_reserve", SERVER), value,
 					  "It is a number of calls, or a part of the org's calls: 10%.");
 	}
-	if (unit && (strlen(unit) != 18 || strncmp(unit, "0Uv", 3) != 0 || !ampsf_is_api_name(unit + 2, 16)))
+	if (unit &&
+		(strlen(unit) != 18 || strncmp(unit, "0Uv", 3) != 0 || !ampsf_is_api_name(unit + 2, 16)))
 		bad_value(find_option("business_unit_id", SERVER), unit,
 				  "It has 18 characters and begins with 0Uv: Setup, Business Unit Setup.");
 	if (engagement && !unit)
-		ereport(ERROR, (errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
-						errmsg("option \"business_unit_id\" is required for module \"account_engagement\""),
-						errhint("It stands in Salesforce under Setup, Business Unit Setup, and begins with 0Uv.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
+			 errmsg("option \"business_unit_id\" is required for module \"account_engagement\""),
+			 errhint("It stands in Salesforce under Setup, Business Unit Setup, and begins with "
+					 "0Uv.")));
 	if (workspace && instance_url)
-		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
-						errmsg("options \"workspace\" and \"instance_url\" exclude each other"),
-						errhint("workspace 'acme' means instance_url 'https://acme.my.salesforce.com'.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+				 errmsg("options \"workspace\" and \"instance_url\" exclude each other"),
+				 errhint("workspace 'acme' means instance_url 'https://acme.my.salesforce.com'.")));
 	if (!workspace && !instance_url && !ampersand)
 		ereport(ERROR, (errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
 						errmsg("option \"workspace\" or \"instance_url\" is required"),
 						errhint("For example OPTIONS (workspace 'acme'), which is "
 								"https://acme.my.salesforce.com.")));
-	if (workspace && strspn(workspace, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.") !=
-						 strlen(workspace))
+	if (workspace &&
+		strspn(workspace, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.") !=
+			strlen(workspace))
 		bad_value(find_option("workspace", SERVER), workspace,
 				  "It is the org's My Domain name alone: acme, or acme--dev.sandbox.");
 }
@@ -556,8 +587,9 @@ check_column(List *options)
 			key = defGetString(def);
 	}
 	if (key && (!strchr(key, '.') || strchr(key, '.') != strrchr(key, '.')))
-		bad_value(find_option("parent_key", COLUMN), key,
-				  "It has the form Account.Ext_Id__c: the relationship, and the parent's external id.");
+		bad_value(
+			find_option("parent_key", COLUMN), key,
+			"It has the form Account.Ext_Id__c: the relationship, and the parent's external id.");
 	if (key && field && pg_strcasecmp(field, key) != 0)
 		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 						errmsg("options \"field\" and \"parent_key\" name different fields"),
@@ -586,8 +618,8 @@ check_mapping(List *options)
 						  psprintf("It has the form %s.", AMPSF_SFDX_FORM));
 		}
 		else if (strcmp(def->defname, "redirect_uri") == 0 &&
-				 (strspn(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:/?&=%[]") !=
-					  strlen(value) ||
+				 (strspn(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
+								":/?&=%[]") != strlen(value) ||
 				  strstr(value, "://") == NULL))
 			bad_value(find_option("redirect_uri", MAPPING), value,
 					  "It is a callback URL of the app, as it stands there.");
@@ -667,13 +699,14 @@ ampsf_server_options(const ForeignServer *server)
 	List *list = server->options;
 	const char *workspace = get(list, "workspace");
 
-	o->instance_url =
-		workspace ? psprintf("https://%s.my.salesforce.com", workspace) : get_url(list, "instance_url");
+	o->instance_url = workspace ? psprintf("https://%s.my.salesforce.com", workspace)
+								: get_url(list, "instance_url");
 	ampsf_ampersand_read(list, o);
 	if (!o->instance_url)
-		ereport(ERROR, (errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
-						errmsg("server \"%s\" has neither option \"workspace\" nor \"instance_url\"",
-							   server->servername)));
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
+				 errmsg("server \"%s\" has neither option \"workspace\" nor \"instance_url\"",
+						server->servername)));
 	o->login_url = o->ampersand ? NULL : get_url(list, "login_url");
 	if (!o->login_url)
 		o->login_url = pstrdup(o->instance_url);
@@ -686,7 +719,8 @@ ampsf_server_options(const ForeignServer *server)
 	o->request_timeout = get_int(list, "request_timeout", 150) * 1000;
 	o->max_retries = get_int(list, "max_retries", 4);
 	if (get(list, "quota_reserve"))
-		(void) parse_reserve(get(list, "quota_reserve"), &o->quota_reserve, &o->quota_reserve_percent);
+		(void) parse_reserve(get(list, "quota_reserve"), &o->quota_reserve,
+							 &o->quota_reserve_percent);
 	o->max_response = (int64) get_int(list, "max_response_mb", 256) * 1024 * 1024;
 	o->compression = get_bool(list, "compression", true);
 	o->call_cost = get_int(list, "call_cost", 1000);
@@ -746,11 +780,13 @@ ampsf_table_options(Oid relid)
 		o->object = get_rel_name(relid);
 	o->engagement = is_engagement(server->options);
 	if (!o->engagement && !ampsf_is_api_name(o->object, strlen(o->object)))
-		ereport(ERROR, (errcode(ERRCODE_FDW_TABLE_NOT_FOUND),
-						errmsg("\"%s\" is not the API name of an object", o->object),
-						errhint("Name the object: ALTER FOREIGN TABLE ... OPTIONS (ADD object '...').")));
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_TABLE_NOT_FOUND),
+				 errmsg("\"%s\" is not the API name of an object", o->object),
+				 errhint("Name the object: ALTER FOREIGN TABLE ... OPTIONS (ADD object '...').")));
 	o->include_deleted = get_bool(table->options, "include_deleted", false);
-	o->updatable = get_bool(table->options, "updatable", get_bool(server->options, "updatable", true));
+	o->updatable =
+		get_bool(table->options, "updatable", get_bool(server->options, "updatable", true));
 	o->async_capable =
 		get_bool(table->options, "async_capable", get_bool(server->options, "async_capable", true));
 	o->parallel = get_bool(table->options, "parallel", get_bool(server->options, "parallel", true));
@@ -759,8 +795,8 @@ ampsf_table_options(Oid relid)
 	o->remote_sum = get_bool(table->options, "remote_sum", false);
 	o->page_size = get_int(table->options, "page_size", get_int(server->options, "page_size", 0));
 	o->transport = get_transport(table->options, server->options);
-	o->bulk_threshold =
-		get_int(table->options, "bulk_threshold", get_int(server->options, "bulk_threshold", 50000));
+	o->bulk_threshold = get_int(table->options, "bulk_threshold",
+								get_int(server->options, "bulk_threshold", 50000));
 	o->write_at_commit = is_set_to(table->options, server->options, "write_at", "commit");
 	o->commit_batches = is_set_to(table->options, server->options, "commit_overflow", "batches");
 	o->write_api = is_set_to(table->options, server->options, "write_via", "write_api");
@@ -782,8 +818,8 @@ ampsf_table_options(Oid relid)
 	o->allow_duplicates = is_option(table->options, "duplicate_rule", "allow");
 	o->client_name = get_text(table->options, "client_name");
 	o->truncatable = get_bool(table->options, "truncatable", false);
-	o->lookup_batch =
-		get_int(table->options, "lookup_batch", get_int(server->options, "lookup_batch", AMPSF_LOOKUP_BATCH));
+	o->lookup_batch = get_int(table->options, "lookup_batch",
+							  get_int(server->options, "lookup_batch", AMPSF_LOOKUP_BATCH));
 	o->rows = get_int(table->options, "rows", -1);
 	return o;
 }

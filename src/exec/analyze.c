@@ -181,7 +181,8 @@ prepare_columns(Sample *s)
 			continue;
 		col = ampsf_column(RelationGetRelid(s->relation), i + 1);
 		/* Salesforce gives such a field only to a query for one row. */
-		if (strcmp(col->type, "complexvalue") == 0 || strcmp(col->type, "base64") == 0 || col->created)
+		if (strcmp(col->type, "complexvalue") == 0 || strcmp(col->type, "base64") == 0 ||
+			col->created)
 			continue;
 		s->sources[i] = field_index(s, col->field);
 		ampsf_convert_init(&s->conv[i], att, col, CurrentMemoryContext);
@@ -519,7 +520,8 @@ ampsfAnalyzeForeignTable(Relation relation, AcquireSampleRowsFunc *func, BlockNu
 {
 	AmpsfTableOptions *table = ampsf_table_options(RelationGetRelid(relation));
 	Oid serverid = GetForeignTable(RelationGetRelid(relation))->serverid;
-	double rows = table->engagement ? -1 : record_count(serverid, relation->rd_rel->relowner, table->object);
+	double rows =
+		table->engagement ? -1 : record_count(serverid, relation->rd_rel->relowner, table->object);
 	double pages;
 
 	/* Account Engagement tells neither a number of rows nor what lies in between. */

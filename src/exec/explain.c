@@ -16,7 +16,8 @@
 #define NOTHING_TO_ASK "none: no row can satisfy the condition"
 
 /*
- * Clauses that the planner left with its own numbers of relations: they become those of the finished plan.
+ * Clauses that the planner left with its own numbers of relations: they become those of the
+ * finished plan.
  */
 static char *
 deparse_planner_clause(ForeignScan *plan, Node *clause, List *context, bool prefix)
@@ -39,20 +40,21 @@ explain_joins(ForeignScan *plan, List *context, ExplainState *es)
 	{
 		JoinType type = intVal(linitial(lfirst(lc)));
 
-		lines = lappend(lines, psprintf("%s %s",
-										type == JOIN_LEFT	? "left"
-										: type == JOIN_SEMI ? "semi"
-										: type == JOIN_ANTI ? "anti"
-															: "inner",
-										deparse_planner_clause(plan, lsecond(lfirst(lc)), context, true)));
+		lines = lappend(lines,
+						psprintf("%s %s",
+								 type == JOIN_LEFT	 ? "left"
+								 : type == JOIN_SEMI ? "semi"
+								 : type == JOIN_ANTI ? "anti"
+													 : "inner",
+								 deparse_planner_clause(plan, lsecond(lfirst(lc)), context, true)));
 	}
 	if (lines)
 		ExplainPropertyList("Joins", lines, es);
 }
 
 /*
- * "Exact": the clauses that Salesforce evaluates alone.  "Superset": those it evaluates first, and we again.
- * "Local": those it never sees.  The last two with the reason.
+ * "Exact": the clauses that Salesforce evaluates alone.  "Superset": those it evaluates first, and
+ * we again. "Local": those it never sees.  The last two with the reason.
  */
 static void
 explain_clauses(ForeignScan *plan, List *context, ExplainState *es)
@@ -74,8 +76,8 @@ explain_clauses(ForeignScan *plan, List *context, ExplainState *es)
 	}
 	else if (plan->fdw_recheck_quals)
 		ExplainPropertyText("Exact",
-							deparse_expression((Node *) make_ands_explicit(plan->fdw_recheck_quals), context,
-											   prefix, false),
+							deparse_expression((Node *) make_ands_explicit(plan->fdw_recheck_quals),
+											   context, prefix, false),
 							es);
 	forthree(lq, plan->scan.plan.qual, lc, classes, lr, reasons)
 	{
@@ -106,7 +108,9 @@ ampsf_explain_stats(const AmpsfStats *stats, ExplainState *es)
 	}
 }
 
-/* As org/bulk_ingest.c has it, of rows that are not very long: what a job takes, and what it costs. */
+/*
+ * As org/bulk_ingest.c has it, of rows that are not very long: what a job takes, and what it costs.
+ */
 #define BULK_JOB_ROWS 100000
 #define BULK_JOB_CALLS 8
 
@@ -137,8 +141,8 @@ ampsf_explain_write_calls(const AmpsfTableOptions *table, double rows, int batch
 }
 
 /*
- * The calls that reading the estimated rows will be.  Where nothing is checked here, all rows that come are
- * the plan's, unless other processes get some of them.
+ * The calls that reading the estimated rows will be.  Where nothing is checked here, all rows that
+ * come are the plan's, unless other processes get some of them.
  */
 static void
 explain_estimated_calls(ForeignScan *plan, const AmpsfScanState *state, ExplainState *es)
@@ -168,9 +172,10 @@ ampsfExplainForeignScan(ForeignScanState *node, ExplainState *es)
 	ListCell *lc;
 
 	foreach (lc, plan->fdw_exprs)
-		bind.labels = lappend(bind.labels, IsA(lfirst(lc), CaseTestExpr)
-											   ? "keys" /* of a batched lookup */
-											   : deparse_expression(lfirst(lc), context, false, false));
+		bind.labels =
+			lappend(bind.labels, IsA(lfirst(lc), CaseTestExpr)
+									 ? "keys" /* of a batched lookup */
+									 : deparse_expression(lfirst(lc), context, false, false));
 	table = ampsf_table_options(state->relid);
 	soql = table->engagement ? ampsf_engagement_explain(&state->select, &bind, table)
 							 : ampsf_deparse_select(&state->select, &bind, NULL);
@@ -185,7 +190,8 @@ ampsfExplainForeignScan(ForeignScanState *node, ExplainState *es)
 		return;
 	/* With the values of the last run. */
 	if (es->verbose && state->started && plan->fdw_exprs != NIL)
-		ExplainPropertyText(table->engagement ? "Request Sent" : "SOQL Sent", state->soql ? state->soql : NOTHING_TO_ASK, es);
+		ExplainPropertyText(table->engagement ? "Request Sent" : "SOQL Sent",
+							state->soql ? state->soql : NOTHING_TO_ASK, es);
 	if (es->verbose && state->statements)
 		ExplainPropertyInteger("Statements", NULL, list_length(state->statements), es);
 	ampsf_explain_stats(&state->stats, es);

@@ -219,7 +219,8 @@ add_key(KeyJoinState *state, Datum value, uint32 hash)
 
 /* -------- batches -------- */
 
-/* Adds the row of the slot to the batch; false, and nothing done, if its key would be one too many.
+/*
+ * Adds the row of the slot to the batch; false, and nothing done, if its key would be one too many.
  */
 static bool
 add_row(KeyJoinState *state, TupleTableSlot *slot)
@@ -287,7 +288,8 @@ forget_batch(KeyJoinState *state)
 	state->nkeys = state->keys_size = state->nbuckets = state->part = state->asked = 0;
 }
 
-/* The keys of the next batch: more than this one had, but no more than whose rows work_mem holds.
+/*
+ * The keys of the next batch: more than this one had, but no more than whose rows work_mem holds.
  */
 static void
 grow_batch(KeyJoinState *state)
@@ -598,8 +600,8 @@ next_joined(KeyJoinState *state)
 }
 
 /*
- * The scan slot as a result.  Not the slot itself: who gets it may make it own its values, which the
- * next row could not share then.
+ * The scan slot as a result.  Not the slot itself: who gets it may make it own its values, which
+ * the next row could not share then.
  */
 static TupleTableSlot *
 copy_scan_slot(KeyJoinState *state)

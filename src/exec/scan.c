@@ -1,5 +1,6 @@
 /*
- * scan.c - runs a scan: evaluates the parameters, sends the statement, and turns each record into a slot.
+ * scan.c - runs a scan: evaluates the parameters, sends the statement, and turns each record into a
+ * slot.
  *
  * Nothing is sent before the first row is wanted, so EXPLAIN and an unused subplan cost no call.  A
  * datum lives in row_cxt until the next row is asked for.
@@ -35,7 +36,8 @@ static FormData_pg_attribute count_attribute = {.atttypid = INT8OID, .atttypmod 
 static FormData_pg_attribute
 sum_attribute(Oid typid)
 {
-	FormData_pg_attribute att = {.atttypid = typid == INT8OID ? NUMERICOID : typid, .atttypmod = -1};
+	FormData_pg_attribute att = {.atttypid = typid == INT8OID ? NUMERICOID : typid,
+								 .atttypmod = -1};
 
 	return att;
 }
@@ -76,7 +78,8 @@ prepare_fields(AmpsfScanState *state, List *fdw_private)
 	{
 		int attnum = list_nth_int(attnums, i);
 		AmpsfColumn *col;
-		Relation relation = table_open(list_nth_oid(tables, i), NoLock); /* the executor holds the lock */
+		Relation relation =
+			table_open(list_nth_oid(tables, i), NoLock); /* the executor holds the lock */
 		FormData_pg_attribute sum = sum_attribute((Oid) -attnum);
 		Form_pg_attribute att = attnum > 0	 ? TupleDescAttr(RelationGetDescr(relation), attnum - 1)
 								: attnum < 0 ? &sum
@@ -144,7 +147,8 @@ ampsfBeginForeignScan(ForeignScanState *node, int eflags)
 		AllocSetContextCreate(estate->es_query_cxt, "ampsf_fdw parameters", ALLOCSET_SMALL_SIZES);
 	state->source_cxt =
 		AllocSetContextCreate(estate->es_query_cxt, "ampsf_fdw row source", ALLOCSET_DEFAULT_SIZES);
-	state->row_cxt = AllocSetContextCreate(estate->es_query_cxt, "ampsf_fdw row", ALLOCSET_DEFAULT_SIZES);
+	state->row_cxt =
+		AllocSetContextCreate(estate->es_query_cxt, "ampsf_fdw row", ALLOCSET_DEFAULT_SIZES);
 	if (*state->select.group_by)
 		ampsf_groups_begin(node);
 }
@@ -250,14 +254,15 @@ start_source(ForeignScanState *node)
 		spec.share = state->share;
 		ampsf_progress_begin(state, state->relid, &state->stats);
 		state->source = state->table->engagement ? ampsf_engagement_open(state, &spec)
-						: state->statements			 ? ampsf_scan_open_statements(state, &spec)
-										  : ampsf_query(&spec, &transport);
+						: state->statements		 ? ampsf_scan_open_statements(state, &spec)
+												 : ampsf_query(&spec, &transport);
 		state->source->ops->start(state->source);
 		MemoryContextSwitchTo(old);
 	}
 }
 
-/* Names the column and the row of a value that does not fit.  No catalog access: the transaction is broken. */
+/* Names the column and the row of a value that does not fit.  No catalog access: the transaction is
+ * broken. */
 static void
 conversion_context(void *arg)
 {
@@ -314,8 +319,8 @@ fill_slot(AmpsfScanState *state, TupleTableSlot *slot)
 		if (!state->conv[i].fetch_later || isnull[fills[i].slot])
 			continue;
 		state->column = i;
-		values[fills[i].slot] = ampsf_fetch_file(
-			state->session, DatumGetCString(values[fills[i].slot]), &state->stats);
+		values[fills[i].slot] =
+			ampsf_fetch_file(state->session, DatumGetCString(values[fills[i].slot]), &state->stats);
 	}
 	state->column = -1;
 	MemoryContextSwitchTo(old);
@@ -341,15 +346,16 @@ note_total(AmpsfScanState *state)
 }
 
 /*
- * Aggregates over all rows give one row even if no row can pass the condition, so that nothing was asked:
- * counts are 0, the others NULL.
+ * Aggregates over all rows give one row even if no row can pass the condition, so that nothing was
+ * asked: counts are 0, the others NULL.
  */
 static TupleTableSlot *
 row_of_nothing(ForeignScanState *node)
 {
 	AmpsfScanState *state = node->fdw_state;
 	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
-	List *attnums = list_nth(castNode(ForeignScan, node->ss.ps.plan)->fdw_private, AMPSF_SCAN_ATTNUMS);
+	List *attnums =
+		list_nth(castNode(ForeignScan, node->ss.ps.plan)->fdw_private, AMPSF_SCAN_ATTNUMS);
 	ListCell *lc;
 
 	state->row++;
@@ -465,7 +471,8 @@ ampsfReScanForeignScan(ForeignScanState *node)
 		bool same;
 
 		bind_statement(node);
-		same = before && state->soql && strcmp(before, state->soql) == 0 && !cut && !state->statements;
+		same =
+			before && state->soql && strcmp(before, state->soql) == 0 && !cut && !state->statements;
 		if (before)
 			pfree(before);
 		if (!same)

@@ -27,30 +27,30 @@ typedef struct AmpsfScanState
 	/* from the plan */
 	AmpsfSelect select;
 	int nfields;
-	const char **keys; /* [nfields] what to cut from a record */
+	const char **keys;	/* [nfields] what to cut from a record */
 	const char **types; /* [nfields] Salesforce types */
 	bool pages_only;	/* no statement for Bulk */
 	int ncolumns;
-	int *slots;		   /* [ncolumns] the slot's columns to fill, from 0 */
-	int *sources;	   /* [ncolumns] the index of the field that fills it */
-	char **relnames;   /* [ncolumns] the table, for error messages */
-	char **names;	   /* [ncolumns] and its column */
+	int *slots;			   /* [ncolumns] the slot's columns to fill, from 0 */
+	int *sources;		   /* [ncolumns] the index of the field that fills it */
+	char **relnames;	   /* [ncolumns] the table, for error messages */
+	char **names;		   /* [ncolumns] and its column */
 	AmpsfColumnConv *conv; /* [ncolumns] */
 	bool files;			   /* one of them shows the content of a file */
-	bool *whole;		   /* [ncolumns] a sum of integers: converted as numeric, then made a bigint */
-	AmpsfFill *fills;	   /* [ncolumns] the same, as a row needs it */
-	AmpsfRoom *room;	   /* of the row at hand */
+	bool *whole;	  /* [ncolumns] a sum of integers: converted as numeric, then made a bigint */
+	AmpsfFill *fills; /* [ncolumns] the same, as a row needs it */
+	AmpsfRoom *room;  /* of the row at hand */
 	Oid relid;
-	bool plain;		   /* a scan of the table, nothing computed above it */
-	bool aggregates;   /* one row of aggregates over all rows, even if there are none */
-	bool async;		   /* below an asynchronous Append: an empty slot may also mean "not yet" */
+	bool plain;		 /* a scan of the table, nothing computed above it */
+	bool aggregates; /* one row of aggregates over all rows, even if there are none */
+	bool async;		 /* below an asynchronous Append: an empty slot may also mean "not yet" */
 	AmpsfTableOptions *table;
 	int64 limit;
 
 	/* parameters */
 	void *request; /* of an object of Account Engagement, else NULL; see engagement_scan.c */
 	struct AmpsfGroups *groups; /* of a statement that groups, see groups.c */
-	List *param_exprs; /* of ExprState */
+	List *param_exprs;			/* of ExprState */
 	int nparams;
 	Oid *param_types;
 	Datum *param_values;
@@ -58,10 +58,11 @@ typedef struct AmpsfScanState
 	MemoryContext param_cxt; /* their values, and the statement */
 
 	/* of the current run */
-	char *soql; /* NULL: no row can pass */
-	List *statements; /* of char *: what is sent instead, if one statement cannot hold it; see statements.c */
+	char *soql;		  /* NULL: no row can pass */
+	List *statements; /* of char *: what is sent instead, if one statement cannot hold it; see
+						 statements.c */
 	List *wide;		  /* lists of the fields of each of them; NIL: all have the same */
-	int64 skip; /* rows to pass over first: OFFSET */
+	int64 skip;		  /* rows to pass over first: OFFSET */
 	bool started;
 	bool pending; /* async: the empty slot did mean that */
 	bool ended;
@@ -90,21 +91,25 @@ extern TupleTableSlot *ampsfIterateForeignScan(ForeignScanState *node);
 extern void ampsfReScanForeignScan(ForeignScanState *node);
 extern void ampsfEndForeignScan(ForeignScanState *node);
 
-/* For async.c.  Has it sent its statement?  Has it rows to come?  Was its empty slot a "not yet"? */
+/*
+ * For async.c.  Has it sent its statement?  Has it rows to come?  Was its empty slot a "not yet"?
+ */
 extern bool ampsf_scan_has_begun(ForeignScanState *node);
 extern bool ampsf_scan_is_reading(ForeignScanState *node);
 extern bool ampsf_scan_is_pending(ForeignScanState *node);
 
 /* For groups.c.  Evaluates the parameters and prints the statement. */
 extern void ampsf_scan_bind(ForeignScanState *node);
-/* A statement with the parameters' values of the last bind, in the current context; NULL: no row can pass. */
+/* A statement with the parameters' values of the last bind, in the current context; NULL: no row
+ * can pass. */
 extern char *ampsf_scan_print(AmpsfScanState *state, const AmpsfSelect *select);
 /* What the source of a statement needs to know, but for the statement and its fields. */
 extern void ampsf_scan_spec(AmpsfScanState *state, AmpsfQuerySpec *spec);
 /* A record in state->values into a slot; what it allocates lives until the next. */
 extern void ampsf_scan_fill_slot(AmpsfScanState *state, TupleTableSlot *slot);
 
-/* statements.c: whether the fields are too many for one; after each bind; and the source of the rows. */
+/* statements.c: whether the fields are too many for one; after each bind; and the source of the
+ * rows. */
 extern void ampsf_scan_plan_statements(AmpsfScanState *state);
 extern void ampsf_scan_print_statements(AmpsfScanState *state, AmpsfBind *bind);
 extern AmpsfRowSource *ampsf_scan_open_statements(AmpsfScanState *state, AmpsfQuerySpec *spec);

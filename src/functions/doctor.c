@@ -300,8 +300,8 @@ step_api_version(Doctor *d)
 			d->detail = psprintf("%s, not compared with the org's", wanted);
 			return;
 		}
-		d->versions =
-			ampsf_json_call(d->session, "/services/data/", NULL, "ask for the API versions", d->cxt);
+		d->versions = ampsf_json_call(d->session, "/services/data/", NULL,
+									  "ask for the API versions", d->cxt);
 	}
 	n = ampsf_json_array_length(d->versions);
 	for (int i = 0; i < n; i++)
@@ -351,7 +351,8 @@ step_quota(Doctor *d)
 	}
 }
 
-/* A call to Account Engagement: host, scope, business unit, and what it has left of its own calls.
+/*
+ * A call to Account Engagement: host, scope, business unit, and what it has left of its own calls.
  */
 static void
 step_business_unit(Doctor *d)

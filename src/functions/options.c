@@ -17,10 +17,10 @@ PG_FUNCTION_INFO_V1(ampsf_sql_options);
 static const char *
 context_name(Oid catalog)
 {
-	return catalog == ForeignServerRelationId ? "server"
-		   : catalog == UserMappingRelationId ? "user mapping"
+	return catalog == ForeignServerRelationId  ? "server"
+		   : catalog == UserMappingRelationId  ? "user mapping"
 		   : catalog == ForeignTableRelationId ? "table"
-											  : "column";
+											   : "column";
 }
 
 static const char *

@@ -218,7 +218,8 @@ drop(AmpsfRowSource **source)
 		src->ops->close(src);
 }
 
-/* The first page of a shared result that this process reads: is the choice made?  False: no page is left. */
+/* The first page of a shared result that this process reads: is the choice made?  False: no page is
+ * left. */
 static bool
 join_shared(Chooser *q)
 {

@@ -33,13 +33,13 @@ typedef struct AmpsfWriteSpec
 	const char *object;
 	const char *key;			/* AMPSF_UPSERT: the external id's field */
 	int max_rows;				/* of one call */
-	const char *conditional;	/* a row is written only if this field is as the caller has read it: see
-								   AmpsfWriteRow.version; NULL: written anyhow */
+	const char *conditional;	/* a row is written only if this field is as the caller has read it:
+								   see    AmpsfWriteRow.version; NULL: written anyhow */
 	bool files;					/* rows may have files, see AmpsfWriteRow.file */
 	bool all_or_none;			/* a call with a row that is refused writes none of its rows */
 	const char *const *headers; /* "Name: value", NULL-terminated; may be NULL */
 	bool hard_delete;			/* past the recycle bin, which only a Bulk job can */
-	bool any_transport;			/* of a Bulk sink: rows for which there can be no job go by collections */
+	bool any_transport; /* of a Bulk sink: rows for which there can be no job go by collections */
 	AmpsfStats *stats;
 } AmpsfWriteSpec;
 
@@ -49,14 +49,15 @@ typedef struct AmpsfWriteRow
 	int64 number;	/* the caller's: by it an outcome is matched to its row, whatever the order */
 	const char *id; /* AMPSF_UPDATE and AMPSF_DELETE */
 	const char
-		*parent; /* Id of a row that Salesforce locks along with it; NULL: none, or not known */
-	int64 version; /* with spec.conditional: when it was changed, as it was read: microseconds since 2000 */
+		*parent;   /* Id of a row that Salesforce locks along with it; NULL: none, or not known */
+	int64 version; /* with spec.conditional: when it was changed, as it was read: microseconds since
+					  2000 */
 	const char *fields; /* the inside of a JSON object, without its braces and without "attributes":
 						   "LastName":"Curie","Email":null; UTF-8.  Not for AMPSF_DELETE */
 	size_t len;
 	/*
-	 * With spec.files: a file that is sent as it is, not in fields; NULL: none.  Such a row goes alone,
-	 * so has_room() is asked with AMPSF_FILE_ROW.  Not for AMPSF_UPSERT.
+	 * With spec.files: a file that is sent as it is, not in fields; NULL: none.  Such a row goes
+	 * alone, so has_room() is asked with AMPSF_FILE_ROW.  Not for AMPSF_UPSERT.
 	 */
 	const char *file_field;
 	const void *file;
@@ -111,8 +112,8 @@ typedef struct AmpsfRowSinkOps
 	 */
 	int (*results)(AmpsfRowSink *sink, AmpsfWriteResult **results);
 	/*
-	 * Nothing more is sent: waits for what is on its way, and all rows without an outcome get one.  NULL: there can be
-	 * none after a flush.
+	 * Nothing more is sent: waits for what is on its way, and all rows without an outcome get one.
+	 * NULL: there can be none after a flush.
 	 */
 	void (*stop)(AmpsfRowSink *sink);
 	/*
@@ -136,14 +137,14 @@ struct AmpsfRowSink
 /* Up to 200 rows in each call; max_rows: 1..200. */
 extern AmpsfRowSink *ampsf_collections_open(const AmpsfWriteSpec *spec);
 /*
- * Bulk jobs: thousands of rows for a few calls.  Not with headers, all_or_none or versions.  Ids of rows that were
- * inserted are not told, nor whether an upsert has created its row.
+ * Bulk jobs: thousands of rows for a few calls.  Not with headers, all_or_none or versions.  Ids of
+ * rows that were inserted are not told, nor whether an upsert has created its row.
  */
 extern AmpsfRowSink *ampsf_ingest_open(const AmpsfWriteSpec *spec);
 
 /*
- * The sink that fits: with AMPSF_WRITE_AUTO rows are kept back until there are threshold of them, which go by Bulk, or
- * no more come, or they take more than a few megabytes.
+ * The sink that fits: with AMPSF_WRITE_AUTO rows are kept back until there are threshold of them,
+ * which go by Bulk, or no more come, or they take more than a few megabytes.
  */
 extern AmpsfRowSink *ampsf_write_open(const AmpsfWriteSpec *spec, AmpsfWriteTransport transport,
 									  int64 threshold);

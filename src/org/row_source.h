@@ -29,8 +29,8 @@ typedef struct AmpsfRowSourceOps
 	 */
 	AmpsfSourceState (*poll)(AmpsfRowSource *src);
 	/*
-	 * The next record, waiting if it must: values[nfields], valid until the following call.  False at
-	 * the end of the data, and only then: whatever goes wrong is an ERROR.
+	 * The next record, waiting if it must: values[nfields], valid until the following call.  False
+	 * at the end of the data, and only then: whatever goes wrong is an ERROR.
 	 */
 	bool (*next)(AmpsfRowSource *src, AmpsfValue *values);
 	/* Back to the first record with no call, if all records are still at hand; else false. */
@@ -53,11 +53,11 @@ typedef struct AmpsfQuerySpec
 	int nfields;
 	bool all_rows; /* queryAll */
 	int page_size; /* 0: Salesforce's default */
-	int64 limit;   /* the reader needs no more than that; -1: unknown. Only a hint against prefetching */
+	int64 limit;   /* the reader needs no more; -1: unknown. Only a hint against prefetching */
 	int max_pages; /* 0: all; else it ends after so many, though there may be more: for samples */
 	/*
-	 * Not NULL: set, in place of an error, if Salesforce answers that there are more groups than it gives; the
-	 * query has no rows then.  REST only.
+	 * Not NULL: set, in place of an error, if Salesforce answers that there are more groups than it
+	 * gives; the query has no rows then.  REST only.
 	 */
 	bool *too_many_groups;
 	AmpsfStats *stats; /* may be NULL */
@@ -68,8 +68,8 @@ typedef struct AmpsfQuerySpec
 	const uint8 *kinds;
 	const void *progress; /* who owns the report of progress; see base/progress.h */
 	/*
-	 * Not NULL: other processes read pages of the same result, and limit and max_pages are not looked at.
-	 * Such a source has no poll() and no rewind(), and start() does nothing.
+	 * Not NULL: other processes read pages of the same result, and limit and max_pages are not
+	 * looked at. Such a source has no poll() and no rewind(), and start() does nothing.
 	 */
 	struct AmpsfShare *share;
 } AmpsfQuerySpec;
@@ -77,8 +77,8 @@ typedef struct AmpsfQuerySpec
 /* A query over REST; it lives in a child of the current context, and ends with it. */
 extern AmpsfRowSource *ampsf_rest_query(const AmpsfQuerySpec *spec);
 /*
- * The same as a job of Bulk API 2.0; page_size, limit and max_pages are not looked at.  The job is aborted and
- * deleted when the source is closed, or when its context ends.
+ * The same as a job of Bulk API 2.0; page_size, limit and max_pages are not looked at.  The job is
+ * aborted and deleted when the source is closed, or when its context ends.
  */
 extern AmpsfRowSource *ampsf_bulk_query(const AmpsfQuerySpec *spec);
 

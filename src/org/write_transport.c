@@ -271,8 +271,8 @@ ampsf_write_open(const AmpsfWriteSpec *spec, AmpsfWriteTransport transport, int6
 
 	if (spec->hard_delete && spec->op == AMPSF_DELETE)
 		return ampsf_ingest_open(spec);
-	if (transport == AMPSF_WRITE_COLLECTIONS || spec->all_or_none || spec->conditional || spec->files ||
-		(spec->headers && *spec->headers))
+	if (transport == AMPSF_WRITE_COLLECTIONS || spec->all_or_none || spec->conditional ||
+		spec->files || (spec->headers && *spec->headers))
 		return ampsf_collections_open(spec);
 	if (transport == AMPSF_WRITE_BULK)
 		return ampsf_ingest_open(spec);

@@ -101,10 +101,10 @@ ampsf_add_append_limit_path(PlannerInfo *root, RelOptInfo *rel)
 	startup *= 0.98;
 	total *= 0.98;
 	ampsf_add_path(rel, create_foreignscan_path(
-					  root, rel, NULL, clamp_row_est(rows), AMPSF_DISABLED_NODES startup, total,
-					  NIL, NULL, NULL,
-					  AMPSF_RESTRICTINFO(NIL)
-						  list_make3(NULL, makeString(order), list_make2(limit, NULL))));
+							root, rel, NULL, clamp_row_est(rows), AMPSF_DISABLED_NODES startup,
+							total, NIL, NULL, NULL,
+							AMPSF_RESTRICTINFO(NIL)
+								list_make3(NULL, makeString(order), list_make2(limit, NULL))));
 }
 
 List *

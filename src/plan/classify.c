@@ -1,8 +1,8 @@
 /*
  * classify.c - which clauses may go to Salesforce, and how far its answer can be trusted.
  *
- * Walks an expression once, from the top: what it does not know is LOCAL.  What an operator means on the
- * other side stands in operators.c, not here.  Must not know: SOQL's text, the executor.
+ * Walks an expression once, from the top: what it does not know is LOCAL.  What an operator means
+ * on the other side stands in operators.c, not here.  Must not know: SOQL's text, the executor.
  */
 #include "plan/classify.h"
 #include "plan/operators.h"
@@ -95,8 +95,9 @@ ampsf_classify_column(AmpsfClassify *cxt, Node *node, AmpsfMember **member)
 		if (member)
 			*member = m;
 		/* What is no field, the statement cannot name. */
-		return ampsf_member_column(m, var->varattno)->created ? NULL
-															   : ampsf_member_column(m, var->varattno);
+		return ampsf_member_column(m, var->varattno)->created
+				   ? NULL
+				   : ampsf_member_column(m, var->varattno);
 	}
 	return NULL;
 }
@@ -186,8 +187,8 @@ is_exact_operand(Node *operand, Oid elemtype)
 }
 
 /*
- * field op value, whatever the form.  coltype is what the column is compared as, typid the type of one
- * value (an array's element).
+ * field op value, whatever the form.  coltype is what the column is compared as, typid the type of
+ * one value (an array's element).
  */
 static AmpsfPushClass
 classify_comparison(AmpsfClassify *cxt, AmpsfColumn *col, Oid coltype, const char *opname,
@@ -227,8 +228,8 @@ classify_comparison(AmpsfClassify *cxt, AmpsfColumn *col, Oid coltype, const cha
 		return AMPSF_LOCAL;
 	}
 	/*
-	 * Salesforce compares what it holds, with all decimals, whatever scale the field is declared with; and
-	 * LIKE sees the blanks that char(n) adds.
+	 * Salesforce compares what it holds, with all decimals, whatever scale the field is declared
+	 * with; and LIKE sees the blanks that char(n) adds.
 	 */
 	if (col->rounds || (coltype == BPCHAROID && is_pattern))
 	{
@@ -248,7 +249,8 @@ classify_comparison(AmpsfClassify *cxt, AmpsfColumn *col, Oid coltype, const cha
 	}
 	/* Whole numbers compare with whole numbers only: 2.5 would be refused. */
 	whole = strcmp(col->type, "int") == 0;
-	if ((whole || strcmp(col->type, "long") == 0) && typid != INT2OID && typid != INT4OID && typid != INT8OID)
+	if ((whole || strcmp(col->type, "long") == 0) && typid != INT2OID && typid != INT4OID &&
+		typid != INT8OID)
 	{
 		*reason = "the value's type differs from the field's";
 		return AMPSF_LOCAL;
@@ -272,9 +274,9 @@ classify_comparison(AmpsfClassify *cxt, AmpsfColumn *col, Oid coltype, const cha
 }
 
 /*
- * A function of a date or datetime column as a mapping, in which a CaseTestExpr stands for the column; NULL if
- * it is none, or none that rises with the column (timerange.c).  *days: has it whole days only?  *whole: whole
- * numbers?
+ * A function of a date or datetime column as a mapping, in which a CaseTestExpr stands for the
+ * column; NULL if it is none, or none that rises with the column (timerange.c).  *days: has it
+ * whole days only?  *whole: whole numbers?
  */
 static Node *
 match_time_function(AmpsfClassify *cxt, Node *node, AmpsfColumn **col, bool *days, bool *whole)
@@ -293,9 +295,10 @@ match_time_function(AmpsfClassify *cxt, Node *node, AmpsfColumn **col, bool *day
 		field->typeId = exprType(node);
 		field->typeMod = -1;
 		*days = *whole = field->typeId == DATEOID;
-		if (fclass == AMPSF_CLASS_DATE ? field->typeId == DATEOID
-									   : fclass == AMPSF_CLASS_DATETIME &&
-											 (field->typeId == TIMESTAMPTZOID || field->typeId == TIMESTAMPOID))
+		if (fclass == AMPSF_CLASS_DATE
+				? field->typeId == DATEOID
+				: fclass == AMPSF_CLASS_DATETIME &&
+					  (field->typeId == TIMESTAMPTZOID || field->typeId == TIMESTAMPOID))
 			return (Node *) field;
 		return NULL;
 	}
@@ -308,7 +311,9 @@ match_time_function(AmpsfClassify *cxt, Node *node, AmpsfColumn **col, bool *day
 
 		if (i == fn->arg)
 			continue;
-		/* A parameter might name no unit, and no time zone: an error, but only if there is a row. */
+		/*
+		 * A parameter might name no unit, and no time zone: an error, but only if there is a row.
+		 */
 		if (!IsA(c, Const) || c->constisnull || (i != fn->unit && i != fn->zone))
 			return NULL;
 		word = TextDatumGetCString(c->constvalue);
@@ -323,7 +328,8 @@ match_time_function(AmpsfClassify *cxt, Node *node, AmpsfColumn **col, bool *day
 	if (!arg || (fn->wants_days && !*days) || (fn->whole && !*whole))
 		return NULL;
 	*whole = unit && pg_strcasecmp(unit, "epoch") != 0 && pg_strcasecmp(unit, "julian") != 0;
-	*days = func->funcresulttype == DATEOID || (*days && func->funcid != F_TIMEZONE_TEXT_TIMESTAMPTZ) ||
+	*days = func->funcresulttype == DATEOID ||
+			(*days && func->funcid != F_TIMEZONE_TEXT_TIMESTAMPTZ) ||
 			(unit && ampsf_unit_is_days(unit));
 	func = copyObject(func);
 	lfirst(list_nth_cell(func->args, fn->arg)) = arg;
@@ -345,8 +351,8 @@ is_short_list(Node *node)
 
 /* f(field) op value, or an element of the value, which is an array with ANY and ALL. */
 static AmpsfPushClass
-classify_time(AmpsfClassify *cxt, Node *left, Oid opno, AmpsfOperatorForm form, Node *other, List **tree,
-			  const char **reason)
+classify_time(AmpsfClassify *cxt, Node *left, Oid opno, AmpsfOperatorForm form, Node *other,
+			  List **tree, const char **reason)
 {
 	AmpsfColumn *col;
 	bool days, whole;
@@ -405,8 +411,9 @@ form_of(const char *opname)
 	{
 		const char *opname;
 		AmpsfOperatorForm form;
-	} forms[] = {{"~~", AMPSF_FORM_LIKE},	  {"~~*", AMPSF_FORM_ILIKE},  {"^@", AMPSF_FORM_PREFIX},
-				 {"@>", AMPSF_FORM_CONTAINS}, {"<@", AMPSF_FORM_OVERLAPS}, {"&&", AMPSF_FORM_OVERLAPS}};
+	} forms[] = {{"~~", AMPSF_FORM_LIKE},	  {"~~*", AMPSF_FORM_ILIKE},
+				 {"^@", AMPSF_FORM_PREFIX},	  {"@>", AMPSF_FORM_CONTAINS},
+				 {"<@", AMPSF_FORM_OVERLAPS}, {"&&", AMPSF_FORM_OVERLAPS}};
 
 	for (int i = 0; i < (int) lengthof(forms); i++)
 		if (strcmp(forms[i].opname, opname) == 0)
@@ -415,9 +422,10 @@ form_of(const char *opname)
 }
 
 /*
- * The value as it is compared: a timestamptz against a date or a timestamp compares by the session's time
- * zone: exactly what the cast does, so the value can be cast before it is sent.  A date is cast when the
- * statement is printed, since not all of them can be.  NULL if the types differ otherwise.
+ * The value as it is compared: a timestamptz against a date or a timestamp compares by the
+ * session's time zone: exactly what the cast does, so the value can be cast before it is sent.  A
+ * date is cast when the statement is printed, since not all of them can be.  NULL if the types
+ * differ otherwise.
  */
 static Node *
 cast_time_value(Oid left, Node *right)
@@ -434,11 +442,12 @@ cast_time_value(Oid left, Node *right)
 }
 
 /*
- * left op right, one of them a field or something computed of one, the other a value.  distinct: BINARY for the
- * operator itself, or one of the two forms of IS DISTINCT FROM, whose operator is =.
+ * left op right, one of them a field or something computed of one, the other a value.  distinct:
+ * BINARY for the operator itself, or one of the two forms of IS DISTINCT FROM, whose operator is =.
  */
 static AmpsfPushClass
-classify_op(AmpsfClassify *cxt, OpExpr *op, AmpsfOperatorForm distinct, List **tree, const char **reason)
+classify_op(AmpsfClassify *cxt, OpExpr *op, AmpsfOperatorForm distinct, List **tree,
+			const char **reason)
 {
 	Node *left, *right, *field;
 	AmpsfColumn *col = NULL;
@@ -470,7 +479,8 @@ classify_op(AmpsfClassify *cxt, OpExpr *op, AmpsfOperatorForm distinct, List **t
 	}
 	field = left;
 	col = ampsf_classify_column(cxt, left, NULL);
-	if (!col && distinct == AMPSF_FORM_BINARY && (field = match_folded(cxt, left, &form, &deterministic)) != NULL)
+	if (!col && distinct == AMPSF_FORM_BINARY &&
+		(field = match_folded(cxt, left, &form, &deterministic)) != NULL)
 		col = ampsf_classify_column(cxt, field, NULL);
 	if (!is_fixed(cxt, right))
 	{
@@ -489,7 +499,8 @@ classify_op(AmpsfClassify *cxt, OpExpr *op, AmpsfOperatorForm distinct, List **t
 	}
 	if (form == AMPSF_FORM_BINARY)
 		form = form_of(opname);
-	if (form == AMPSF_FORM_BINARY && strcmp(opname, "=") == 0 && ampsf_field_class(col) == AMPSF_CLASS_MULTI)
+	if (form == AMPSF_FORM_BINARY && strcmp(opname, "=") == 0 &&
+		ampsf_field_class(col) == AMPSF_CLASS_MULTI)
 		form = AMPSF_FORM_CONTAINS;
 	if (form == AMPSF_FORM_DISTINCT)
 		opname = "<>";
@@ -499,8 +510,8 @@ classify_op(AmpsfClassify *cxt, OpExpr *op, AmpsfOperatorForm distinct, List **t
 		*reason = "the value's type differs from the field's";
 		return AMPSF_LOCAL;
 	}
-	return classify_comparison(cxt, col, exprType(field), opname, form, exprType(right), op->inputcollid, right,
-							   tree, reason);
+	return classify_comparison(cxt, col, exprType(field), opname, form, exprType(right),
+							   op->inputcollid, right, tree, reason);
 }
 
 /* starts_with(field, value) is field ^@ value. */
@@ -569,8 +580,8 @@ classify_array_op(AmpsfClassify *cxt, ScalarArrayOpExpr *op, List **tree, const 
 		*reason = "the value's type differs from the field's";
 		return AMPSF_LOCAL;
 	}
-	return classify_comparison(cxt, col, exprType(left), opname, form, elemtype, op->inputcollid, right, tree,
-							   reason);
+	return classify_comparison(cxt, col, exprType(left), opname, form, elemtype, op->inputcollid,
+							   right, tree, reason);
 }
 
 static List *
@@ -629,7 +640,8 @@ classify_null_test(AmpsfClassify *cxt, NullTest *test, List **tree, const char *
 			*reason = "a missing parent's boolean is false to Salesforce";
 			return AMPSF_LOCAL;
 		}
-		*tree = test->nulltesttype == IS_NULL ? make_qual(AMPSF_QUAL_NEVER) : make_qual(AMPSF_QUAL_AND);
+		*tree =
+			test->nulltesttype == IS_NULL ? make_qual(AMPSF_QUAL_NEVER) : make_qual(AMPSF_QUAL_AND);
 		*reason = NULL;
 		return AMPSF_EXACT;
 	}
@@ -641,8 +653,8 @@ classify_null_test(AmpsfClassify *cxt, NullTest *test, List **tree, const char *
 }
 
 /*
- * A part of an AND or OR.  One that is the same for every row ($1 IS NULL, for a filter that may be left out)
- * decides, when its value is known, what of the others is sent.
+ * A part of an AND or OR.  One that is the same for every row ($1 IS NULL, for a filter that may be
+ * left out) decides, when its value is known, what of the others is sent.
  */
 static AmpsfPushClass
 classify_part(AmpsfClassify *cxt, Expr *expr, List **tree, const char **reason)
@@ -705,8 +717,8 @@ classify_bool_expr(AmpsfClassify *cxt, BoolExpr *expr, List **tree, const char *
 }
 
 /*
- * b IS TRUE and the like.  For a condition that is not a field, only where it must be true: what is null
- * counts as false here.
+ * b IS TRUE and the like.  For a condition that is not a field, only where it must be true: what is
+ * null counts as false here.
  */
 static AmpsfPushClass
 classify_boolean_test(AmpsfClassify *cxt, BooleanTest *test, List **tree, const char **reason)
@@ -738,7 +750,8 @@ classify_boolean_test(AmpsfClassify *cxt, BooleanTest *test, List **tree, const 
 	return push;
 }
 
-/* coalesce(condition, false) is the condition; coalesce(field, true) the field, which is never null. */
+/* coalesce(condition, false) is the condition; coalesce(field, true) the field, which is never
+ * null. */
 static AmpsfPushClass
 classify_coalesce(AmpsfClassify *cxt, CoalesceExpr *expr, List **tree, const char **reason)
 {

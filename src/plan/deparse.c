@@ -1,12 +1,12 @@
 /*
  * deparse.c - prints a scan as SOQL.
  *
- * Conditions come as the trees that classify.c made; parameters have their values by now (or labels, for
- * EXPLAIN).  Nothing here decides what may be pushed.
+ * Conditions come as the trees that classify.c made; parameters have their values by now (or
+ * labels, for EXPLAIN).  Nothing here decides what may be pushed.
  *
- * Each printed condition is one of three things: text; true for every row, so that it can be left out;
- * or false for every row, so that a statement need not be sent at all.  SQL's null counts as false: a
- * NOT is never pushed, so the two cannot be told apart.
+ * Each printed condition is one of three things: text; true for every row, so that it can be left
+ * out; or false for every row, so that a statement need not be sent at all.  SQL's null counts as
+ * false: a NOT is never pushed, so the two cannot be told apart.
  */
 #include "plan/plan_private.h"
 
@@ -67,12 +67,13 @@ print_comparison(StringInfo out, const AmpsfOperator *op, const char *field, Oid
 	{
 		case AMPSF_LITERAL_OK:
 			if (op->form == AMPSF_FORM_DISTINCT && op->fclass != AMPSF_CLASS_BOOLEAN)
-				appendStringInfo(out, "(%s %s %s OR %s = null)", field, soql_op, literal.data, field);
+				appendStringInfo(out, "(%s %s %s OR %s = null)", field, soql_op, literal.data,
+								 field);
 			else if (ampsf_is_includes(op))
 				appendStringInfo(out, "%s %s (%s)", field, soql_op, literal.data);
 			else
-				appendStringInfo(out, op->not_null ? "(%s %s %s AND %s != null)" : "%s %s %s", field, soql_op,
-								 literal.data, field);
+				appendStringInfo(out, op->not_null ? "(%s %s %s AND %s != null)" : "%s %s %s",
+								 field, soql_op, literal.data, field);
 			return TEXT;
 		case AMPSF_LITERAL_NONE:
 			return NEVER;
@@ -172,7 +173,8 @@ print_list(StringInfo out, const AmpsfOperator *op, List *qual, Datum array, Amp
 static Truth
 print_with_null(StringInfo out, const AmpsfOperator *op, const char *field)
 {
-	bool boolean = op->fclass == AMPSF_CLASS_BOOLEAN; /* never null, and = null is not what it says */
+	bool boolean =
+		op->fclass == AMPSF_CLASS_BOOLEAN; /* never null, and = null is not what it says */
 
 	if (op->form == AMPSF_FORM_DISTINCT)
 		return boolean ? ALWAYS : not_null(out, field);
@@ -202,9 +204,9 @@ print_compare(StringInfo out, List *qual, AmpsfBind *bind)
 	}
 	if (!operand_value(operand, bind, &typid, &value, &isnull))
 	{
-		appendStringInfo(out, op->not_null ? "(%s %s %s%s%s AND %s != null)" : "%s %s %s%s%s", field,
-						 op->soql, list ? "(" : "", (char *) list_nth(bind->labels, intVal(operand)),
-						 list ? ")" : "", field);
+		appendStringInfo(out, op->not_null ? "(%s %s %s%s%s AND %s != null)" : "%s %s %s%s%s",
+						 field, op->soql, list ? "(" : "",
+						 (char *) list_nth(bind->labels, intVal(operand)), list ? ")" : "", field);
 		return TEXT;
 	}
 	if (isnull)
@@ -252,7 +254,8 @@ print_range(StringInfo out, List *qual, AmpsfBind *bind)
 	return ALWAYS;
 }
 
-/* The field that must not be null for the condition to hold; NULL if there is none that is cheap to see. */
+/* The field that must not be null for the condition to hold; NULL if there is none that is cheap to
+ * see. */
 static const char *
 strict_field(List *qual)
 {
@@ -262,7 +265,8 @@ strict_field(List *qual)
 		{
 			AmpsfOperatorForm form = ampsf_operators[intVal(lsecond(qual))].form;
 
-			return form == AMPSF_FORM_ALL || form == AMPSF_FORM_DISTINCT || form == AMPSF_FORM_NOT_DISTINCT
+			return form == AMPSF_FORM_ALL || form == AMPSF_FORM_DISTINCT ||
+						   form == AMPSF_FORM_NOT_DISTINCT
 					   ? NULL
 					   : strVal(lthird(qual));
 		}
@@ -275,7 +279,8 @@ strict_field(List *qual)
 	}
 }
 
-/* Must a field be null and something else at once, by two of the ANDed conditions from the one at first? */
+/* Must a field be null and something else at once, by two of the ANDed conditions from the one at
+ * first? */
 static bool
 contradict(List *children, int first)
 {
@@ -348,8 +353,9 @@ print_semi(StringInfo out, List *qual, AmpsfBind *bind)
 	/* There is a text always: the subquery's field is tested for null. */
 	if (print_junction(&where, list_nth(qual, 5), 0, true, false, bind) != TEXT)
 		return anti ? ALWAYS : NEVER;
-	appendStringInfo(out, "%s %s (SELECT %s FROM %s WHERE %s)", strVal(lthird(qual)), anti ? "NOT IN" : "IN",
-					 strVal(list_nth(qual, 4)), strVal(lfourth(qual)), where.data);
+	appendStringInfo(out, "%s %s (SELECT %s FROM %s WHERE %s)", strVal(lthird(qual)),
+					 anti ? "NOT IN" : "IN", strVal(list_nth(qual, 4)), strVal(lfourth(qual)),
+					 where.data);
 	return TEXT;
 }
 
@@ -374,14 +380,17 @@ print_qual(StringInfo out, List *qual, bool nested, AmpsfBind *bind)
 	{
 		case AMPSF_QUAL_AND:
 		case AMPSF_QUAL_OR:
-			return print_junction(out, qual, 1, intVal(linitial(qual)) == AMPSF_QUAL_AND, nested, bind);
+			return print_junction(out, qual, 1, intVal(linitial(qual)) == AMPSF_QUAL_AND, nested,
+								  bind);
 		case AMPSF_QUAL_COMPARE:
 			return print_compare(out, qual, bind);
 		case AMPSF_QUAL_NULL_TEST:
-			appendStringInfo(out, "%s %s null", strVal(lthird(qual)), intVal(lsecond(qual)) ? "=" : "!=");
+			appendStringInfo(out, "%s %s null", strVal(lthird(qual)),
+							 intVal(lsecond(qual)) ? "=" : "!=");
 			return TEXT;
 		case AMPSF_QUAL_BOOLEAN:
-			appendStringInfo(out, "%s = %s", strVal(lthird(qual)), intVal(lsecond(qual)) ? "TRUE" : "FALSE");
+			appendStringInfo(out, "%s = %s", strVal(lthird(qual)),
+							 intVal(lsecond(qual)) ? "TRUE" : "FALSE");
 			return TEXT;
 		case AMPSF_QUAL_RANGE:
 			return print_range(out, qual, bind);
@@ -450,8 +459,8 @@ bound_label(Node *operand, const AmpsfBind *bind)
 }
 
 /*
- * LIMIT.  OFFSET is not sent: SOQL's ends at 2,000 and gives one page only.  The rows before it are asked for
- * as well, and passed over.  False if no row is wanted.
+ * LIMIT.  OFFSET is not sent: SOQL's ends at 2,000 and gives one page only.  The rows before it are
+ * asked for as well, and passed over.  False if no row is wanted.
  */
 static bool
 print_bounds(StringInfo out, const AmpsfSelect *select, const AmpsfBind *bind, int64 *skip)
@@ -488,8 +497,8 @@ print_bounds(StringInfo out, const AmpsfSelect *select, const AmpsfBind *bind, i
 }
 
 /*
- * HAVING; false if no group can pass.  A test for null is documented of WHERE only, and all of HAVING is checked
- * again.
+ * HAVING; false if no group can pass.  A test for null is documented of WHERE only, and all of
+ * HAVING is checked again.
  */
 static bool
 print_having(StringInfo out, List *having, AmpsfBind *bind)

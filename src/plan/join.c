@@ -460,8 +460,8 @@ add_alias(AmpsfRelInfo *info, RestrictInfo *key, AmpsfRelInfo *inner)
 static bool
 is_inner_object(const char *object)
 {
-	static const char *const refused[] = {"ActivityHistory", "Attachment",	 "Event",
-										  "Note",			 "OpenActivity", "Task"};
+	static const char *const refused[] = {"ActivityHistory", "Attachment", "Event", "Note",
+										  "OpenActivity",	 "Task"};
 	size_t len = strlen(object);
 
 	for (size_t i = 0; i < lengthof(refused); i++)
@@ -544,9 +544,10 @@ ampsfGetForeignJoinPaths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *out
 	 * A row that is locked or written may have to be fetched again by its own table's scan.  An
 	 * object with its deleted rows: what a path to a deleted parent shows is not documented.
 	 */
-	if (joinrel->fdw_private || !outer || !inner || outer->table->engagement || joinrel->lateral_relids ||
-		root->rowMarks != NIL || (command != CMD_SELECT && command != CMD_INSERT) ||
-		outer->table->include_deleted || inner->table->include_deleted)
+	if (joinrel->fdw_private || !outer || !inner || outer->table->engagement ||
+		joinrel->lateral_relids || root->rowMarks != NIL ||
+		(command != CMD_SELECT && command != CMD_INSERT) || outer->table->include_deleted ||
+		inner->table->include_deleted)
 		return;
 	switch (jointype)
 	{
@@ -557,8 +558,7 @@ ampsfGetForeignJoinPaths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *out
 		case JOIN_LEFT:
 			try_lookup(&join, outer, inner);
 			break;
-		case JOIN_SEMI: /* an Id is met at most once, so a semi-join with a parent is an inner one
-						 */
+		case JOIN_SEMI: /* an Id is met once, so a semi-join with a parent is an inner one */
 			if (!try_lookup(&join, outer, inner))
 				try_subquery(&join, outer, inner);
 			break;

@@ -2,8 +2,8 @@
  * operators.c - the table of operators and the literals they compare with; see operators.h.
  *
  * Each line rests on the semantics of SOQL: text compares without case unless the field is declared
- * case-sensitive; != and NOT IN keep nulls; datetimes have whole seconds; numbers are doubles; nothing
- * outside the years 1700 to 4000 may be written.  Must not know: expressions, the planner.
+ * case-sensitive; != and NOT IN keep nulls; datetimes have whole seconds; numbers are doubles;
+ * nothing outside the years 1700 to 4000 may be written.  Must not know: expressions, the planner.
  */
 #include "plan/operators.h"
 
@@ -48,10 +48,12 @@ const AmpsfOperator ampsf_operators[] = {
 	{"<>", BIN, AMPSF_CLASS_TEXT_CS, AMPSF_EXACT, "!=", true, NULL},
 	{"=", ANY, AMPSF_CLASS_TEXT_CS, AMPSF_EXACT, "IN", false, NULL},
 	{"<>", ALL, AMPSF_CLASS_TEXT_CS, AMPSF_EXACT, "NOT IN", true, NULL},
-	{"~~", AMPSF_FORM_LIKE, AMPSF_CLASS_TEXT_CS, AMPSF_SUPERSET, "LIKE", false, "LIKE may fold case all the same"},
+	{"~~", AMPSF_FORM_LIKE, AMPSF_CLASS_TEXT_CS, AMPSF_SUPERSET, "LIKE", false,
+	 "LIKE may fold case all the same"},
 	{"=", SAME, AMPSF_CLASS_TEXT_CS, AMPSF_EXACT, "=", false, NULL},
 	{"<>", DIST, AMPSF_CLASS_TEXT_CS, AMPSF_EXACT, "!=", false, NULL},
-	{"^@", AMPSF_FORM_PREFIX, AMPSF_CLASS_TEXT_CS, AMPSF_SUPERSET, "LIKE", false, "LIKE may fold case all the same"},
+	{"^@", AMPSF_FORM_PREFIX, AMPSF_CLASS_TEXT_CS, AMPSF_SUPERSET, "LIKE", false,
+	 "LIKE may fold case all the same"},
 
 	{"=", BIN, AMPSF_CLASS_ID, AMPSF_EXACT, "=", false, NULL},
 	{"<>", BIN, AMPSF_CLASS_ID, AMPSF_EXACT, "!=", true, NULL},
@@ -100,7 +102,8 @@ const AmpsfOperator ampsf_operators[] = {
 
 	{"@>", AMPSF_FORM_CONTAINS, AMPSF_CLASS_MULTI, AMPSF_SUPERSET, "INCLUDES", false, NO_CASE},
 	{"&&", AMPSF_FORM_OVERLAPS, AMPSF_CLASS_MULTI, AMPSF_SUPERSET, "INCLUDES", false, NO_CASE},
-	{"<@", AMPSF_FORM_OVERLAPS, AMPSF_CLASS_MULTI, AMPSF_SUPERSET, "INCLUDES", false, "SOQL cannot say that there is nothing else"},
+	{"<@", AMPSF_FORM_OVERLAPS, AMPSF_CLASS_MULTI, AMPSF_SUPERSET, "INCLUDES", false,
+	 "SOQL cannot say that there is nothing else"},
 	{"=", AMPSF_FORM_CONTAINS, AMPSF_CLASS_MULTI, AMPSF_SUPERSET, "INCLUDES", false, ORDER},
 	{"=", AMPSF_FORM_MEMBER, AMPSF_CLASS_MULTI, AMPSF_SUPERSET, "INCLUDES", false, NO_CASE},
 	{"=", BIN, AMPSF_CLASS_MULTI_TEXT, AMPSF_SUPERSET, "INCLUDES", false, ORDER},
@@ -112,17 +115,22 @@ const int ampsf_n_operators = lengthof(ampsf_operators);
 #define NONE AMPSF_CLASS_NONE
 
 const AmpsfTimeFunction ampsf_time_functions[] = {
-	{F_DATE_TRUNC_TEXT_TIMESTAMPTZ, AMPSF_CLASS_DATETIME, "date_trunc(unit, f)", 1, 0, -1, false, false},
-	{F_DATE_TRUNC_TEXT_TIMESTAMPTZ_TEXT, AMPSF_CLASS_DATETIME, "date_trunc(unit, f, zone)", 1, 0, 2, false, false},
+	{F_DATE_TRUNC_TEXT_TIMESTAMPTZ, AMPSF_CLASS_DATETIME, "date_trunc(unit, f)", 1, 0, -1, false,
+	 false},
+	{F_DATE_TRUNC_TEXT_TIMESTAMPTZ_TEXT, AMPSF_CLASS_DATETIME, "date_trunc(unit, f, zone)", 1, 0, 2,
+	 false, false},
 	{F_DATE_TRUNC_TEXT_TIMESTAMP, NONE, NULL, 1, 0, -1, false, false},
-	{F_EXTRACT_TEXT_TIMESTAMPTZ, AMPSF_CLASS_DATETIME, "extract(year FROM f)", 1, 0, -1, false, false},
+	{F_EXTRACT_TEXT_TIMESTAMPTZ, AMPSF_CLASS_DATETIME, "extract(year FROM f)", 1, 0, -1, false,
+	 false},
 	{F_EXTRACT_TEXT_TIMESTAMP, NONE, NULL, 1, 0, -1, false, false},
-	{F_DATE_PART_TEXT_TIMESTAMPTZ, AMPSF_CLASS_DATETIME, "date_part('year', f)", 1, 0, -1, false, false},
+	{F_DATE_PART_TEXT_TIMESTAMPTZ, AMPSF_CLASS_DATETIME, "date_part('year', f)", 1, 0, -1, false,
+	 false},
 	{F_DATE_PART_TEXT_TIMESTAMP, NONE, NULL, 1, 0, -1, false, false},
 	{F_DATE_TIMESTAMPTZ, AMPSF_CLASS_DATETIME, "f::date", 0, -1, -1, false, false},
 	{F_DATE_TIMESTAMP, NONE, NULL, 0, -1, -1, false, false},
 	{F_TIMESTAMP_TIMESTAMPTZ, AMPSF_CLASS_DATETIME, "f::timestamp", 0, -1, -1, false, false},
-	{F_TIMEZONE_TEXT_TIMESTAMPTZ, AMPSF_CLASS_DATETIME, "f AT TIME ZONE zone", 1, -1, 0, false, false},
+	{F_TIMEZONE_TEXT_TIMESTAMPTZ, AMPSF_CLASS_DATETIME, "f AT TIME ZONE zone", 1, -1, 0, false,
+	 false},
 	{F_TIMEZONE_TEXT_TIMESTAMP, NONE, NULL, 1, -1, 0, true, false},
 	{F_TIMESTAMPTZ_TIMESTAMP, NONE, NULL, 0, -1, -1, true, false},
 	{F_TIMESTAMPTZ_DATE, AMPSF_CLASS_DATE, "date_trunc(unit, f)", 0, -1, -1, true, false},
@@ -146,7 +154,8 @@ ampsf_find_time_function(Oid funcid)
 bool
 ampsf_unit_is_days(const char *unit)
 {
-	static const char *const units[] = {"day", "week", "month", "quarter", "year", "decade", "century", "millennium"};
+	static const char *const units[] = {"day",	"week",	  "month",	 "quarter",
+										"year", "decade", "century", "millennium"};
 
 	for (int i = 0; i < (int) lengthof(units); i++)
 		if (pg_strcasecmp(units[i], unit) == 0)
@@ -157,9 +166,12 @@ ampsf_unit_is_days(const char *unit)
 bool
 ampsf_time_unit_ok(const AmpsfTimeFunction *fn, const char *unit)
 {
-	static const char *const truncs[] = {"microseconds", "milliseconds", "second", "minute", "hour"};
-	static const char *const fields[] = {"year", "isoyear", "decade", "century", "millennium", "epoch", "julian"};
-	bool trunc = fn->funcid == F_DATE_TRUNC_TEXT_TIMESTAMPTZ || fn->funcid == F_DATE_TRUNC_TEXT_TIMESTAMPTZ_TEXT ||
+	static const char *const truncs[] = {"microseconds", "milliseconds", "second", "minute",
+										 "hour"};
+	static const char *const fields[] = {"year",	   "isoyear", "decade", "century",
+										 "millennium", "epoch",	  "julian"};
+	bool trunc = fn->funcid == F_DATE_TRUNC_TEXT_TIMESTAMPTZ ||
+				 fn->funcid == F_DATE_TRUNC_TEXT_TIMESTAMPTZ_TEXT ||
 				 fn->funcid == F_DATE_TRUNC_TEXT_TIMESTAMP;
 	const char *const *units = trunc ? truncs : fields;
 	int n = trunc ? lengthof(truncs) : lengthof(fields);
@@ -193,9 +205,16 @@ ampsf_push_class_name(AmpsfPushClass c)
 const char *
 ampsf_field_class_name(AmpsfFieldClass c)
 {
-	static const char *const names[] = {"other",   "text",	 "case-sensitive text", "Id or reference",
-										"boolean", "number", "date",				"datetime",
-										"multi-select list as array", "multi-select list as text",
+	static const char *const names[] = {"other",
+										"text",
+										"case-sensitive text",
+										"Id or reference",
+										"boolean",
+										"number",
+										"date",
+										"datetime",
+										"multi-select list as array",
+										"multi-select list as text",
 										"whole number"};
 
 	return names[c];
@@ -208,16 +227,24 @@ ampsf_field_class(const AmpsfColumn *col)
 	{
 		const char *type;
 		AmpsfFieldClass fclass;
-	} classes[] = {
-		{"id", AMPSF_CLASS_ID},			 {"reference", AMPSF_CLASS_ID},
-		{"string", AMPSF_CLASS_TEXT},	 {"picklist", AMPSF_CLASS_TEXT},
-		{"combobox", AMPSF_CLASS_TEXT},	 {"email", AMPSF_CLASS_TEXT},
-		{"phone", AMPSF_CLASS_TEXT},	 {"url", AMPSF_CLASS_TEXT},
-		{"textarea", AMPSF_CLASS_TEXT},	 {"boolean", AMPSF_CLASS_BOOLEAN},
-		{"int", AMPSF_CLASS_NUMBER},	 {"long", AMPSF_CLASS_NUMBER},
-		{"double", AMPSF_CLASS_NUMBER},	 {"currency", AMPSF_CLASS_NUMBER},
-		{"percent", AMPSF_CLASS_NUMBER}, {"date", AMPSF_CLASS_DATE},
-		{"datetime", AMPSF_CLASS_DATETIME}, {"multipicklist", AMPSF_CLASS_MULTI_TEXT}};
+	} classes[] = {{"id", AMPSF_CLASS_ID},
+				   {"reference", AMPSF_CLASS_ID},
+				   {"string", AMPSF_CLASS_TEXT},
+				   {"picklist", AMPSF_CLASS_TEXT},
+				   {"combobox", AMPSF_CLASS_TEXT},
+				   {"email", AMPSF_CLASS_TEXT},
+				   {"phone", AMPSF_CLASS_TEXT},
+				   {"url", AMPSF_CLASS_TEXT},
+				   {"textarea", AMPSF_CLASS_TEXT},
+				   {"boolean", AMPSF_CLASS_BOOLEAN},
+				   {"int", AMPSF_CLASS_NUMBER},
+				   {"long", AMPSF_CLASS_NUMBER},
+				   {"double", AMPSF_CLASS_NUMBER},
+				   {"currency", AMPSF_CLASS_NUMBER},
+				   {"percent", AMPSF_CLASS_NUMBER},
+				   {"date", AMPSF_CLASS_DATE},
+				   {"datetime", AMPSF_CLASS_DATETIME},
+				   {"multipicklist", AMPSF_CLASS_MULTI_TEXT}};
 
 	for (int i = 0; i < (int) lengthof(classes); i++)
 		if (strcmp(classes[i].type, col->type) == 0)
@@ -271,8 +298,8 @@ ampsf_literal_type_ok(AmpsfFieldClass fclass, Oid typid)
 		case AMPSF_CLASS_BOOLEAN:
 			return typid == BOOLOID;
 		case AMPSF_CLASS_NUMBER:
-			return typid == INT2OID || typid == INT4OID || typid == INT8OID || typid == NUMERICOID ||
-				   typid == FLOAT4OID || typid == FLOAT8OID;
+			return typid == INT2OID || typid == INT4OID || typid == INT8OID ||
+				   typid == NUMERICOID || typid == FLOAT4OID || typid == FLOAT8OID;
 		case AMPSF_CLASS_DATE:
 			return typid == DATEOID;
 		case AMPSF_CLASS_DATETIME:
@@ -300,7 +327,8 @@ is_range(const AmpsfOperator *op)
 	return op->soql[0] == '<' || op->soql[0] == '>';
 }
 
-/* The answer for a value that no field can have; side: -1 below all of them, 1 above, 0 between two. */
+/* The answer for a value that no field can have; side: -1 below all of them, 1 above, 0 between
+ * two. */
 static AmpsfLiteral
 impossible(const AmpsfOperator *op, int side)
 {
@@ -311,7 +339,8 @@ impossible(const AmpsfOperator *op, int side)
 
 /* Appends what one of the two-pass quoting functions makes of a text. */
 static void
-append_quoted(StringInfo out, size_t (*quote)(const char *, size_t, char *), const char *s, size_t len)
+append_quoted(StringInfo out, size_t (*quote)(const char *, size_t, char *), const char *s,
+			  size_t len)
 {
 	size_t need = quote(s, len, NULL);
 
@@ -338,8 +367,9 @@ print_text(StringInfo out, const AmpsfOperator *op, Datum value)
 }
 
 /*
- * May another letter become this one, by a change of case that Salesforce does not know?  The Kelvin sign is
- * a k in lower case, Turkish has its own i; ligatures fall into their letters in upper case.
+ * May another letter become this one, by a change of case that Salesforce does not know?  The
+ * Kelvin sign is a k in lower case, Turkish has its own i; ligatures fall into their letters in
+ * upper case.
  */
 static bool
 is_risky(AmpsfOperatorForm form, unsigned char c)
@@ -380,8 +410,8 @@ add_literally(StringInfo pattern, AmpsfOperatorForm form, char c)
 }
 
 /*
- * A LIKE pattern that lets through at least what SQL's does.  _ becomes %: PostgreSQL counts characters,
- * Salesforce may count UTF-16 units.
+ * A LIKE pattern that lets through at least what SQL's does.  _ becomes %: PostgreSQL counts
+ * characters, Salesforce may count UTF-16 units.
  */
 static AmpsfLiteral
 print_pattern(StringInfo out, const AmpsfOperator *op, Datum value)
@@ -425,8 +455,8 @@ compare_elements(const ListCell *a, const ListCell *b)
 }
 
 /*
- * The values of a multi-select list that a row must have, all of them or any: INCLUDES wants 'a;b' or
- * 'a', 'b'.  No row has an empty value, or one with a semicolon.
+ * The values of a multi-select list that a row must have, all of them or any: INCLUDES wants 'a;b'
+ * or 'a', 'b'.  No row has an empty value, or one with a semicolon.
  */
 static AmpsfLiteral
 print_values(StringInfo out, List *values, bool all)
@@ -516,8 +546,8 @@ print_id(StringInfo out, const AmpsfOperator *op, Oid typid, Datum value)
 		while (len > 0 && s[len - 1] == ' ')
 			len--;
 	/*
-	 * What is not spelled as Salesforce spells it equals no Id as SQL sees it, though Salesforce would
-	 * take 15 characters for the same row.
+	 * What is not spelled as Salesforce spells it equals no Id as SQL sees it, though Salesforce
+	 * would take 15 characters for the same row.
 	 */
 	if (!ampsf_sfid_is_canonical(s, len))
 		return impossible(op, 0);
@@ -525,7 +555,8 @@ print_id(StringInfo out, const AmpsfOperator *op, Oid typid, Datum value)
 	return AMPSF_LITERAL_OK;
 }
 
-/* The number's plain text (no exponent), palloc'ed; NaN and the infinities as numeric_out prints them. */
+/* The number's plain text (no exponent), palloc'ed; NaN and the infinities as numeric_out prints
+ * them. */
 static char *
 number_text(Oid typid, Datum value)
 {
@@ -551,8 +582,8 @@ number_text(Oid typid, Datum value)
 			if (isinf(d))
 				return pstrdup(d > 0 ? "Infinity" : "-Infinity");
 			double_to_shortest_decimal_buf(d, text);
-			num = DirectFunctionCall3(numeric_in, CStringGetDatum(text), ObjectIdGetDatum(InvalidOid),
-									  Int32GetDatum(-1));
+			num = DirectFunctionCall3(numeric_in, CStringGetDatum(text),
+									  ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
 			return DatumGetCString(DirectFunctionCall1(numeric_out, num));
 		}
 		default:
@@ -594,8 +625,8 @@ ampsf_is_exact_number(Oid typid, Datum value)
 }
 
 /*
- * A whole number of 32 bits, as is all that a field of type int can hold.  Salesforce may take no longer
- * number for one at all.
+ * A whole number of 32 bits, as is all that a field of type int can hold.  Salesforce may take no
+ * longer number for one at all.
  */
 static AmpsfLiteral
 print_whole(StringInfo out, const AmpsfOperator *op, Oid typid, Datum value)
@@ -610,7 +641,8 @@ print_whole(StringInfo out, const AmpsfOperator *op, Oid typid, Datum value)
 	return AMPSF_LITERAL_OK;
 }
 
-/* Without a fraction, a number of more than nine digits may be taken for one beyond 32 bits, and refused. */
+/* Without a fraction, a number of more than nine digits may be taken for one beyond 32 bits, and
+ * refused. */
 static AmpsfLiteral
 print_number(StringInfo out, const AmpsfOperator *op, Oid typid, Datum value, const char **soql_op)
 {
@@ -643,7 +675,8 @@ print_date(StringInfo out, const AmpsfOperator *op, Datum value)
 }
 
 static AmpsfLiteral
-print_datetime(StringInfo out, const AmpsfOperator *op, Oid typid, Datum value, const char **soql_op)
+print_datetime(StringInfo out, const AmpsfOperator *op, Oid typid, Datum value,
+			   const char **soql_op)
 {
 	int64 usecs;
 	int64 rest;
@@ -664,7 +697,8 @@ print_datetime(StringInfo out, const AmpsfOperator *op, Oid typid, Datum value, 
 	rest = usecs % USECS_PER_SEC;
 	if (rest != 0)
 	{
-		/* Between two seconds: no field equals it; what is below it is at or below the second before. */
+		/* Between two seconds: no field equals it; what is below it is at or below the second
+		 * before. */
 		if (!is_range(op))
 			return impossible(op, 0);
 		usecs -= rest < 0 ? rest + USECS_PER_SEC : rest;
@@ -684,7 +718,8 @@ ampsf_print_literal(StringInfo out, const AmpsfOperator *op, Oid typid, Datum va
 	{
 		case AMPSF_CLASS_TEXT:
 		case AMPSF_CLASS_TEXT_CS:
-			return strcmp(op->soql, "LIKE") == 0 ? print_pattern(out, op, value) : print_text(out, op, value);
+			return strcmp(op->soql, "LIKE") == 0 ? print_pattern(out, op, value)
+												 : print_text(out, op, value);
 		case AMPSF_CLASS_MULTI:
 			return print_multi(out, op, value);
 		case AMPSF_CLASS_MULTI_TEXT:

@@ -17,12 +17,12 @@ typedef enum AmpsfOperatorForm
 	AMPSF_FORM_NOT_DISTINCT, /* field IS NOT DISTINCT FROM value; under the name = */
 	AMPSF_FORM_LIKE,
 	AMPSF_FORM_ILIKE,
-	AMPSF_FORM_PREFIX,	  /* field ^@ value, starts_with(field, value) */
-	AMPSF_FORM_LOWER,	  /* lower(field) = value, or LIKE value */
-	AMPSF_FORM_UPPER,	  /* upper(field) = value, or LIKE value */
-	AMPSF_FORM_CONTAINS,  /* field, an array, has all elements of the value, which is one too */
-	AMPSF_FORM_OVERLAPS,  /* the two have an element in common */
-	AMPSF_FORM_MEMBER	  /* value = ANY (field) */
+	AMPSF_FORM_PREFIX,	 /* field ^@ value, starts_with(field, value) */
+	AMPSF_FORM_LOWER,	 /* lower(field) = value, or LIKE value */
+	AMPSF_FORM_UPPER,	 /* upper(field) = value, or LIKE value */
+	AMPSF_FORM_CONTAINS, /* field, an array, has all elements of the value, which is one too */
+	AMPSF_FORM_OVERLAPS, /* the two have an element in common */
+	AMPSF_FORM_MEMBER	 /* value = ANY (field) */
 } AmpsfOperatorForm;
 
 typedef struct AmpsfOperator
@@ -43,8 +43,9 @@ extern const int ampsf_n_operators;
 extern int ampsf_find_operator(const char *sql, AmpsfOperatorForm form, AmpsfFieldClass fclass);
 
 /*
- * A function of a date or a time that never falls while its argument rises, but for changes of a time
- * zone's clocks: where its value is compared, so is the field with bounds that are found at execution.
+ * A function of a date or a time that never falls while its argument rises, but for changes of a
+ * time zone's clocks: where its value is compared, so is the field with bounds that are found at
+ * execution.
  */
 typedef struct AmpsfTimeFunction
 {
@@ -52,9 +53,9 @@ typedef struct AmpsfTimeFunction
 	AmpsfFieldClass fclass; /* AMPSF_CLASS_NONE: of the result of another of them only */
 	const char *sql;		/* as documented, or NULL */
 	int arg;				/* which argument comes of the field; the others are constants: */
-	int unit, zone;			/* what date_trunc or extract takes; a time zone's name; -1: there is none */
-	bool wants_days;		/* rises with whole days only: a local time may be left out, or come twice */
-	bool whole;				/* takes whole numbers only: not extract's epoch */
+	int unit, zone;	 /* what date_trunc or extract takes; a time zone's name; -1: there is none */
+	bool wants_days; /* rises with whole days only: a local time may be left out, or come twice */
+	bool whole;		 /* takes whole numbers only: not extract's epoch */
 } AmpsfTimeFunction;
 
 /* NULL if it is none. */
@@ -75,21 +76,23 @@ extern bool ampsf_literal_type_ok(AmpsfFieldClass fclass, Oid typid);
 /* What became of a value that is to be compared. */
 typedef enum AmpsfLiteral
 {
-	AMPSF_LITERAL_OK,	  /* printed */
-	AMPSF_LITERAL_NONE,	  /* the field never compares so: no row passes */
-	AMPSF_LITERAL_ALL,	  /* every row passes whose field is not null */
+	AMPSF_LITERAL_OK,	 /* printed */
+	AMPSF_LITERAL_NONE,	 /* the field never compares so: no row passes */
+	AMPSF_LITERAL_ALL,	 /* every row passes whose field is not null */
 	AMPSF_LITERAL_CANNOT /* SOQL has no literal for it: leave the condition out */
 } AmpsfLiteral;
 
 /*
- * Prints a value as a SOQL literal for a comparison with op.  The operator that must stand before it
- * may differ (a fraction of a second is rounded away, and < becomes <=): *soql_op.
+ * Prints a value as a SOQL literal for a comparison with op.  The operator that must stand before
+ * it may differ (a fraction of a second is rounded away, and < becomes <=): *soql_op.
  */
-extern AmpsfLiteral ampsf_print_literal(StringInfo out, const AmpsfOperator *op, Oid typid, Datum value,
-										const char **soql_op);
+extern AmpsfLiteral ampsf_print_literal(StringInfo out, const AmpsfOperator *op, Oid typid,
+										Datum value, const char **soql_op);
 /* Does the operator hold for what differs? */
 extern bool ampsf_is_negated(const AmpsfOperator *op);
-/* The elements of a multi-select list's value as a statement takes them: ('a', 'b'), any of them. */
+/*
+ * The elements of a multi-select list's value as a statement takes them: ('a', 'b'), any of them.
+ */
 extern bool ampsf_is_includes(const AmpsfOperator *op);
 /* Has the number so few digits that Salesforce, which computes in doubles, compares it exactly? */
 extern bool ampsf_is_exact_number(Oid typid, Datum value);

@@ -114,9 +114,10 @@ add_param_path(PlannerInfo *root, RelOptInfo *rel, ParamPathInfo *param_info)
 	cost_qual_eval(&local, list_concat_copy(rel->baserestrictinfo, param_info->ppi_clauses), root);
 	startup += local.startup + RISK * info->server->call_cost;
 	total += RISK * info->server->call_cost + local.startup + local.per_tuple * rows;
-	ampsf_add_path(rel, create_foreignscan_path(
-					  root, rel, NULL, param_info->ppi_rows, AMPSF_DISABLED_NODES startup, total,
-					  NIL, param_info->ppi_req_outer, NULL, AMPSF_RESTRICTINFO(NIL) NIL));
+	ampsf_add_path(rel, create_foreignscan_path(root, rel, NULL, param_info->ppi_rows,
+												AMPSF_DISABLED_NODES startup, total, NIL,
+												param_info->ppi_req_outer, NULL,
+												AMPSF_RESTRICTINFO(NIL) NIL));
 }
 
 /* The parameters that the clause calls for are added to the list, if the scan could use it. */

@@ -1,9 +1,10 @@
 /*
  * parts.c - one statement as several: by its longest list, and by its fields.
  *
- * A list that is longer than a statement is cut where it stands as a condition of its own, f IN (...), and is not
- * part of an OR: then a row is in one of the parts, or in several if its value is written in several ways, as
- * text without case is.  Two such lists, and NOT IN, are left out of the statement and checked here.
+ * A list that is longer than a statement is cut where it stands as a condition of its own, f IN
+ * (...), and is not part of an OR: then a row is in one of the parts, or in several if its value is
+ * written in several ways, as text without case is.  Two such lists, and NOT IN, are left out of
+ * the statement and checked here.
  */
 #include "plan/plan_private.h"
 
@@ -28,8 +29,8 @@ ampsf_deparse_parts(const AmpsfSelect *select, AmpsfBind *bind)
 	StringInfoData part;
 	ListCell *lc;
 
-	if (bind->left_out != 1 || !list_member_ptr(select->quals, bind->left_tree) || select->from_key ||
-		select->bounds != NIL || *select->order || *select->group_by)
+	if (bind->left_out != 1 || !list_member_ptr(select->quals, bind->left_tree) ||
+		select->from_key || select->bounds != NIL || *select->order || *select->group_by)
 		return NIL;
 	op = &ampsf_operators[intVal(lsecond(bind->left_tree))];
 	field = strVal(lthird(bind->left_tree));

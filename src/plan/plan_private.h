@@ -22,36 +22,44 @@ typedef enum AmpsfScanPrivate
 	AMPSF_SCAN_KEYS,	/* List of String: the key of each in a record: its alias, or itself */
 	AMPSF_SCAN_SLOTS,	/* IntList: the columns of the slot that are filled, from 1 */
 	AMPSF_SCAN_SOURCES, /* IntList: for each of them the index of its field */
-	AMPSF_SCAN_TABLES,	/* OidList: for each of them the table it is from: the object's, or a parent's */
-	AMPSF_SCAN_ATTNUMS, /* IntList: and the table's column that it is converted as; 0: a count; below: a sum */
+	AMPSF_SCAN_TABLES,	/* OidList: for each of them the table it is from: the object's, or a
+						   parent's */
+	AMPSF_SCAN_ATTNUMS, /* IntList: and the table's column that it is converted as; 0: a count;
+						   below: a sum */
 	AMPSF_SCAN_QUALS,	/* List of condition trees, to be ANDed */
 	AMPSF_SCAN_CLASSES, /* IntList: AmpsfPushClass of each of plan.qual, in order */
-	AMPSF_SCAN_REASONS, /* List of String: why it is not pushed exactly; "" if there is nothing to say */
+	AMPSF_SCAN_REASONS, /* List of String: why it is not pushed exactly; "" if there is nothing to
+						   say */
 	AMPSF_SCAN_LIMIT,	/* Integer: rows that can be needed at most, as a hint; -1: unknown */
 	AMPSF_SCAN_ORDER,	/* String: ORDER BY's list; "" if there is none */
-	AMPSF_SCAN_BOUNDS,	/* List of two operands or NULLs: LIMIT and OFFSET; NIL if they are not pushed */
-	AMPSF_SCAN_JOINS,	/* List of pairs, for EXPLAIN: JoinType, the clause that joins; as AMPSF_SCAN_EXACT */
-	AMPSF_SCAN_EXACT,	/* List of the clauses that are only sent, for EXPLAIN: with the planner's numbers ... */
+	AMPSF_SCAN_BOUNDS,	/* List of two operands or NULLs: LIMIT and OFFSET; NIL if they are not
+						   pushed */
+	AMPSF_SCAN_JOINS,	/* List of pairs, for EXPLAIN: JoinType, the clause that joins; as
+						   AMPSF_SCAN_EXACT */
+	AMPSF_SCAN_EXACT,	/* List of the clauses that are only sent, for EXPLAIN: with the planner's
+						   numbers ... */
 	AMPSF_SCAN_RTI,		/* Integer: ... of which this is the smallest of the relations scanned */
-	AMPSF_SCAN_ROWS,	/* Float: rows that are expected of Salesforce, before clauses are checked here */
+	AMPSF_SCAN_ROWS,	/* Float: rows expected of Salesforce, before clauses are checked here */
 	AMPSF_SCAN_GROUPS,	/* List, see AmpsfGroupsPrivate; NIL if the statement does not group */
 	AMPSF_SCAN_LENGTH	/* and behind it what plan_direct.c appends */
 } AmpsfScanPrivate;
 
 /*
- * Positions in AMPSF_SCAN_GROUPS.  Salesforce gives 2,000 groups and no more, and a statement that asks for as
- * many tells by a full answer that there may be others.  Then, if one of the keys can be paged by, groups are
- * asked for from the last key on; if that fails too, the plan below the scan groups the rows.
+ * Positions in AMPSF_SCAN_GROUPS.  Salesforce gives 2,000 groups and no more, and a statement that
+ * asks for as many tells by a full answer that there may be others.  Then, if one of the keys can
+ * be paged by, groups are asked for from the last key on; if that fails too, the plan below the
+ * scan groups the rows.
  */
 typedef enum AmpsfGroupsPrivate
 {
 	AMPSF_GROUPS_BY,	 /* String: GROUP BY's list */
 	AMPSF_GROUPS_HAVING, /* List of condition trees, to be ANDed; all are checked again here */
-	AMPSF_GROUPS_FEW,	 /* Integer: can there be no more than AMPSF_SURE_GROUPS, or does LIMIT say so? */
-	AMPSF_GROUPS_KEY,	 /* Integer: the index of the field by which to page, and to sort; -1: none can */
+	AMPSF_GROUPS_FEW,	 /* Integer: are there at most AMPSF_SURE_GROUPS, or does LIMIT say so? */
+	AMPSF_GROUPS_KEY,	 /* Integer: index of the field by which to page, and to sort; -1: none */
 	AMPSF_GROUPS_NAME,	 /* String: its name in conditions */
 	AMPSF_GROUPS_CLASS,	 /* Integer: its AmpsfFieldClass */
-	AMPSF_GROUPS_COUNT,	 /* Integer: the index of a COUNT(Id) that proves pages complete; -1: needs no proof */
+	AMPSF_GROUPS_COUNT,	 /* Integer: the index of a COUNT(Id) that proves pages complete; -1: needs
+							no proof */
 	AMPSF_GROUPS_LENGTH
 } AmpsfGroupsPrivate;
 
@@ -66,7 +74,8 @@ typedef enum AmpsfGroupsPrivate
 typedef enum AmpsfPushClass
 {
 	AMPSF_LOCAL,	/* not sent */
-	AMPSF_SUPERSET, /* sent, and checked again: Salesforce returns every row that SQL wants, and maybe more */
+	AMPSF_SUPERSET, /* sent, and checked again: Salesforce returns every row that SQL wants, and
+					   maybe more */
 	AMPSF_EXACT		/* sent, and trusted */
 } AmpsfPushClass;
 
@@ -94,16 +103,14 @@ extern const char *ampsf_field_class_name(AmpsfFieldClass c);
 /*
  * A condition tree is a List that begins with an Integer, its kind:
  *   AND, OR     then the children
- *   COMPARE     Integer (index into ampsf_operators), String (field), operand, and an Integer if the field
- *               takes whole numbers only
- *   NULL_TEST   Integer (1: is null, 0: is not null), String (field)
- *   BOOLEAN     Integer (1: true, 0: false), String (field)
- *   SEMI        Integer (1: not in), String (field), String (object), String (its field), List of trees
- *   RANGE       Integer (AmpsfOperatorForm), Integer (Oid of the operator), String (field), operand,
- *               Expr: what is computed of the field, which a CaseTestExpr stands for
- *   FIXED       operand: a boolean that is the same for every row
- *   NEVER       no row passes
- * An operand is a Const, or an Integer: the index of a parameter in fdw_exprs.
+ *   COMPARE     Integer (index into ampsf_operators), String (field), operand, and an Integer if
+ * the field takes whole numbers only NULL_TEST   Integer (1: is null, 0: is not null), String
+ * (field) BOOLEAN     Integer (1: true, 0: false), String (field) SEMI        Integer (1: not in),
+ * String (field), String (object), String (its field), List of trees RANGE       Integer
+ * (AmpsfOperatorForm), Integer (Oid of the operator), String (field), operand, Expr: what is
+ * computed of the field, which a CaseTestExpr stands for FIXED       operand: a boolean that is the
+ * same for every row NEVER       no row passes An operand is a Const, or an Integer: the index of a
+ * parameter in fdw_exprs.
  */
 typedef enum AmpsfQualKind
 {
@@ -118,7 +125,9 @@ typedef enum AmpsfQualKind
 	AMPSF_QUAL_NEVER
 } AmpsfQualKind;
 
-/* The parameters while a tree is printed: their values, or (values NULL) labels to stand for them. */
+/*
+ * The parameters while a tree is printed: their values, or (values NULL) labels to stand for them.
+ */
 typedef struct AmpsfBind
 {
 	int nparams;
@@ -129,12 +138,12 @@ typedef struct AmpsfBind
 	int list_room;	/* what they can have; set for each statement */
 	int list_bytes; /* what the lists have taken of the statement so far; 0 to begin with */
 	/*
-	 * Out: a list, or an OR, was too long for a statement and has been left out, so that every clause must be
-	 * checked again.
+	 * Out: a list, or an OR, was too long for a statement and has been left out, so that every
+	 * clause must be checked again.
 	 */
 	bool must_recheck;
-	int left_out;			/* how many such there are */
-	List *left_tree;		/* the last of them, its tree, and of a list its literals (of char *), in order */
+	int left_out;	 /* how many such there are */
+	List *left_tree; /* the last of them: tree, and of a list its literals (of char *), in order */
 	List *left_literals;
 } AmpsfBind;
 
@@ -142,10 +151,10 @@ typedef struct AmpsfBind
 typedef struct AmpsfSelect
 {
 	const char *object;
-	List *fields;	   /* of String */
-	List *quals;	   /* of trees */
-	const char *order; /* "" if none */
-	List *bounds;	   /* as AMPSF_SCAN_BOUNDS */
+	List *fields;		  /* of String */
+	List *quals;		  /* of trees */
+	const char *order;	  /* "" if none */
+	List *bounds;		  /* as AMPSF_SCAN_BOUNDS */
 	const char *group_by; /* "" if none */
 	List *having;		  /* of trees */
 	int max_groups;		  /* LIMIT where bounds has none; 0: none */
@@ -155,19 +164,21 @@ typedef struct AmpsfSelect
 /* From fdw_private. */
 extern void ampsf_read_select(List *fdw_private, AmpsfSelect *select);
 /*
- * The whole statement; NULL if no row can pass, so that there is nothing to ask.  palloc'ed.  *skip: how
- * many of the rows that come are OFFSET's; LIMIT has been raised by as many.  May be NULL for EXPLAIN.
+ * The whole statement; NULL if no row can pass, so that there is nothing to ask.  palloc'ed. *skip:
+ * how many of the rows that come are OFFSET's; LIMIT has been raised by as many.  May be NULL for
+ * EXPLAIN.
  */
 extern char *ampsf_deparse_select(const AmpsfSelect *select, AmpsfBind *bind, int64 *skip);
 
 /*
- * The statements that together give the rows of one whose list was left out: each has a part of the list.  select
- * and bind as they were for the statement; NIL if it cannot be cut, and everything must be checked.
+ * The statements that together give the rows of one whose list was left out: each has a part of the
+ * list.  select and bind as they were for the statement; NIL if it cannot be cut, and everything
+ * must be checked.
  */
 extern List *ampsf_deparse_parts(const AmpsfSelect *select, AmpsfBind *bind);
 /*
- * Lists of fields (of String), each short enough for a statement and each beginning with Id; NIL if that of the
- * statement is short enough itself.
+ * Lists of fields (of String), each short enough for a statement and each beginning with Id; NIL if
+ * that of the statement is short enough itself.
  */
 extern List *ampsf_split_fields(List *fields);
 

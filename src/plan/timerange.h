@@ -21,8 +21,8 @@ typedef struct AmpsfTimeTest
 #define AMPSF_MAX_EXACT_LIST 40
 
 /*
- * Appends the condition on the field.  Exact, whatever the clocks of the time zones do, but for longer lists;
- * evaluated in the session's TimeZone.
+ * Appends the condition on the field.  Exact, whatever the clocks of the time zones do, but for
+ * longer lists; evaluated in the session's TimeZone.
  */
 extern AmpsfLiteral ampsf_print_time_ranges(StringInfo out, const char *field,
 											const AmpsfTimeTest *test);

@@ -172,7 +172,8 @@ ampsf_upper_path(AmpsfUpper *up, RelOptInfo *output_rel, PathTarget *target, dou
 	/* The count that proves the pages complete. */
 	if (grouped && fetched > AMPSF_MAX_GROUPS && up->page_count >= 0)
 		total += up->info->server->call_cost;
-	/* The same number of calls, and never more rows: let it win where estimates see no difference.
+	/*
+	 * The same number of calls, and never more rows: let it win where estimates see no difference.
 	 */
 	startup *= 0.98;
 	total *= 0.98;
@@ -181,11 +182,12 @@ ampsf_upper_path(AmpsfUpper *up, RelOptInfo *output_rel, PathTarget *target, dou
 	total +=
 		per_row.startup + checks.startup + checks.per_tuple * fetched + per_row.per_tuple * rows;
 	output_rel->fdw_private = up->info; /* once is enough */
-	ampsf_add_path(output_rel, create_foreign_upper_path(
-							 up->root, output_rel, target, rows, AMPSF_DISABLED_NODES startup,
-							 total, pathkeys, outer,
-							 AMPSF_RESTRICTINFO(NIL) list_make4(
-								 fdw_private, scan_tlist, up->info->classify.params, up->checked)));
+	ampsf_add_path(output_rel,
+				   create_foreign_upper_path(
+					   up->root, output_rel, target, rows, AMPSF_DISABLED_NODES startup, total,
+					   pathkeys, outer,
+					   AMPSF_RESTRICTINFO(NIL) list_make4(fdw_private, scan_tlist,
+														  up->info->classify.params, up->checked)));
 }
 
 bool

@@ -79,10 +79,12 @@ read_options(List *list)
 			target = &options.declared_numeric;
 		}
 		else
-			ereport(ERROR,
-					(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
-					 errmsg("invalid option \"%s\"", def->defname),
-					 errhint("Valid options of IMPORT FOREIGN SCHEMA are: case, multipicklist, numeric.")));
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+				 errmsg("invalid option \"%s\"", def->defname),
+				 errhint(
+					 "Valid options of IMPORT FOREIGN SCHEMA are: case, multipicklist, numeric.")));
 
 		if (pg_strcasecmp(value, yes) == 0)
 			*target = true;
@@ -106,8 +108,10 @@ check_remote_schema(const char *name, const char *module)
 		return;
 	if (strcmp(name, AMPSF_DEFAULT_MODULE) == 0 || strcmp(name, ENGAGEMENT) == 0)
 		ereport(ERROR, (errcode(ERRCODE_FDW_SCHEMA_NOT_FOUND),
-						errmsg("the server has no remote schema \"%s\", its module is \"%s\"", name, module),
-						errhint("Each module has a server of its own: CREATE SERVER ... OPTIONS (..., module '%s').",
+						errmsg("the server has no remote schema \"%s\", its module is \"%s\"", name,
+							   module),
+						errhint("Each module has a server of its own: CREATE SERVER ... OPTIONS "
+								"(..., module '%s').",
 								name)));
 	ereport(ERROR, (errcode(ERRCODE_FDW_SCHEMA_NOT_FOUND),
 					errmsg("there is no remote schema \"%s\"", name),
@@ -322,9 +326,9 @@ table_statement(const AmpsfObject *object, const char *local, const char *server
 		taken = lappend(taken, column);
 		resetStringInfo(&column_options);
 		ampsf_column_options(&column_options, field, column, options->multipicklist_array);
-		appendStringInfo(&buf, "%s\n\t%s %s", foreach_current_index(lc) ? "," : "",
-						 quote_identifier(column),
-						 ampsf_sql_type(field, options->multipicklist_array, options->declared_numeric));
+		appendStringInfo(
+			&buf, "%s\n\t%s %s", foreach_current_index(lc) ? "," : "", quote_identifier(column),
+			ampsf_sql_type(field, options->multipicklist_array, options->declared_numeric));
 		if (column_options.len)
 			appendStringInfo(&buf, " OPTIONS (%s)", column_options.data + strlen(", "));
 		if (ampsf_never_null(field))

@@ -68,12 +68,13 @@ ampsf_sql_type(const AmpsfField *field, bool multipicklist_array, bool declared_
 	if (multipicklist_array && strcmp(rule->type, "multipicklist") == 0)
 		return pstrdup("text[]");
 	/*
-	 * The scale of a field is enforced by Salesforce's pages only: what the API or Apex wrote keeps its
-	 * decimals, and numeric(p,s) would round them away.  A formula computes past it as well.  precision
-	 * counts all digits.
+	 * The scale of a field is enforced by Salesforce's pages only: what the API or Apex wrote keeps
+	 * its decimals, and numeric(p,s) would round them away.  A formula computes past it as well.
+	 * precision counts all digits.
 	 */
-	if (declared_numeric && strcmp(rule->sql, "numeric") == 0 && !field->calculated && field->precision > 0 &&
-		field->precision <= 1000 && field->scale >= 0 && field->scale <= field->precision)
+	if (declared_numeric && strcmp(rule->sql, "numeric") == 0 && !field->calculated &&
+		field->precision > 0 && field->precision <= 1000 && field->scale >= 0 &&
+		field->scale <= field->precision)
 		return psprintf("numeric(%d,%d)", field->precision, field->scale);
 	return pstrdup(rule->sql);
 }
@@ -126,7 +127,8 @@ ampsf_column_options(StringInfo buf, const AmpsfField *field, const char *column
 
 		appendStringInfoString(buf, ", reference_to '");
 		foreach (lc, field->reference_to)
-			appendStringInfo(buf, "%s%s", foreach_current_index(lc) ? "," : "", (char *) lfirst(lc));
+			appendStringInfo(buf, "%s%s", foreach_current_index(lc) ? "," : "",
+							 (char *) lfirst(lc));
 		appendStringInfoChar(buf, '\'');
 		if (!usual || strcmp(usual, field->relationship) != 0)
 			appendStringInfo(buf, ", relationship '%s'", field->relationship);
