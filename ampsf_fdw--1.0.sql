@@ -379,7 +379,7 @@ LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	d @extschema@.mirror_definition;
 BEGIN
-	SELECT * INTO d FROM @extschema@.mirror_definition m WHERE m.target = mirror_find.target FOR UPDATE;
+	SELECT * INTO d FROM @extschema@.mirror_definition m WHERE m.target = mirror_find.target;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('%s is not a mirror of yours', target),
 			HINT = 'The view ampsf.mirror_status lists them.';
@@ -389,7 +389,42 @@ BEGIN
 	END IF;
 	RETURN d;
 END $$;
-COMMENT ON FUNCTION @extschema@.mirror_find(regclass) IS 'the caller''s mirror, locked; of mirrors';
+COMMENT ON FUNCTION @extschema@.mirror_find(regclass) IS 'the caller''s mirror; of mirrors';
+
+-- One at a time does anything with a mirror's rows: a run, whose lock is the session's since it has many
+-- transactions, or one transaction.
+CREATE FUNCTION @extschema@.mirror_lock(target regclass, OUT taken boolean, OUT resumed boolean)
+LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	d @extschema@.mirror_definition := @extschema@.mirror_find(target);
+	class integer := hashtext('@extschema@.mirror');
+BEGIN
+	-- A session that was interrupted between two steps has it still.
+	taken := EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'advisory' AND l.pid = pg_backend_pid() AND l.granted
+			AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+			AND l.classid = class::oid AND l.objid = target::oid AND l.objsubid = 2)
+		OR pg_try_advisory_lock(class, target::oid::integer);
+	-- Read again: who had the lock until now may have changed it.
+	d := @extschema@.mirror_find(target);
+	resumed := d.stage <> 'idle';
+	IF taken AND resumed THEN
+		UPDATE @extschema@.mirror_run r SET interruptions = interruptions + 1, state = 'running' WHERE r.id = d.run;
+	END IF;
+END $$;
+COMMENT ON FUNCTION @extschema@.mirror_lock(regclass) IS 'begins a run; of mirrors';
+
+CREATE FUNCTION @extschema@.mirror_claim(target regclass) RETURNS @extschema@.mirror_definition
+LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	d @extschema@.mirror_definition := @extschema@.mirror_find(target);
+BEGIN
+	IF NOT pg_try_advisory_xact_lock(hashtext('@extschema@.mirror'), target::oid::integer) THEN
+		RAISE EXCEPTION USING ERRCODE = 'object_in_use', MESSAGE = format('mirror %s is being synchronized by another session', target),
+			HINT = 'The view pg_locks tells which one holds the advisory lock.';
+	END IF;
+	RETURN @extschema@.mirror_find(target);
+END $$;
+COMMENT ON FUNCTION @extschema@.mirror_claim(regclass) IS 'the caller''s mirror, for this transaction alone; of mirrors';
 
 CREATE FUNCTION @extschema@.mirror(
 	foreign_table regclass, target text DEFAULT NULL, every interval DEFAULT '5 minutes',
@@ -476,7 +511,7 @@ COMMENT ON FUNCTION @extschema@.mirror(regclass, text, interval, text, interval,
 CREATE FUNCTION @extschema@.unmirror(target regclass) RETURNS void
 LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	PERFORM @extschema@.mirror_find(target);
+	PERFORM @extschema@.mirror_claim(target);
 	DELETE FROM @extschema@.mirror_run r WHERE r.target = unmirror.target;
 	DELETE FROM @extschema@.mirror_definition d WHERE d.target = unmirror.target;
 END $$;
@@ -687,7 +722,7 @@ COMMENT ON FUNCTION @extschema@.mirror_follow(@extschema@.mirror_definition) IS
 CREATE FUNCTION @extschema@.mirror_step(target regclass) RETURNS boolean
 LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	d @extschema@.mirror_definition := @extschema@.mirror_find(target);
+	d @extschema@.mirror_definition := @extschema@.mirror_claim(target);
 	before record;
 	after record;
 	high timestamptz := 'infinity';
@@ -780,25 +815,6 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @extschema@.mirror_step(regclass) IS 'one step of a run; true when the run is done; of mirrors';
 
--- One run of a mirror at a time, whoever starts it.  The lock is the session's, since a run has many
--- transactions.
-CREATE FUNCTION @extschema@.mirror_lock(target regclass, OUT held boolean, OUT taken boolean)
-LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-	d @extschema@.mirror_definition := @extschema@.mirror_find(target);
-	class integer := hashtext('@extschema@.mirror');
-BEGIN
-	-- A session that was interrupted between two steps has it still.
-	held := EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'advisory' AND l.pid = pg_backend_pid() AND l.granted
-		AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-		AND l.classid = class::oid AND l.objid = target::oid AND l.objsubid = 2);
-	taken := held OR pg_try_advisory_lock(class, target::oid::integer);
-	IF taken AND d.stage <> 'idle' THEN
-		UPDATE @extschema@.mirror_run r SET interruptions = interruptions + 1, state = 'running' WHERE r.id = d.run;
-	END IF;
-END $$;
-COMMENT ON FUNCTION @extschema@.mirror_lock(regclass) IS 'begins a run; of mirrors';
-
 CREATE FUNCTION @extschema@.mirror_unlock(target regclass) RETURNS void
 LANGUAGE sql STRICT SET search_path = pg_catalog, pg_temp AS $$
 	SELECT pg_advisory_unlock(hashtext('@extschema@.mirror'), target::oid::integer)
@@ -840,6 +856,7 @@ CREATE PROCEDURE @extschema@.mirror_work(target regclass, scheduled boolean, INO
 LANGUAGE plpgsql AS $$
 DECLARE
 	done boolean;
+	again boolean;
 	message text;
 	code text;
 	detail text;
@@ -848,7 +865,7 @@ BEGIN
 	error := NULL;
 	-- In a transaction of the caller's this fails, before anything is done.
 	COMMIT;
-	busy := NOT (SELECT l.taken FROM @extschema@.mirror_lock(target) l);
+	SELECT NOT l.taken, l.resumed INTO busy, again FROM @extschema@.mirror_lock(target) l;
 	COMMIT;
 	IF busy THEN
 		RETURN;
@@ -861,9 +878,13 @@ BEGIN
 				hint = PG_EXCEPTION_HINT;
 			error := @extschema@.mirror_failed(target, ARRAY[message, code, detail, hint]);
 			done := true;
+			again := false;
 		END;
 		COMMIT;
-		EXIT WHEN done OR (scheduled AND @extschema@.mirror_paused(target));
+		-- The rest of an older run brings what was so then: who asks now wants what is so now.
+		EXIT WHEN scheduled AND (done OR @extschema@.mirror_paused(target));
+		EXIT WHEN done AND NOT again;
+		again := again AND NOT done;
 	END LOOP;
 	PERFORM @extschema@.mirror_unlock(target);
 END $$;
@@ -911,7 +932,7 @@ CREATE FUNCTION @extschema@.verify(
 RETURNS SETOF record
 LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	d @extschema@.mirror_definition := @extschema@.mirror_find(target);
+	d @extschema@.mirror_definition := @extschema@.mirror_claim(target);
 	key name := @extschema@.mirror_key(d);
 	live text := CASE WHEN d.deletes = 'mark' THEN 't.deleted_at IS NULL' ELSE 'true' END;
 	stamp text := coalesce('t.' || quote_ident(d.cursor_column), 'NULL::timestamptz');

@@ -102,6 +102,21 @@ CALL ampsf.sync('chunks');
 SELECT chunks > 2 AS chunks, inserted = (SELECT count(*) FROM crm.opportunity) AS inserted, updated, interruptions FROM last_run;
 SELECT differences('chunks', 'crm.opportunity');
 
+-- more rows of one second than a chunk has: together
+\! $SANDBOXCTL now 2025-03-01T12:00:00Z >/dev/null
+INSERT INTO crm.lead (lastname, company) SELECT 'Pile ' || i, 'pile' FROM generate_series(1, 450) i;
+\! $SANDBOXCTL now off >/dev/null
+SELECT ampsf.mirror('crm.lead', 'pile', chunk_rows => 50);
+CALL ampsf.sync('pile');
+SELECT chunks < 6 AS chunks, state FROM last_run;
+SELECT differences('pile', 'crm.lead'), count(*) FILTER (WHERE company = 'pile') FROM pile;
+-- a row that becomes visible late, with an older time than others that were read
+\! $SANDBOXCTL now $(date -u -d '-5 minutes' +%FT%TZ) >/dev/null
+INSERT INTO crm.lead (lastname, company) VALUES ('Late', 'late');
+\! $SANDBOXCTL now off >/dev/null
+CALL ampsf.sync('pile');
+SELECT lastname FROM pile WHERE company = 'late';
+
 -- rows that are only ever created have no other time
 SELECT ampsf.mirror('crm.accounthistory');
 SELECT cursor_column FROM ampsf.mirror_definition WHERE target = 'accounthistory'::regclass;
@@ -166,7 +181,7 @@ SELECT phase, failures, last_error, next_run > now() + interval '4 minutes' AS l
 SELECT state, error FROM ampsf.mirror_run ORDER BY id DESC LIMIT 1;
 \! $SANDBOXCTL nofaults >/dev/null
 CALL ampsf.sync('contact');
-SELECT state, interruptions FROM last_run;
+SELECT kind, state, interruptions FROM ampsf.mirror_run WHERE target = 'contact'::regclass ORDER BY id DESC LIMIT 2;
 
 -- by schedule
 SELECT ampsf.pause('contact');

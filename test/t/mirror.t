@@ -1,0 +1,190 @@
+# Mirrors: whatever ends a run, and whatever the org does meanwhile, the next run makes mirror and org equal.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use AmpsfTest;
+use JSON::PP;
+use Test::More;
+use Time::HiRes qw(sleep);
+
+my $c = AmpsfTest->start(seed => 'big:3000', conf => ['log_min_messages = error']);
+my $seed = $ENV{AMPSF_TEST_SEED} || 1;
+srand($seed);
+diag("random changes: AMPSF_TEST_SEED=$seed");
+
+# Independent of the mirror's own means: all columns of all rows, both ways.
+sub differences
+{
+	my ($mirror, $source) = @_;
+	return $c->value(
+		"SELECT count(*) FROM ((SELECT * FROM $mirror EXCEPT SELECT * FROM $source) UNION ALL "
+		  . "(SELECT * FROM $source EXCEPT SELECT * FROM $mirror)) d");
+}
+
+# What another client does: rows by the REST API, one call each.
+my $token = $c->token;
+
+sub rest
+{
+	my ($method, $path, $body) = @_;
+	my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $c->{port}, Timeout => 30) or die "no sandbox: $!";
+	my $text = defined $body ? encode_json($body) : '';
+	print $s "$method /services/data/v62.0/$path HTTP/1.0\r\nHost: x\r\nAuthorization: Bearer $token\r\n"
+	  . "Content-Type: application/json\r\nConnection: close\r\nContent-Length: " . length($text) . "\r\n\r\n$text";
+	local $/;
+	my $answer = <$s>;
+	return $answer =~ m{^HTTP/\S+ 2} ? $answer : undef;
+}
+
+my (@ids, @binned);
+
+sub random_changes
+{
+	my ($n) = @_;
+	my $done = 0;
+	for my $i (1 .. $n)
+	{
+		my $dice = rand;
+		if ($dice < 0.3)
+		{
+			my $made = rest('POST', 'sobjects/Contact', { LastName => "New $i " . int(rand 1e6) }) or next;
+			push @ids, $1 if $made =~ /"id":"(\w{18})"/;
+		}
+		elsif ($dice < 0.75)
+		{
+			rest('PATCH', "sobjects/Contact/$ids[rand @ids]", { Title => 'Title ' . int(rand 1e6) }) or next;
+		}
+		elsif ($dice < 0.92)
+		{
+			my ($id) = splice @ids, int(rand @ids), 1;
+			rest('DELETE', "sobjects/Contact/$id") or next;
+			push @binned, $id;
+		}
+		elsif (@binned)
+		{
+			my ($id) = splice @binned, int(rand @binned), 1;
+			my ($status) = $c->http('POST', "/__sandbox/undelete?id=$id");
+			push @ids, $id if $status == 200;
+		}
+		$done++;
+	}
+	return $done;
+}
+
+# A session that is in the middle of a run: as soon as the request log shows what is looked for, the backend dies.
+sub kill_when
+{
+	my ($sql, $seen) = @_;
+	$c->mark;
+	my $job = $c->background("SELECT pg_backend_pid();\n$sql");
+	my $caught = $c->poll(sub { return $seen->($c->log) });
+	my $pid = $c->value("SELECT pid FROM pg_stat_activity WHERE query ILIKE 'CALL ampsf.sync%' AND pid <> pg_backend_pid()");
+	ok($caught && $pid =~ /^\d+$/, 'a run is under way');
+	kill 'KILL', $pid if $pid =~ /^\d+$/;
+	my $r = $c->finish($job);
+	# The server starts anew after such a death.
+	$c->poll(sub { return $c->psql('SELECT 1')->{out} eq '1' });
+	return $r;
+}
+
+@ids = split /\n/, $c->value('SELECT id FROM crm.contact');
+$c->run_sql("SELECT ampsf.mirror('crm.contact', chunk_rows => 300)");
+
+# -------- killed in a backfill: before the first chunk, between chunks, in the last one --------
+$c->fault('path=*/query*;match=FROM Contact;skip=0;count=0;do=delay;ms=60');
+for my $chunks (0, 2, 5)
+{
+	kill_when("CALL ampsf.sync('contact')",
+		sub { return scalar(grep { ($_->{soql} || '') =~ /^SELECT Id, / } @_) > $chunks });
+	my $state = $c->value('SELECT stage, rows = (SELECT count(*) FROM contact) FROM ampsf.mirror_definition');
+	is($state, 'rows|t', "killed after $chunks chunks and more: the progress is that of the rows");
+	random_changes(40);
+}
+$c->clear_faults;
+sleep 1.1;
+$c->run_sql("CALL ampsf.sync('contact')");
+is($c->value('SELECT kind, state, interruptions FROM ampsf.mirror_run ORDER BY id'), "backfill|done|3\nincremental|done|0",
+	'one run, continued three times, and one for what has changed since it began');
+is(differences('contact', 'crm.contact'), 0, 'the mirror is the org');
+is($c->value('SELECT count(*) FROM contact c JOIN contact d USING (id)'), $c->value('SELECT count(*) FROM contact'), 'no row twice');
+
+# -------- incremental runs, with random changes between and during them, and killed --------
+my $changed = 0;
+for my $round (1 .. 6)
+{
+	$changed += random_changes(30);
+	if ($round % 2)
+	{
+		$c->fault('path=*/query*;match=FROM Contact;count=0;do=delay;ms=300');
+		kill_when("CALL ampsf.sync('contact')", sub { return scalar grep { $_->{path} =~ /recordCount/ } @_ });
+		$c->clear_faults;
+	}
+	else
+	{
+		my $job = $c->background("CALL ampsf.sync('contact')");
+		$changed += random_changes(10);
+		my $r = $c->finish($job);
+		is($r->{err}, '', "round $round: a run while rows change");
+	}
+}
+sleep 1.1;
+$c->run_sql("CALL ampsf.sync('contact')");
+is(differences('contact', 'crm.contact'), 0, "after $changed changes: the mirror is the org");
+is($c->value("SELECT count(*) FROM ampsf.verify('contact', thorough => true)"), 0, 'and verify says so');
+is($c->value('SELECT rows = (SELECT count(*) FROM contact) FROM ampsf.mirror_status'), 't', 'the rows were counted right');
+$changed = $c->value("SELECT count(*) FROM ampsf.mirror_run WHERE state = 'running'");
+is($changed, 0, 'no run is left open');
+
+# -------- faults of the org in each kind of call: told, nothing half done, and made good --------
+for my $fault (
+	'path=*/recordCount*;do=status;status=400;code=UNKNOWN_EXCEPTION',
+	'path=*/deleted*;do=status;status=403;code=REQUEST_LIMIT_EXCEEDED',
+	'path=*/deleted*;count=9;do=truncate-json',
+	'path=*/query*;count=9;do=truncate-json',
+	'path=*/query*;count=9;do=reset-middle')
+{
+	random_changes(12);
+	my $before = $c->value('SELECT watermark, deleted_to, (SELECT md5(string_agg(t::text, chr(10) ORDER BY id)) FROM contact t) FROM ampsf.mirror_definition');
+	$c->fault($fault);
+	my $r = $c->psql("CALL ampsf.sync('contact')");
+	like($r->{err}, qr/ERROR/, "$fault: the run fails");
+	$c->clear_faults;
+	is($c->value("SELECT failures > 0 AND last_error <> '' AND phase = 'failed' FROM ampsf.mirror_status"), 't', 'the status says so');
+	is($c->value('SELECT watermark, deleted_to, (SELECT md5(string_agg(t::text, chr(10) ORDER BY id)) FROM contact t) FROM ampsf.mirror_definition'),
+		$before, 'nothing was done')
+	  if $fault =~ /query|recordCount/;
+	sleep 1.1;
+	$c->run_sql("CALL ampsf.sync('contact')");
+	is(differences('contact', 'crm.contact'), 0, 'the next run makes it good');
+}
+
+# -------- a log of deletions that is refused is no log: Ids are compared --------
+random_changes(12);
+$c->fault('path=*/deleted*;do=status;status=400;code=INVALID_REPLICATION_DATE');
+$c->run_sql("CALL ampsf.sync('contact')");
+$c->clear_faults;
+is($c->value('SELECT compared FROM ampsf.mirror_run ORDER BY id DESC LIMIT 1'), 't', 'all Ids were compared');
+is(differences('contact', 'crm.contact'), 0, 'and nothing is left');
+
+# -------- one run at a time; a cancelled one lets go --------
+$c->fault('path=*/query*;match=FROM Contact;count=0;do=delay;ms=60000');
+$c->mark;
+my $job = $c->background("CALL ampsf.sync('contact');\nSELECT pg_sleep(100)");
+ok($c->poll(sub { return $c->value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") > 0
+			&& $c->value("SELECT stage FROM ampsf.mirror_definition") eq 'rows' }), 'a run waits for the org');
+is(AmpsfTest::sqlstate($c->psql("SELECT ampsf.verify('contact')")), '55006', 'nobody else uses the mirror meanwhile');
+$c->run_sql("SELECT ampsf.pause('contact'), ampsf.resume('contact')");
+is(AmpsfTest::sqlstate($c->psql("CALL ampsf.sync('contact')")), '55006', 'a second one does not wait for it');
+$c->run_sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query ILIKE 'CALL ampsf.sync%' AND pid <> pg_backend_pid()");
+$c->clear_faults;
+ok($c->poll(sub { return $c->value("SELECT count(*) FROM pg_stat_activity WHERE query ILIKE 'SELECT pg_sleep(100)%'") > 0 }),
+	'the session goes on after the cancel');
+is($c->value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"), 0, 'its lock is gone');
+is($c->value('SELECT last_error FROM ampsf.mirror_status'), 'canceling statement due to user request', 'the status says why the run ended');
+$c->run_sql("CALL ampsf.sync('contact')");
+is(differences('contact', 'crm.contact'), 0, 'the mirror is the org');
+$c->run_sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ILIKE 'SELECT pg_sleep(100)%'");
+$c->finish($job);
+
+done_testing();
