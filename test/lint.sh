@@ -12,8 +12,12 @@ if command -v clang-format >/dev/null; then
 	[ -z "$unformatted" ] || printf 'not as clang-format would have it (places, file):\n%s\n' "$unformatted"
 fi
 if command -v cppcheck >/dev/null; then
+	# Left out: what its parser does not understand, and what it takes for a fault because it does not know that
+	# ereport(ERROR) does not return, or that only the address of a variable is taken.
 	cppcheck --quiet --enable=warning,portability --inline-suppr --suppress=missingIncludeSystem -Isrc \
-		--suppress=unknownMacro --error-exitcode=1 ampsf_fdw.c src test/sandbox || status=1
+		--suppress=unknownMacro --suppress=internalAstError --suppress=syntaxError:src/org/row_sink.h \
+		--suppress=nullPointerRedundantCheck --suppress=nullPointerArithmeticRedundantCheck \
+		--suppress=uninitvar:src/wire/csv_scan.c --error-exitcode=1 ampsf_fdw.c src test/sandbox || status=1
 fi
 if command -v shellcheck >/dev/null; then
 	shellcheck -S warning test/*.sh test/demo/*.sh test/bench/*.sh .ci/run || status=1

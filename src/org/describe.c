@@ -73,7 +73,7 @@ make_key(const char *name, char key[KEY_SIZE])
 {
 	int i;
 
-	for (i = 0; name[i] && i < KEY_SIZE - 1; i++)
+	for (i = 0; i < KEY_SIZE - 1 && name[i]; i++)
 		key[i] = pg_ascii_tolower((unsigned char) name[i]);
 	memset(key + i, 0, KEY_SIZE - i);
 }
