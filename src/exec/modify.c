@@ -13,6 +13,7 @@
 #include "exec/modify_state.h"
 
 #include "access/sysattr.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "foreign/foreign.h"
@@ -61,11 +62,18 @@ ampsf_modify_make(EState *estate, ResultRelInfo *rinfo, AmpsfWriteOp op)
 AmpsfModifyState *
 ampsf_modify_make_for(EState *estate, ResultRelInfo *rinfo, AmpsfWriteOp op, Oid userid)
 {
+	bool utility = estate->es_plannedstmt == NULL;
+	MemoryContext cxt = utility ? AllocSetContextCreate(CurTransactionContext, "ampsf_fdw write",
+														ALLOCSET_SMALL_SIZES)
+								: estate->es_query_cxt;
 	MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
-	AmpsfModifyState *state = palloc0(sizeof(AmpsfModifyState));
+	AmpsfModifyState *state = MemoryContextAllocZero(cxt, sizeof(AmpsfModifyState));
 	int natts;
 
 	state->estate = estate;
+	state->utility = utility;
+	state->subid = GetCurrentSubTransactionId();
+	state->cxt = cxt;
 	state->rinfo = rinfo;
 	state->rel = rinfo->ri_RelationDesc;
 	state->op = op;
@@ -206,6 +214,7 @@ ampsfEndForeignModify(EState *estate, ResultRelInfo *rinfo)
 {
 	AmpsfModifyState *state = rinfo->ri_FdwState;
 
+	rinfo->ri_FdwState = NULL;
 	if (state != NULL)
 		ampsf_modify_close(state);
 }

@@ -55,7 +55,7 @@ ampsf_modify_open(AmpsfModifyState *state)
 						   RelationGetRelationName(state->rel));
 	state->unlist.func = unlist;
 	state->unlist.arg = state;
-	MemoryContextRegisterResetCallback(state->estate->es_query_cxt, &state->unlist);
+	MemoryContextRegisterResetCallback(state->cxt, &state->unlist);
 }
 
 void
@@ -82,9 +82,7 @@ rescue_at_exit(int code, Datum arg)
 	{
 		AmpsfModifyState *state = dlist_container(AmpsfModifyState, node, iter.cur);
 
-		if (state->sending)
-			ampsf_modify_rescue(state);
-		state->sending = false;
+		ampsf_modify_rescue(state);
 	}
 }
 
@@ -92,14 +90,8 @@ rescue_at_exit(int code, Datum arg)
 static int
 guarded(AmpsfModifyState *state, bool finish, AmpsfWriteResult **results)
 {
-	static bool registered = false;
 	volatile int n = 0;
 
-	/* Runs while memory and shared memory are still there. */
-	if (!registered)
-		before_shmem_exit(rescue_at_exit, (Datum) 0);
-	registered = true;
-	state->sending = true;
 	PG_TRY();
 	{
 		if (results != NULL)
@@ -109,12 +101,10 @@ guarded(AmpsfModifyState *state, bool finish, AmpsfWriteResult **results)
 	}
 	PG_CATCH();
 	{
-		state->sending = false;
 		ampsf_modify_rescue(state);
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
-	state->sending = false;
 	return n;
 }
 
@@ -185,7 +175,8 @@ write_headers(const AmpsfTableOptions *table)
 static void
 open_sink(AmpsfModifyState *state)
 {
-	MemoryContext old = MemoryContextSwitchTo(state->estate->es_query_cxt);
+	static bool registered = false;
+	MemoryContext old = MemoryContextSwitchTo(state->cxt);
 	AmpsfWriteSpec spec = {0};
 
 	if (state->table->engagement)
@@ -211,6 +202,10 @@ open_sink(AmpsfModifyState *state)
 		MemoryContextSwitchTo(old);
 		return;
 	}
+	/* Runs while memory and shared memory are still there. */
+	if (!registered)
+		before_shmem_exit(rescue_at_exit, (Datum) 0);
+	registered = true;
 	state->session = ampsf_session_get(state->serverid, state->userid);
 	spec.session = state->session;
 	spec.hard_delete = state->table->hard_delete;
@@ -307,6 +302,8 @@ ampsf_modify_close(AmpsfModifyState *state)
 	if (state->sink != NULL)
 		state->sink->ops->close(state->sink);
 	state->sink = NULL;
+	if (state->utility)
+		MemoryContextDelete(state->cxt);
 }
 
 static void
@@ -329,17 +326,56 @@ flush_statement(EState *estate)
 	}
 }
 
+/* A statement has failed, for whatever reason, and Salesforce may be at work on rows of it. */
+static void
+rescue_statement(EState *estate)
+{
+	dlist_iter iter;
+
+	dlist_foreach(iter, &open_writes)
+	{
+		AmpsfModifyState *state = dlist_container(AmpsfModifyState, node, iter.cur);
+
+		if (state->estate == estate)
+			ampsf_modify_rescue(state);
+	}
+}
+
+/* The same for COPY and TRUNCATE, which no hook sees from their beginning; subid 0: all of them. */
+static void
+rescue_utility(SubTransactionId subid)
+{
+	dlist_iter iter;
+
+	dlist_foreach(iter, &open_writes)
+	{
+		AmpsfModifyState *state = dlist_container(AmpsfModifyState, node, iter.cur);
+
+		if (state->utility && (subid == InvalidSubTransactionId || state->subid == subid))
+			ampsf_modify_rescue(state);
+	}
+}
+
 static void
 run_hook(AMPSF_RUN_PARAMS)
 {
 	ErrorContextCallback errcb = {error_context_stack, ampsf_modify_written_context, desc->estate};
 
 	error_context_stack = &errcb;
-	if (prev_run != NULL)
-		prev_run(AMPSF_RUN_ARGS);
-	else
-		standard_ExecutorRun(AMPSF_RUN_ARGS);
-	flush_statement(desc->estate);
+	PG_TRY();
+	{
+		if (prev_run != NULL)
+			prev_run(AMPSF_RUN_ARGS);
+		else
+			standard_ExecutorRun(AMPSF_RUN_ARGS);
+		flush_statement(desc->estate);
+	}
+	PG_CATCH();
+	{
+		rescue_statement(desc->estate);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
 	error_context_stack = errcb.previous;
 }
 
@@ -349,17 +385,28 @@ finish_hook(QueryDesc *desc)
 	ErrorContextCallback errcb = {error_context_stack, ampsf_modify_written_context, desc->estate};
 
 	error_context_stack = &errcb;
-	if (prev_finish != NULL)
-		prev_finish(desc);
-	else
-		standard_ExecutorFinish(desc);
-	flush_statement(desc->estate);
+	PG_TRY();
+	{
+		if (prev_finish != NULL)
+			prev_finish(desc);
+		else
+			standard_ExecutorFinish(desc);
+		flush_statement(desc->estate);
+	}
+	PG_CATCH();
+	{
+		rescue_statement(desc->estate);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
 	error_context_stack = errcb.previous;
 }
 
 static void
 xact_event(XactEvent event, void *arg)
 {
+	if (event == XACT_EVENT_ABORT)
+		rescue_utility(InvalidSubTransactionId);
 	switch (event)
 	{
 		case XACT_EVENT_COMMIT:
@@ -372,6 +419,13 @@ xact_event(XactEvent event, void *arg)
 	}
 }
 
+static void
+subxact_event(SubXactEvent event, SubTransactionId subid, SubTransactionId parent, void *arg)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		rescue_utility(subid);
+}
+
 void
 ampsf_modify_install(void)
 {
@@ -380,5 +434,6 @@ ampsf_modify_install(void)
 	prev_finish = ExecutorFinish_hook;
 	ExecutorFinish_hook = finish_hook;
 	RegisterXactCallback(xact_event, NULL);
+	RegisterSubXactCallback(subxact_event, NULL);
 	ampsf_xact_init();
 }

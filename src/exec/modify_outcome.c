@@ -193,26 +193,37 @@ ampsf_modify_open_errors(AmpsfModifyState *state)
 	head.operation = ampsf_write_verb(
 		state->op == AMPSF_INSERT && state->table->upsert_key != NULL ? AMPSF_UPSERT : state->op);
 	head.statement = current_statement(state);
-	state->errors = ampsf_write_errors_open(&head, state->estate->es_query_cxt);
+	state->errors = ampsf_write_errors_open(&head, state->cxt);
 	MemoryContextSwitchTo(old);
 }
 
+/* Called where an error is being handled already. */
 void
 ampsf_modify_rescue(AmpsfModifyState *state)
 {
 	AmpsfWriteResult *results;
+	int64 doubtful = 0;
 	int n;
 
+	if (!state->pending || state->sink == NULL)
+		return;
+	state->pending = false;
 	state->sink->ops->abandon(state->sink);
 	while ((n = state->sink->ops->results(state->sink, &results)) > 0)
 	{
-		bool doubt = false;
+		int64 doubt = 0;
 
 		for (int i = 0; i < n; i++)
-			doubt |= results[i].outcome == AMPSF_IN_DOUBT;
-		if (doubt)
+			doubt += results[i].outcome == AMPSF_IN_DOUBT;
+		if (doubt > 0)
 			(void) ampsf_write_errors_keep(state->errors, results, n, NULL);
+		doubtful += doubt;
 	}
+	if (doubtful > 0)
+		ereport(WARNING, (errmsg("the outcome of %lld %s sent for foreign table \"%s\" is unknown",
+								 (long long) doubtful, doubtful == 1 ? "row" : "rows",
+								 RelationGetRelationName(state->rel)),
+						  errdetail("See ampsf.write_error.")));
 }
 
 void

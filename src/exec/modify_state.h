@@ -32,6 +32,11 @@ typedef struct AmpsfModifyState
 	bool listed;
 	MemoryContextCallback unlist;
 	EState *estate;
+	/* COPY or TRUNCATE: what has been sent must be known when the transaction is aborted, and by
+	 * then the executor's memory is gone. */
+	bool utility;
+	SubTransactionId subid; /* in which it is, then */
+	MemoryContext cxt;		/* of the sink and of what it needs */
 	Relation rel;
 	ResultRelInfo *rinfo;
 	AmpsfWriteOp op;
@@ -67,7 +72,6 @@ typedef struct AmpsfModifyState
 	/* collecting rows */
 	bool collects;	/* across Exec calls, to be sent when the statement ends at the latest */
 	bool set_tag;	/* rows count in the command's tag */
-	bool sending;	/* a flush of the sink is under way */
 	bool pending;	/* rows were added, and their outcomes are not all known */
 	int64 added;	/* rows that were handed to the sink so far: the number of the last */
 	int64 queued;	/* of these, rows that wait for the commit */

@@ -7,6 +7,7 @@
 #include "base/ampsf.h"
 #include "exec/write_error.h"
 
+#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "mb/pg_wchar.h"
 #include "postmaster/bgworker.h"
@@ -200,6 +201,14 @@ row_text(const AmpsfWriteResult *res)
 	for (char *p = text; (p = strchr(p, '\\')) != NULL; p += 2)
 		if (strncmp(p, "\\u0000", 6) == 0)
 			memcpy(p, "\\u0020", 6);
+	/* While a transaction is being aborted, nothing can be converted. */
+	if (!IsTransactionState() && GetDatabaseEncoding() != PG_UTF8)
+	{
+		for (char *p = text; *p != '\0'; p++)
+			if (IS_HIGHBIT_SET(*p))
+				*p = '?';
+		return text;
+	}
 	return pg_any_to_server(text, (int) strlen(text), PG_UTF8);
 }
 

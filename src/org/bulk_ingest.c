@@ -100,14 +100,18 @@ forget_job(Ingest *sink, AmpsfIngestJob *job)
 	while (*at != job)
 		at = &(*at)->next;
 	*at = job->next;
-	if (job->id[0])
+	/* Of rows in doubt the job itself is the only witness. */
+	if (job->id[0] && job->verdict == AMPSF_VERDICT_DOUBT)
+		ampsf_ingest_abort(sink->run.session, job->id);
+	else if (job->id[0])
 		ampsf_ingest_discard(sink->run.session, job->id,
 							 job->phase == AMPSF_JOB_ENDED && job->closed);
 	if (job->scan)
 		ampsf_csv_scan_free(job->scan);
-	ampsf_http_alarm_unset(&job->alarm);
+	ampsf_ingest_leave(&sink->run, job);
 	ampsf_part_free(job->part);
 	MemoryContextDelete(job->cxt);
+	pfree(job);
 }
 
 /* -------- the lists of an ended job -------- */
@@ -520,7 +524,7 @@ stop(AmpsfRowSink *base)
 	base->waiting = 0;
 	for (AmpsfIngestJob *job = sink->jobs; job; job = job->next)
 		if (job->phase != AMPSF_JOB_ENDED && !job->closed)
-			ampsf_ingest_give_up(job);
+			ampsf_ingest_give_up(&sink->run, job);
 	wait_for_jobs(sink, 0);
 }
 
@@ -531,7 +535,7 @@ abandon(AmpsfRowSink *base)
 
 	ship(sink);
 	for (AmpsfIngestJob *job = sink->jobs; job; job = job->next)
-		ampsf_ingest_give_up(job);
+		ampsf_ingest_give_up(&sink->run, job);
 	if (sink->side)
 		sink->side->ops->abandon(sink->side);
 	base->waiting = 0;
@@ -549,7 +553,7 @@ throw_failure(AmpsfRowSink *base)
 	ampsf_ingest_raise(&sink->run);
 }
 
-/* Jobs that nobody waits for any more are aborted and deleted, unless they have ended. */
+/* Jobs that nobody waits for any more are aborted, and deleted if they cannot have written. */
 static void
 forget_sink(void *arg)
 {
@@ -557,11 +561,16 @@ forget_sink(void *arg)
 
 	for (AmpsfIngestJob *job = sink->jobs; job; job = job->next)
 	{
-		ampsf_http_alarm_unset(&job->alarm);
+		/* Other calls have gone with the memory below ours. */
+		if (!job->creating_cxt)
+			job->call = NULL;
+		ampsf_ingest_leave(&sink->run, job);
 		if (job->scan)
 			ampsf_csv_scan_free(job->scan);
 		job->scan = NULL;
-		if (job->id[0])
+		if (job->id[0] && job->closed)
+			ampsf_ingest_abort(sink->run.session, job->id);
+		else if (job->id[0])
 			ampsf_ingest_discard(sink->run.session, job->id, false);
 	}
 	sink->jobs = NULL;

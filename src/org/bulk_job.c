@@ -29,6 +29,7 @@ typedef struct Discarded
 	bool creating; /* call is the one that creates it, and there is no Id yet */
 	bool ended;	   /* has been aborted or was through: to be deleted */
 	bool ingest;
+	bool keep; /* it is aborted only */
 	bool deleting;
 	MemoryContext cxt; /* of its call; NULL before the first */
 	AmpsfCall *call;
@@ -85,7 +86,7 @@ step(Discarded *d)
 		if (!ampsf_call_look(d->call))
 			return;
 		/* A refusal to abort says that the job has ended, one to delete that it is gone. */
-		if (d->deleting || (d->creating && !is_created(d)))
+		if (d->deleting || d->keep || (d->creating && !is_created(d)))
 		{
 			forget(d);
 			return;
@@ -204,10 +205,10 @@ discard(AmpsfSession *session, const char *id, bool ended, bool ingest)
 	return d;
 }
 
-void
-ampsf_bulk_discard_created(AmpsfSession *session, AmpsfCall *call, MemoryContext cxt)
+static void
+discard_created(AmpsfSession *session, AmpsfCall *call, MemoryContext cxt, bool ingest)
 {
-	Discarded *d = discard(session, "", false, false);
+	Discarded *d = discard(session, "", false, ingest);
 
 	if (!d)
 	{
@@ -221,6 +222,18 @@ ampsf_bulk_discard_created(AmpsfSession *session, AmpsfCall *call, MemoryContext
 }
 
 void
+ampsf_bulk_discard_created(AmpsfSession *session, AmpsfCall *call, MemoryContext cxt)
+{
+	discard_created(session, call, cxt, false);
+}
+
+void
+ampsf_ingest_discard_created(AmpsfSession *session, AmpsfCall *call, MemoryContext cxt)
+{
+	discard_created(session, call, cxt, true);
+}
+
+void
 ampsf_bulk_discard(AmpsfSession *session, const char *id, bool ended)
 {
 	discard(session, id, ended, false);
@@ -230,4 +243,13 @@ void
 ampsf_ingest_discard(AmpsfSession *session, const char *id, bool ended)
 {
 	discard(session, id, ended, true);
+}
+
+void
+ampsf_ingest_abort(AmpsfSession *session, const char *id)
+{
+	Discarded *d = discard(session, id, false, true);
+
+	if (d)
+		d->keep = true;
 }

@@ -32,6 +32,10 @@ extern void ampsf_bulk_discard(AmpsfSession *session, const char *id, bool ended
 extern void ampsf_bulk_discard_created(AmpsfSession *session, AmpsfCall *call, MemoryContext cxt);
 /* The same for an ingest job: rows that Salesforce has not come to are not written. */
 extern void ampsf_ingest_discard(AmpsfSession *session, const char *id, bool ended);
+extern void ampsf_ingest_discard_created(AmpsfSession *session, AmpsfCall *call, MemoryContext cxt);
+/* Aborted, and left for who wants to know what became of its rows; ampsf.jobs_cleanup() finds it.
+ */
+extern void ampsf_ingest_abort(AmpsfSession *session, const char *id);
 /* The Id that the answer to a creation tells; false if there is none. */
 extern bool ampsf_job_id(AmpsfJson *answer, char id[AMPSF_JOB_ID_SIZE]);
 /* Goes on with that, without waiting. */

@@ -21,7 +21,8 @@ AmpsfIngestJob *
 ampsf_ingest_begin(AmpsfIngestRun *run, AmpsfIngestPart *part)
 {
 	MemoryContext cxt = AllocSetContextCreate(run->cxt, "ampsf ingest job", ALLOCSET_DEFAULT_SIZES);
-	AmpsfIngestJob *job = MemoryContextAllocZero(cxt, sizeof(AmpsfIngestJob));
+	/* Not in cxt: who tidies up when all of run->cxt goes still looks at it. */
+	AmpsfIngestJob *job = MemoryContextAllocZero(run->cxt, sizeof(AmpsfIngestJob));
 
 	job->cxt = cxt;
 	job->part = part;
@@ -31,9 +32,10 @@ ampsf_ingest_begin(AmpsfIngestRun *run, AmpsfIngestPart *part)
 
 /* -------- calls -------- */
 
+/* In cxt, not in the job's: what went wrong with a call is told when its job is forgotten. */
 static AmpsfCall *
-start_call(AmpsfIngestRun *run, AmpsfIngestJob *job, const char *method, const char *path,
-		   const char *body)
+start_call(AmpsfIngestRun *run, const char *method, const char *path, const char *body,
+		   MemoryContext cxt)
 {
 	AmpsfCallSpec spec = {.idempotent = true, .usage = run->usage, .stats = run->spec.stats};
 
@@ -41,7 +43,7 @@ start_call(AmpsfIngestRun *run, AmpsfIngestJob *job, const char *method, const c
 	spec.path = path;
 	spec.body = body;
 	spec.body_len = body ? strlen(body) : 0;
-	return ampsf_call_start(run->session, &spec, job->cxt);
+	return ampsf_call_start(run->session, &spec, cxt);
 }
 
 static void
@@ -59,7 +61,9 @@ create_job(AmpsfIngestRun *run, AmpsfIngestJob *job)
 				 run->spec.op == AMPSF_UPSERT ? "\"," : "");
 
 	ampsf_bulk_sweep();
-	job->call = start_call(run, job, "POST", "jobs/ingest", body);
+	job->creating_cxt =
+		AllocSetContextCreate(TopMemoryContext, "ampsf ingest job", ALLOCSET_SMALL_SIZES);
+	job->call = start_call(run, "POST", "jobs/ingest", body, job->creating_cxt);
 	job->phase = AMPSF_JOB_CREATING;
 	pfree(body);
 }
@@ -76,15 +80,15 @@ upload(AmpsfIngestRun *run, AmpsfIngestJob *job)
 	spec.body_len = len;
 	spec.content_type = "text/csv; charset=UTF-8";
 	job->uploads++;
-	job->call = ampsf_call_start(run->session, &spec, job->cxt);
+	job->call = ampsf_call_start(run->session, &spec, run->cxt);
 	job->phase = AMPSF_JOB_UPLOADING;
 }
 
 static void
 close_job(AmpsfIngestRun *run, AmpsfIngestJob *job)
 {
-	job->call = start_call(run, job, "PATCH", psprintf("jobs/ingest/%s", job->id),
-						   "{\"state\":\"UploadComplete\"}");
+	job->call = start_call(run, "PATCH", psprintf("jobs/ingest/%s", job->id),
+						   "{\"state\":\"UploadComplete\"}", run->cxt);
 	job->phase = AMPSF_JOB_CLOSING;
 	job->closed = true;
 }
@@ -121,6 +125,26 @@ drop_call(AmpsfIngestJob *job)
 	if (job->call)
 		ampsf_call_free(job->call);
 	job->call = NULL;
+	if (job->creating_cxt)
+		MemoryContextDelete(job->creating_cxt);
+	job->creating_cxt = NULL;
+}
+
+void
+ampsf_ingest_leave(const AmpsfIngestRun *run, AmpsfIngestJob *job)
+{
+	int status = job->call ? ampsf_call_status(job->call) : 0;
+
+	/* Its Id is not known yet, and nobody else would find it. */
+	if (job->creating_cxt && job->call &&
+		(ampsf_call_in_flight(job->call) || (status >= 200 && status <= 299)))
+	{
+		ampsf_ingest_discard_created(run->session, job->call, job->creating_cxt);
+		job->call = NULL;
+		job->creating_cxt = NULL;
+	}
+	drop_call(job);
+	ampsf_http_alarm_unset(&job->alarm);
 }
 
 /* -------- how a job ends -------- */
@@ -151,6 +175,9 @@ ampsf_ingest_fail(AmpsfIngestRun *run, AmpsfIngestJob *job, AmpsfIngestVerdict v
 	{
 		run->failed_call = job->call;
 		job->call = NULL;
+		if (job->creating_cxt)
+			MemoryContextSetParent(job->creating_cxt, run->cxt);
+		job->creating_cxt = NULL;
 	}
 }
 
@@ -352,7 +379,8 @@ ampsf_ingest_step(AmpsfIngestRun *run, AmpsfIngestJob *job)
 					return;
 				}
 				ampsf_http_alarm_unset(&job->alarm);
-				job->call = start_call(run, job, "GET", psprintf("jobs/ingest/%s", job->id), NULL);
+				job->call =
+					start_call(run, "GET", psprintf("jobs/ingest/%s", job->id), NULL, run->cxt);
 				job->phase = AMPSF_JOB_ASKING;
 				break;
 			case AMPSF_JOB_ASKING:
@@ -366,10 +394,9 @@ ampsf_ingest_step(AmpsfIngestRun *run, AmpsfIngestJob *job)
 }
 
 void
-ampsf_ingest_give_up(AmpsfIngestJob *job)
+ampsf_ingest_give_up(const AmpsfIngestRun *run, AmpsfIngestJob *job)
 {
-	ampsf_http_alarm_unset(&job->alarm);
-	drop_call(job);
+	ampsf_ingest_leave(run, job);
 	if (job->list_call)
 		ampsf_call_free(job->list_call);
 	job->list_call = NULL;

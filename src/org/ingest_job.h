@@ -53,6 +53,7 @@ typedef struct AmpsfIngestJob
 	bool closed; /* Salesforce may have begun to write */
 	int uploads;
 	AmpsfCall *call;
+	MemoryContext creating_cxt; /* of the call that creates it, which may have to outlive us */
 	AmpsfHttpAlarm alarm;
 	int interval;
 
@@ -92,7 +93,9 @@ extern AmpsfIngestJob *ampsf_ingest_begin(AmpsfIngestRun *run, AmpsfIngestPart *
 /* As far as it goes without waiting. */
 extern void ampsf_ingest_step(AmpsfIngestRun *run, AmpsfIngestJob *job);
 /* It will not be waited for any longer, and ends as it is. */
-extern void ampsf_ingest_give_up(AmpsfIngestJob *job);
+extern void ampsf_ingest_give_up(const AmpsfIngestRun *run, AmpsfIngestJob *job);
+/* Whatever it waits for is not waited for; a job that is being created will be deleted. */
+extern void ampsf_ingest_leave(const AmpsfIngestRun *run, AmpsfIngestJob *job);
 /*
  * The job as a whole has come to nothing, or nobody knows to what; the first one that did is what
  * the error will be about.  what: "create a Bulk ingest job"; detail: NULL, if job's call tells.
