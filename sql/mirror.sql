@@ -174,6 +174,29 @@ CALL ampsf.sync('copy');
 SELECT differences('copy', 'timeless'), count(industry) > 0 AS industry, count(name) > 0 AS name FROM copy;
 SELECT warning FROM ampsf.mirror_status WHERE target = 'copy'::regclass;
 
+-- what an object has become, as statements
+SELECT ampsf.drift('crm.contact');
+CREATE FOREIGN TABLE drifted (id text OPTIONS (field 'Id'), lost text OPTIONS (field 'Lost__c'), systemmodstamp timestamptz OPTIONS (field 'SystemModstamp'),
+	quantity integer OPTIONS (field 'Quantity__c'), amount integer OPTIONS (field 'Amount__c'), parent text OPTIONS (field 'Account__r.Name'))
+	SERVER sf OPTIONS (object 'Invoice__c');
+SELECT drift FROM ampsf.drift('drifted') WHERE drift !~ 'ADD COLUMN' OR drift ~ 'name|notes' ORDER BY 1;
+SELECT ampsf.mirror('drifted', 'follows');
+-- a run that needs a field that is gone says so
+CALL ampsf.sync('follows');
+SELECT drift FROM ampsf.drift('drifted') WHERE drift !~ 'ADD COLUMN' OR drift ~ 'notes' ORDER BY 1 \gexec
+CALL ampsf.sync('follows');
+SELECT differences('follows', 'drifted'), count(notes__c) > 0 AS notes FROM follows;
+SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'follows'::regclass AND attname IN ('amount', 'quantity', 'lost');
+SELECT warning FROM ampsf.mirror_status WHERE target = 'follows'::regclass;
+ALTER FOREIGN TABLE drifted DROP COLUMN notes__c;
+ALTER FOREIGN TABLE drifted ADD COLUMN status text OPTIONS (field 'Status__c'), ADD COLUMN due date OPTIONS (field 'Due_Date__c');
+SELECT * FROM ampsf.drift('follows') WHERE drift ~ 'follows';
+\! $SANDBOXCTL mark
+CALL ampsf.sync('follows');
+\! $SANDBOXCTL soql | sed -E 's/[0-9]{4}-[0-9-]+T[0-9:]+Z/TIME/g'
+SELECT differences('follows', 'drifted'), count(notes__c) > 0 AS notes FROM follows;
+SELECT warning FROM ampsf.mirror_status WHERE target = 'follows'::regclass;
+
 -- failures are told, and waited for
 \! $SANDBOXCTL fault 'path=*/query*;count=0;do=status;status=400;code=QUERY_TIMEOUT;message=too long' >/dev/null
 CALL ampsf.sync('contact');
