@@ -37,7 +37,7 @@ export PATH=$bindir:$PATH
 if [ $shell = 1 ]; then
 	cat <<-TEXT
 
-		The org is imported as schema crm:  \\d crm.*   \\d crm.account   SELECT * FROM crm.account LIMIT 5;
+		The org is imported as schema crm:  \\det crm.*   \\d crm.account   SELECT * FROM crm.account LIMIT 5;
 		What goes out is logged in $SANDBOX_LOG
 		When you leave psql, all of this ends.
 

@@ -13,7 +13,7 @@ FROM crm.account
 WHERE systemmodstamp >= timestamptz '2024-01-10' + interval '3 days' AND annualrevenue BETWEEN 100000 AND 900000
 LIMIT 5;
 
--- 3. A join. Each side is asked for its columns once; PostgreSQL does the rest.
+-- 3. A join along a lookup is one statement; sums are PostgreSQL's, since Salesforce adds in doubles.
 SELECT a.industry, count(*) AS deals, sum(o.amount) AS pipeline
 FROM crm.opportunity o JOIN crm.account a ON a.id = o.accountid
 WHERE NOT o.isclosed AND a.industry IN ('Energy', 'Banking', 'Technology')
