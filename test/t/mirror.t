@@ -187,4 +187,21 @@ is(differences('contact', 'crm.contact'), 0, 'the mirror is the org');
 $c->run_sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ILIKE 'SELECT pg_sleep(100)%'");
 $c->finish($job);
 
+# -------- a dump has definitions and watermarks: its copy goes on from there --------
+{
+	my $e = $c->{env};
+	my @at = ('-h', $e->{PGHOST}, '-p', $e->{PGPORT}, '-U', 'postgres');
+	chomp(my $bin = qx{@{[$ENV{PG_CONFIG} || 'pg_config']} --bindir});
+	my $file = $c->dir . '.sql';
+	$c->psql('CREATE DATABASE copy', db => 'postgres');
+	is(system("$bin/pg_dump", @at, '-f', $file, $e->{PGDATABASE}), 0, 'pg_dump');
+	is(system("$bin/psql", '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-o', '/dev/null', @at, '-d', 'copy', '-f', $file), 0, 'restored');
+	random_changes(20);
+	sleep 1.1;
+	$c->run_sql("CALL ampsf.sync('contact')", db => 'copy');
+	is($c->value('SELECT kind FROM ampsf.mirror_run', db => 'copy'), 'incremental', 'the copy reads what has changed since the dump');
+	is($c->value('SELECT count(*) FROM ((TABLE contact EXCEPT TABLE crm.contact) UNION ALL (TABLE crm.contact EXCEPT TABLE contact)) d', db => 'copy'),
+		0, 'and is the org again');
+}
+
 done_testing();
