@@ -27,8 +27,7 @@ typedef struct ErrorRule
 #define HINT_LOGIN "Check the options of the user mapping."
 #define HINT_COMPARE                                                                               \
 	"The field was removed, renamed, or is hidden from this user: compare the foreign table with " \
-	"what "                                                                                        \
-	"IMPORT FOREIGN SCHEMA gives now."
+	"what IMPORT FOREIGN SCHEMA gives now."
 
 #define HINT_BULK_LIMIT                                                                            \
 	"See ampsf.limits(server). Until the limit is free again, transport 'rest' reads without "     \
@@ -40,8 +39,7 @@ typedef struct ErrorRule
 	"developer orgs are reached at https://pi.demo.pardot.com."
 #define HINT_ENGAGEMENT_FIELD                                                                      \
 	"The object has no such field, or this user may not see or write it: drop the column, or "     \
-	"mend its option "                                                                             \
-	"\"field\"."
+	"mend its option \"field\"."
 
 /* The first rule that fits counts: those with a message come before those without. */
 static const ErrorRule rules[] = {
@@ -95,6 +93,8 @@ static const ErrorRule rules[] = {
 	 "Tell the planner: ALTER FOREIGN TABLE ... ALTER COLUMN ... OPTIONS (ADD sortable 'false')."},
 	{"INVALID_FIELD", "can not be grouped", ERRCODE_FDW_ERROR, false,
 	 "Tell the planner: ALTER FOREIGN TABLE ... ALTER COLUMN ... OPTIONS (ADD groupable 'false')."},
+	{"INVALID_FIELD", "foreign key external id", ERRCODE_FOREIGN_KEY_VIOLATION, false,
+	 "No parent has that external id, or none that this user may see."},
 	{"INVALID_FIELD", NULL, ERRCODE_FDW_COLUMN_NAME_NOT_FOUND, false, HINT_COMPARE},
 	{"INVALID_FIELD_FOR_INSERT_UPDATE", NULL, ERRCODE_INSUFFICIENT_PRIVILEGE, false,
 	 "The field is read-only, or read-only for this user."},

@@ -220,14 +220,20 @@ host_of(const char *url)
 static void
 step_name_resolution(Doctor *d)
 {
+	const AmpsfServerOptions *options = ampsf_session_options(d->session);
+
 	reach(d);
-	if (is_name_failure(d))
+	if (!is_name_failure(d))
+		d->detail = host_of(options->instance_url);
+	else if (options->ampersand)
+		fail_step(
+			d, DOCTOR_FAILED, d->reach_text,
+			"Check the DNS of the database server, and the server's option proxy_url where it "
+			"is set.");
+	else
 		fail_step(d, DOCTOR_FAILED, d->reach_text,
 				  "Check the workspace or instance_url of the server, and the DNS of the database "
-				  "server. "
-				  "The My Domain name is shown in Salesforce under Setup, My Domain.");
-	else
-		d->detail = host_of(ampsf_session_options(d->session)->instance_url);
+				  "server. The My Domain name is shown in Salesforce under Setup, My Domain.");
 }
 
 static void
