@@ -141,3 +141,12 @@ INSERT INTO crm.contact (lastname, description) VALUES ('ends', E'one\r\ntwo'), 
 SELECT length(description), md5(description) IN (md5(E'one\r\ntwo'), md5(E'one\rtwo'), md5(E'one\ntwo'), md5(E'\\r\\n "quoted"')) AS same FROM crm.contact WHERE lastname = 'ends' ORDER BY 1;
 \! $SANDBOXCTL bulk newlines=quoted
 \! $SANDBOXCTL jobs
+
+-- Rows that look alike, texts that are the same number: what is kept is what was not written.
+ALTER FOREIGN TABLE crm.contact OPTIONS (ADD on_error 'continue');
+\! $SANDBOXCTL bulk batch-rows=100 batches=2 order=shuffled
+INSERT INTO crm.contact (lastname, title) SELECT 'alike', CASE WHEN g <= 200 THEN g::text ELSE '0' || g - 200 END FROM generate_series(1, 400) g;
+\! $SANDBOXCTL bulk batch-rows=10000 batches=15000 order=natural
+SELECT count(*), count(DISTINCT title), bool_and(title NOT LIKE '0%') AS first FROM crm.contact WHERE lastname = 'alike';
+SELECT count(*), count(DISTINCT "row" ->> 'Title'), bool_and("row" ->> 'Title' LIKE '0%') AS others FROM ampsf.write_error;
+DELETE FROM ampsf.write_error;

@@ -22,10 +22,12 @@
 typedef struct PartRow
 {
 	int64 number;
-	uint64 hash;  /* of what a result repeats */
+	uint64 hash;  /* of what a result repeats, however it is written there */
+	uint64 exact; /* of the same, as it was sent */
 	uint32 off;	  /* in the file */
 	uint32 len;	  /* of its line, without the line's end */
 	uint32 flags; /* the caller's */
+	uint32 skip;  /* in by_hash, so many from here on have been found */
 	bool found;
 } PartRow;
 
@@ -314,6 +316,22 @@ hash_value(const AmpsfIngestPart *part, int column, const char *ptr, size_t len)
 	return hash_cell(column, ptr, len);
 }
 
+/* The same of the value as it is: rows whose values only look alike are told apart by it. */
+static uint64
+hash_exactly(const AmpsfIngestPart *part, int column, const char *ptr, size_t len)
+{
+	if (part->columns->op == AMPSF_UPDATE || part->columns->op == AMPSF_DELETE || len == 0)
+		return 0;
+	return hash_combine64(column + 1, hash_bytes_extended((const unsigned char *) ptr, len, 1));
+}
+
+static void
+hash_into(const AmpsfIngestPart *part, PartRow *row, int column, const char *ptr, size_t len)
+{
+	row->hash ^= hash_value(part, column, ptr, len);
+	row->exact ^= hash_exactly(part, column, ptr, len);
+}
+
 /* -------- the file -------- */
 
 static void
@@ -415,7 +433,7 @@ append_cell(AmpsfIngestPart *part, int column, const AmpsfValue *value, PartRow 
 			break;
 		case AMPSF_VALUE_NUMBER: /* or true, or false */
 			appendBinaryStringInfo(&part->buf, value->ptr, value->len);
-			row->hash ^= hash_value(part, column, value->ptr, value->len);
+			hash_into(part, row, column, value->ptr, value->len);
 			break;
 		default:
 			/* Nothing is no value there, and in JSON the same as null. */
@@ -427,7 +445,7 @@ append_cell(AmpsfIngestPart *part, int column, const AmpsfValue *value, PartRow 
 			if (value->kind == AMPSF_VALUE_STRING)
 			{
 				append_quoted(&part->buf, value->ptr, value->len);
-				row->hash ^= hash_value(part, column, value->ptr, value->len);
+				hash_into(part, row, column, value->ptr, value->len);
 				break;
 			}
 			decoded = palloc(value->len + 1);
@@ -435,7 +453,7 @@ append_cell(AmpsfIngestPart *part, int column, const AmpsfValue *value, PartRow 
 			if (len < 0)
 				elog(ERROR, "a row to be written is not JSON");
 			append_quoted(&part->buf, decoded, len);
-			row->hash ^= hash_value(part, column, decoded, len);
+			hash_into(part, row, column, decoded, len);
 			pfree(decoded);
 			break;
 	}
@@ -551,18 +569,20 @@ static int
 compare_hashes(const void *a, const void *b, void *arg)
 {
 	const PartRow *rows = arg;
-	uint64 x = rows[*(const uint32 *) a].hash, y = rows[*(const uint32 *) b].hash;
+	uint32 i = *(const uint32 *) a, j = *(const uint32 *) b;
 
-	if (x != y)
-		return x < y ? -1 : 1;
-	return *(const uint32 *) a < *(const uint32 *) b ? -1 : 1;
+	if (rows[i].hash != rows[j].hash)
+		return rows[i].hash < rows[j].hash ? -1 : 1;
+	if (rows[i].exact != rows[j].exact)
+		return rows[i].exact < rows[j].exact ? -1 : 1;
+	return i < j ? -1 : 1;
 }
 
-static uint64
-hash_result(AmpsfIngestPart *part, const AmpsfValue *values)
+/* Of a row of a result. */
+static void
+hash_result(AmpsfIngestPart *part, const AmpsfValue *values, PartRow *row)
 {
-	uint64 hash = 0;
-
+	memset(row, 0, sizeof(*row));
 	for (int i = 0; i < part->ncolumns; i++)
 	{
 		char *decoded = NULL;
@@ -577,18 +597,53 @@ hash_result(AmpsfIngestPart *part, const AmpsfValue *values)
 			len = ampsf_csv_unquote(ptr, len, decoded);
 			ptr = decoded;
 		}
-		hash ^= hash_value(part, i, ptr, len);
+		/* Our word for no value is not hashed where it is sent. */
+		if (len != 4 || memcmp(ptr, "#N/A", 4) != 0)
+			hash_into(part, row, i, ptr, len);
 		if (decoded)
 			pfree(decoded);
 	}
-	return hash;
+}
+
+/* The first in by_hash that is like it and has not been found; -1: none. */
+static int
+first_like(AmpsfIngestPart *part, const PartRow *like, bool exactly)
+{
+	int low = 0, high = part->nrows;
+	PartRow *head, *row;
+
+	while (low < high)
+	{
+		int mid = low + (high - low) / 2;
+
+		row = &part->rows[part->by_hash[mid]];
+		if (row->hash < like->hash ||
+			(exactly && row->hash == like->hash && row->exact < like->exact))
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	if (low == part->nrows)
+		return -1;
+	/* A hundred thousand rows may be the same. */
+	head = &part->rows[part->by_hash[low]];
+	for (int i = low + head->skip; i < part->nrows; i++)
+	{
+		row = &part->rows[part->by_hash[i]];
+		if (row->hash != like->hash || (exactly && row->exact != like->exact))
+			break;
+		if (!row->found)
+			return part->by_hash[i];
+		head->skip = i - low + 1;
+	}
+	return -1;
 }
 
 int
 ampsf_part_find(AmpsfIngestPart *part, const AmpsfValue *values)
 {
-	uint64 hash = hash_result(part, values);
-	int low = 0, high = part->nrows;
+	PartRow like;
+	int at;
 
 	if (!part->by_hash)
 	{
@@ -597,22 +652,13 @@ ampsf_part_find(AmpsfIngestPart *part, const AmpsfValue *values)
 			part->by_hash[i] = i;
 		qsort_arg(part->by_hash, part->nrows, sizeof(uint32), compare_hashes, part->rows);
 	}
-	while (low < high)
-	{
-		int mid = low + (high - low) / 2;
-
-		if (part->rows[part->by_hash[mid]].hash < hash)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	for (; low < part->nrows && part->rows[part->by_hash[low]].hash == hash; low++)
-		if (!part->rows[part->by_hash[low]].found)
-		{
-			part->rows[part->by_hash[low]].found = true;
-			return part->by_hash[low];
-		}
-	return -1;
+	hash_result(part, values, &like);
+	at = first_like(part, &like, true);
+	if (at < 0)
+		at = first_like(part, &like, false);
+	if (at >= 0)
+		part->rows[at].found = true;
+	return at;
 }
 
 int
