@@ -826,7 +826,7 @@ server_start(const char *cert, const char *key)
 	port = info && info->port ? info->port : config.port;
 	for (int i = 0; i < AMP_HOSTS && strcmp(config.host, "127.0.0.1") == 0; i++)
 	{
-		char host[16];
+		char host[24];
 
 		snprintf(host, sizeof(host), "127.0.0.%d", i + 2);
 		amp[i] = listen_at(host, port, cert, key);
