@@ -144,6 +144,7 @@ SELECT length(description), md5(description) IN (md5(E'one\r\ntwo'), md5(E'one\r
 
 -- Rows that look alike, texts that are the same number: what is kept is what was not written.
 ALTER FOREIGN TABLE crm.contact OPTIONS (ADD on_error 'continue');
+\! $SANDBOXCTL reset demo
 \! $SANDBOXCTL bulk batch-rows=100 batches=2 order=shuffled
 INSERT INTO crm.contact (lastname, title) SELECT 'alike', CASE WHEN g <= 200 THEN g::text ELSE '0' || g - 200 END FROM generate_series(1, 400) g;
 \! $SANDBOXCTL bulk batch-rows=10000 batches=15000 order=natural
