@@ -413,6 +413,11 @@ CREATE FUNCTION @extschema@.server_time(foreign_table regclass) RETURNS timestam
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ampsf_sql_server_time';
 COMMENT ON FUNCTION @extschema@.server_time(regclass) IS 'the org''s clock; one call';
 
+CREATE FUNCTION @extschema@.record_count(foreign_table regclass) RETURNS bigint
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ampsf_sql_record_count';
+COMMENT ON FUNCTION @extschema@.record_count(regclass) IS
+	'about how many rows the object has, as the org remembers it; null if it does not; one call';
+
 CREATE FUNCTION @extschema@.deleted(
 	foreign_table regclass, since timestamptz, until timestamptz, OUT ids text[], OUT times timestamptz[],
 	OUT earliest_available timestamptz, OUT latest_covered timestamptz)
@@ -806,35 +811,48 @@ COMMENT ON FUNCTION @extschema@.mirror_compare(@extschema@.mirror_definition, ti
 	'compares all Ids of a mirror with the org''s; of mirrors';
 
 -- Where the next chunk ends: a time up to which there are about chunk_rows rows, or infinity when that is all.
-CREATE FUNCTION @extschema@.mirror_chunk(d @extschema@.mirror_definition, OUT high timestamptz, OUT remaining bigint)
+-- Nothing here looks at all rows of a large object, for which the org would need too long: the first row comes
+-- by its index, the number of all is the org's own estimate, and what is counted is the chunk alone.  After a
+-- failure chunks are smaller.
+CREATE FUNCTION @extschema@.mirror_chunk(d @extschema@.mirror_definition, OUT high timestamptz)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
+	wanted bigint := greatest(d.chunk_rows >> least(d.failures, 20), least(d.chunk_rows, 1000));
 	first timestamptz;
-	last timestamptz;
-	low timestamptz := d.read_to;
 	width interval;
+	shrunk boolean := false;
 	n bigint;
-	counting text := format('SELECT count(*), min(%1$I), max(%1$I) FROM %2$s s WHERE (%1$I >= $1 OR $1 IS NULL)%3$s',
-		d.cursor_column, d.source, @extschema@.mirror_filter(d));
 BEGIN
-	EXECUTE counting INTO remaining, first, last USING nullif(low, '-infinity');
 	high := 'infinity';
-	IF remaining <= d.chunk_rows OR last IS NULL THEN
+	EXECUTE format('SELECT %1$I FROM %2$s s WHERE %3$s%4$s ORDER BY %1$I LIMIT 1', d.cursor_column, d.source,
+		CASE WHEN d.read_to = '-infinity' THEN format('%I IS NOT NULL', d.cursor_column) ELSE format('%I >= $1', d.cursor_column) END,
+		@extschema@.mirror_filter(d)) INTO first USING d.read_to;
+	IF first IS NULL OR first >= d.run_started THEN
 		RETURN;
 	END IF;
-	width := (last - first) * (d.chunk_rows::float8 / remaining);
+	first := date_trunc('second', first);
+	width := (d.run_started - first) * (wanted::float8 / greatest(d.rows_expected - d.rows, wanted));
+	width := coalesce(width, d.run_started - first);
 	LOOP
 		width := greatest(date_trunc('second', width), interval '1 second');
-		high := date_trunc('second', first) + width;
-		IF high > last THEN
+		high := first + width;
+		IF high >= d.run_started THEN
 			high := 'infinity';
-			RETURN;
+			EXECUTE format('SELECT count(*) FROM %2$s s WHERE %1$I >= $1%3$s', d.cursor_column, d.source, @extschema@.mirror_filter(d))
+				INTO n USING first;
+		ELSE
+			EXECUTE format('SELECT count(*) FROM %2$s s WHERE %1$I >= $1 AND %1$I < $2%3$s', d.cursor_column, d.source,
+				@extschema@.mirror_filter(d)) INTO n USING first, high;
 		END IF;
-		EXECUTE format('SELECT count(*) FROM %2$s s WHERE %1$I >= $1 AND %1$I < $2%3$s',
-			d.cursor_column, d.source, @extschema@.mirror_filter(d)) INTO n USING first, high;
 		-- Rows of one second cannot be told apart by time: they are one chunk, however many.
-		EXIT WHEN n <= 2 * d.chunk_rows::bigint OR width <= interval '1 second';
-		width := width * (d.chunk_rows::float8 / n);
+		IF n > 2 * wanted AND width > interval '1 second' THEN
+			width := least(width, d.run_started - first) * (wanted::float8 / n);
+			shrunk := true;
+		ELSIF n < wanted / 4 AND high <> 'infinity' AND NOT shrunk THEN
+			width := width * 4;
+		ELSE
+			EXIT;
+		END IF;
 	END LOOP;
 END $$;
 COMMENT ON FUNCTION @extschema@.mirror_chunk(@extschema@.mirror_definition) IS 'the next chunk of a mirror''s run; of mirrors';
@@ -927,7 +945,6 @@ DECLARE
 	before record;
 	after record;
 	high timestamptz := 'infinity';
-	remaining bigint;
 	n_inserted bigint := 0;
 	n_updated bigint := 0;
 	n_deleted bigint := 0;
@@ -944,7 +961,7 @@ BEGIN
 	IF d.stage = 'idle' THEN
 		d.run_started := @extschema@.server_time(d.source);
 		d.read_to := coalesce(d.watermark - d.lookback, '-infinity');
-		d.rows_expected := NULL;
+		d.rows_expected := CASE WHEN d.watermark IS NULL THEN @extschema@.record_count(d.source) END;
 		DELETE FROM @extschema@.mirror_run r WHERE r.target = d.target AND r.id <= (
 			SELECT o.id FROM @extschema@.mirror_run o WHERE o.target = d.target ORDER BY o.id DESC OFFSET 999 LIMIT 1);
 		INSERT INTO @extschema@.mirror_run (target, kind) VALUES (d.target, CASE WHEN d.watermark IS NULL THEN 'backfill'
@@ -953,9 +970,8 @@ BEGIN
 	ELSIF d.stage = 'rows' THEN
 		n_chunks := 1;
 		-- A short while is read as a whole: counting first would be a call of every run.
-		IF d.cursor_column IS NOT NULL AND d.read_to < d.run_started - interval '1 hour' THEN
-			SELECT c.high, c.remaining INTO high, remaining FROM @extschema@.mirror_chunk(d) c;
-			d.rows_expected := coalesce(d.rows_expected, remaining);
+		IF d.cursor_column IS NOT NULL AND (d.read_to < d.run_started - interval '1 hour' OR d.failures > 0) THEN
+			high := @extschema@.mirror_chunk(d);
 		END IF;
 		condition := CASE
 			WHEN d.cursor_column IS NULL OR (d.read_to = '-infinity' AND high = 'infinity') THEN NULL

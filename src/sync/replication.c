@@ -29,6 +29,7 @@
 #include "wire/wiretime.h"
 
 PG_FUNCTION_INFO_V1(ampsf_sql_server_time);
+PG_FUNCTION_INFO_V1(ampsf_sql_record_count);
 PG_FUNCTION_INFO_V1(ampsf_sql_deleted);
 PG_FUNCTION_INFO_V1(ampsf_sql_month_counts);
 
@@ -82,6 +83,26 @@ ampsf_sql_server_time(PG_FUNCTION_ARGS)
 								 ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
 	ampsf_call_free(call);
 	PG_RETURN_DATUM(result);
+}
+
+/* What the org says without counting: it may be hours old, and knows not all objects. */
+Datum
+ampsf_sql_record_count(PG_FUNCTION_ARGS)
+{
+	AmpsfForeignArg arg;
+	AmpsfJson *doc;
+	AmpsfJson *item;
+	int64 count;
+
+	ampsf_foreign_arg(&arg, PG_GETARG_OID(0));
+	doc =
+		ampsf_json_call(arg.session, psprintf("limits/recordCount?sObjects=%s", arg.table->object),
+						NULL, "ask the org for the number of its records", CurrentMemoryContext);
+	item = ampsf_json_array_get(ampsf_json_get(doc, "sObjects"), 0);
+	count = item ? ampsf_json_int(item, "count", -1) : -1;
+	if (count < 0)
+		PG_RETURN_NULL();
+	PG_RETURN_INT64(count);
 }
 
 static bool

@@ -159,6 +159,20 @@ for my $fault (
 	is(differences('contact', 'crm.contact'), 0, 'the next run makes it good');
 }
 
+# -------- a chunk that is too much for the org: smaller ones follow --------
+{
+	$c->run_sql("SELECT ampsf.mirror('crm.contact', name, chunk_rows => 4000) FROM (VALUES ('whole'), ('halved')) v (name)");
+	$c->run_sql("CALL ampsf.sync('whole')");
+	is($c->value("SELECT chunks FROM ampsf.mirror_run WHERE target = 'whole'::regclass"), 1, 'all in one chunk');
+	$c->fault('path=*/query*;match=SELECT Id;count=0;do=status;status=400;code=QUERY_TIMEOUT');
+	like($c->psql("CALL ampsf.sync('halved')")->{err}, qr/QUERY_TIMEOUT/, 'the org takes too long');
+	$c->clear_faults;
+	$c->run_sql("CALL ampsf.sync('halved')");
+	is($c->value("SELECT chunks > 1, state FROM ampsf.mirror_run WHERE target = 'halved'::regclass ORDER BY id LIMIT 1"), 't|done', 'in more than one');
+	is(differences('halved', 'crm.contact'), 0, 'the mirror is the org');
+	$c->run_sql("SELECT ampsf.unmirror('whole'), ampsf.unmirror('halved')");
+}
+
 # -------- a log of deletions that is refused is no log: Ids are compared --------
 random_changes(12);
 $c->fault('path=*/deleted*;do=status;status=400;code=INVALID_REPLICATION_DATE');
