@@ -2,7 +2,7 @@
 # All tests, from a fresh clone.  Each step's output is in build/test/NAME.log; what failed is shown.
 #
 #   test/run.sh [step...]      steps: layers build sandbox unit sandbox-tests fuzz sql differential tap docs demo jsforce
-#                              soql-lint external-client-app
+#                              soql-lint external-client-app ampersand-example
 #
 # Last line "N passed, N failed" (", N skipped" where something a test needs cannot be had).
 set -uo pipefail
@@ -213,15 +213,27 @@ step_jsforce()
 	tally jsforce test/with-sandbox.sh node "$dir/$(cd "$dir" && ls check*.js index.js 2>/dev/null | head -1)"
 }
 
-# The Salesforce CLI is large: where it cannot be had, that is no failure of ours.
+# An example has a script of its own, which fetches what it needs; where that cannot be had (the Salesforce CLI is
+# large), that is no failure of ours.
+example() # name
+{
+	local status=0
+	test/"$1"/run.sh >"$logs/$1.run" 2>&1 || status=$?
+	if [ $status -eq 77 ]; then
+		skip "$1" "$(tail -1 "$logs/$1.run")"
+	else
+		tally "$1" sh -c 'cat "$1"; exit "$2"' - "$logs/$1.run" $status
+	fi
+}
+
 step_external_client_app()
 {
-	test/external-client-app/run.sh >"$logs/external-client-app.run" 2>&1
-	if [ $? -eq 77 ]; then
-		skip external-client-app "$(tail -1 "$logs/external-client-app.run")"
-	else
-		tally external-client-app sh -c 'cat "$1"; tail -1 "$1" | grep -q ", 0 failed"' - "$logs/external-client-app.run"
-	fi
+	example external-client-app
+}
+
+step_ampersand_example()
+{
+	example ampersand-example
 }
 
 step_soql_lint()
@@ -244,7 +256,8 @@ step_soql_lint()
 
 if [ $# -eq 0 ]; then
 	rm -f "$logs"/*.log
-	set -- layers build sandbox unit sandbox-tests fuzz sql differential tap docs demo jsforce soql-lint external-client-app
+	set -- layers build sandbox unit sandbox-tests fuzz sql differential tap docs demo jsforce soql-lint external-client-app \
+		ampersand-example
 fi
 : >>"$AMPSF_COLLECT_LOG"
 chmod 666 "$AMPSF_COLLECT_LOG" 2>/dev/null || true
