@@ -209,9 +209,16 @@ add_integration(StringInfo out, Oid serverid, List *tables, const char *destinat
 	add_line(out, "    module:", module);
 	add_read(out, tables, destination, schedule);
 	add_write(out, tables);
-	appendStringInfoString(out, "    proxy:\n      enabled: true\n");
+	/* The validator takes the catalog's word, in which the module has no proxy; an error cannot be
+	 * silenced there. */
 	if (o->engagement)
-		appendStringInfoString(out, "      useModule: true\n");
+		appendStringInfoString(
+			out, "    # Ampersand's guide knows a proxy of this module, the catalog that its "
+				 "validator reads does\n"
+				 "    # not. Foreign tables need it: ask Ampersand, and take the # away.\n"
+				 "    #proxy:\n    #  enabled: true\n    #  useModule: true\n");
+	else
+		appendStringInfoString(out, "    proxy:\n      enabled: true\n");
 }
 
 Datum
