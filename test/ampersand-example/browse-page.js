@@ -1,9 +1,9 @@
 /*
- * browse-page.js CHROMIUM DIST WORK - opens the built page, with this process in the place of Ampersand's
+ * browse-page.js CHROMIUM DIST WORK key|token - opens the built page, with this process in the place of Ampersand's
  * platform API, and looks what the page asks it for.
  *
  * Nothing leaves the machine: Chromium is told that api.withampersand.com is a port here, and that no other
- * host exists.  WORK holds key.pem and cert.pem.
+ * host exists.  WORK holds key.pem and cert.pem.  A page that was built for tokens gets them here, too.
  */
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -11,9 +11,10 @@ import { createServer as http } from 'node:http';
 import { createServer as https } from 'node:https';
 import { extname, join, normalize } from 'node:path';
 
-const [chromium, dist, work] = process.argv.slice(2);
+const [chromium, dist, work, mode] = process.argv.slice(2);
 const types = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css' };
 const asked = [];
+const tokens = [];
 let passed = 0;
 let failed = 0;
 
@@ -24,9 +25,19 @@ function ok(good, name, why)
 	else failed++;
 }
 
-const page = http((request, answer) => {
+const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
+const now = Math.floor(Date.now() / 1000);
+const token = [part({ alg: 'RS256', kid: 'k' }), part({ sub: 's', iat: now, exp: now + 600 }), 'signature'].join('.');
+const page = http(async (request, answer) => {
 	const name = normalize(new URL(request.url, 'http://x').pathname);
 
+	if (request.method === 'POST' && name === '/token') {
+		let body = '';
+		for await (const data of request) body += data;
+		tokens.push(body);
+		answer.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify({ token }));
+		return;
+	}
 	try {
 		const body = readFileSync(join(dist, name === '/' ? 'index.html' : name));
 		answer.writeHead(200, { 'Content-Type': types[extname(name)] ?? 'text/html' }).end(body);
@@ -62,7 +73,7 @@ const platform = https({ key: readFileSync(join(work, 'key.pem')), cert: readFil
 	};
 
 	if (request.method !== 'OPTIONS') {
-		asked.push({ url: request.url, key: request.headers['x-api-key'] ?? request.headers.authorization });
+		asked.push({ url: request.url, key: request.headers['x-api-key'], authorization: request.headers.authorization });
 	}
 	answer.writeHead(200, allowed).end(JSON.stringify(answers[request.url.split('?')[0]] ?? []));
 });
@@ -71,7 +82,7 @@ const [port, api] = [await listen(page), await listen(platform)];
 
 const browser = spawn(chromium, [
 	'--headless', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--ignore-certificate-errors',
-	'--disable-background-networking', '--no-first-run', `--user-data-dir=${join(work, 'profile')}`,
+	'--disable-background-networking', '--no-first-run', `--user-data-dir=${join(work, `profile-${mode}`)}`,
 	`--host-resolver-rules=MAP api.withampersand.com:443 127.0.0.1:${api}, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1`,
 	'--virtual-time-budget=10000', '--dump-dom', `http://127.0.0.1:${port}/`,
 ], { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -87,11 +98,17 @@ for (const server of [page, platform]) {
 	server.close();
 }
 
-const log = asked.map((a) => `${a.url} ${a.key}`).join('\n');
+const log = asked.map((a) => `${a.url} ${a.key} ${a.authorization}`).join('\n');
 ok(dom.includes('<h1>Connect Salesforce</h1>'), 'the page is rendered', `${complaints}\n${dom}`.slice(0, 2000));
 ok(asked.some((a) => a.url.startsWith('/v1/projects/project-4711')), 'it asks for the project of its settings', log);
 ok(asked.some((a) => /installations\?.*groupRef=acme\b/.test(a.url)), 'for the group\'s installation', log);
-ok(asked.length > 0 && asked.every((a) => a.key === 'key-0815'), 'each time with the key', log);
+if (mode === 'key') {
+	ok(asked.every((a) => a.key === 'key-0815' && !a.authorization), 'each time with the key', log);
+} else {
+	ok(asked.every((a) => !a.key && a.authorization === `Bearer ${token}`), 'each time with a token', log);
+	ok(tokens.length > 0 && tokens.every((t) => part(JSON.parse(t)) === part({ consumerRef: 'ada', groupRef: 'acme' })),
+		'which is for the person and the group', tokens.join('\n'));
+}
 const shown = dom.replace(/<style[^]*?<\/style>/g, '').replace(/<[^>]+>/g, ' ').replace(/\s+/g, ' ');
 ok(/Subdomain/i.test(shown), 'and shows Ampersand\'s form to connect Salesforce', shown);
 console.log(`${passed} passed, ${failed} failed`);

@@ -1,6 +1,7 @@
 /*
- * check-amp.js EXAMPLE OPTIONS.MD - looks whether amp.yaml of the example keeps the rules, whether each rule
- * notices a file that breaks it, and whether the page's settings and statements fit both.
+ * check-amp.js EXAMPLE OPTIONS.MD MANIFESTS.OUT - looks whether amp.yaml of the example and those that
+ * ampsf.manifest() wrote keep the rules, whether each rule notices a file that breaks it, and whether the page's
+ * settings and statements fit.
  *
  * out/ holds the page's own modules as JavaScript: run.sh makes them.
  */
@@ -10,7 +11,7 @@ import { check } from './amp-rules.js';
 import { createServer } from './out/sql.js';
 import { readSettings } from './out/settings.js';
 
-const [example, optionsFile] = process.argv.slice(2);
+const [example, optionsFile, expected] = process.argv.slice(2);
 const amp = readFileSync(`${example}/amp.yaml`, 'utf8');
 let passed = 0;
 let failed = 0;
@@ -24,6 +25,11 @@ function ok(good, name, why = '')
 const told = (found) => found.map((f) => `amp.yaml:${f.line} ${f.path} ${f.rule}: ${f.message}`).join('\n');
 
 ok(check(amp).length === 0, 'amp.yaml keeps the rules', told(check(amp)));
+
+/* psql's output: from the first line of a manifest to what is not one of its lines. */
+const written = readFileSync(expected, 'utf8').match(/^specVersion: .*\nintegrations:\n(?: +\S.*\n)+/gm) ?? [];
+ok(written.length > 0 && written.every((text) => check(text).length === 0), `ampsf.manifest() keeps them too: ${written.length}`,
+	written.length ? written.map((text) => told(check(text))).join('\n') : `there is none in ${expected}`);
 
 /* One edit each: what it breaks must be told, and nothing else. */
 const account = /        - objectName: account\n          destination[^]*?days: 0\n/.exec(amp)[0];

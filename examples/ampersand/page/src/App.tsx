@@ -24,7 +24,7 @@ function credentials({ apiKey, tokenUrl }: Settings) {
 export function App({ settings }: { settings: Settings }) {
 	const { project, integration, groupRef, consumerRef } = settings;
 	const [installation, setInstallation] = useState<string>();
-	// A new object at each rendering would begin the component anew.
+	// Made once: who asks for tokens stays the same from one rendering to the next.
 	const [options] = useState(() => ({ project, ...credentials(settings) }));
 
 	return (
