@@ -103,7 +103,13 @@ ALTER SERVER amp OPTIONS (SET project '0d4f6c2e-7a51-4c1c-9a53-2f1f0c9d8e7b');
 \! $SANDBOXCTL fault 'path=*/composite/sobjects;do=status;status=429;code=REQUEST_LIMIT_EXCEEDED;message=too many'
 INSERT INTO amp.account (name) VALUES ('Throttled') RETURNING name;
 SELECT count(*) FROM crm.account WHERE name = 'Throttled';
-\! $SANDBOXCTL amp throttle-seconds=3000
+\! $SANDBOXCTL amp retryable=false
+\! $SANDBOXCTL fault 'path=*/query;do=status;status=429;code=REQUEST_LIMIT_EXCEEDED;message=too many'
+\! $SANDBOXCTL mark
+DO $$ BEGIN PERFORM name FROM amp.account; EXCEPTION WHEN OTHERS THEN RAISE WARNING '%', SQLSTATE; END $$;
+\! $SANDBOXCTL calls | sed 's/?.*//'
+\! sleep 2.1
+\! $SANDBOXCTL amp retryable=true throttle-seconds=3000
 \! $SANDBOXCTL fault 'path=*/query;do=status;status=429;code=REQUEST_LIMIT_EXCEEDED;message=too many'
 DO $$ BEGIN PERFORM name FROM amp.account; EXCEPTION WHEN OTHERS THEN RAISE WARNING '%', SQLSTATE; END $$;
 \! $SANDBOXCTL mark

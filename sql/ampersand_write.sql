@@ -103,6 +103,12 @@ ALTER FOREIGN TABLE amp.account OPTIONS (ADD on_error 'continue');
 UPDATE amp.account SET name = CASE name WHEN 'A 2' THEN NULL ELSE name || '!' END WHERE name LIKE 'A _';
 SELECT operation, length(record_id) AS id, outcome, error_code, message FROM ampsf.write_error;
 SELECT name FROM crm.account WHERE name LIKE 'A _%' ORDER BY name;
+TRUNCATE ampsf.write_error;
+\! $SANDBOXCTL mark
+INSERT INTO amp.account (name, phone) VALUES ('A 4', '4'), (NULL, '5'), ('A 6', '6');
+\! $SANDBOXCTL calls | grep -c 'POST /v1'
+SELECT operation, "row", outcome, error_code, message FROM ampsf.write_error;
+SELECT name, phone FROM crm.account WHERE name LIKE 'A _' ORDER BY name;
 ALTER FOREIGN TABLE amp.account OPTIONS (DROP on_error);
 DELETE FROM amp.account WHERE name LIKE 'A _%';
 SELECT count(*) FROM crm.account WHERE name LIKE 'A _%';

@@ -41,6 +41,7 @@ typedef struct AmpSettings
 {
 	int throttle_seconds; /* until the proxy forwards again, where the org does not say */
 	int polls;			  /* how often an operation is asked for before it is complete */
+	bool locked_out;	  /* the proxy says that calls are not to be repeated */
 	bool deletes;		  /* deletionSettings.enabled */
 	bool row_errors;	  /* a batch tells of each record what was wrong, which is not documented */
 } AmpSettings;

@@ -45,6 +45,11 @@ amp_set(const char *name, const char *value)
 	char *end;
 	long v = strtol(value, &end, 10);
 
+	if (strcmp(name, "retryable") == 0)
+	{
+		amp_settings.locked_out = strcmp(value, "false") == 0;
+		return amp_settings.locked_out || strcmp(value, "true") == 0;
+	}
 	if (strcmp(name, "deletes") == 0 || strcmp(name, "row-errors") == 0)
 	{
 		bool on = strcmp(value, "on") == 0;
@@ -224,7 +229,7 @@ retry_later(Response *w, time_t at)
 	gmtime_r(&at, &tm);
 	strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S UTC", &tm);
 	res_header(w, "X-Amp-Retry-After", text);
-	res_header(w, "X-Amp-Retryable", "true");
+	res_header(w, "X-Amp-Retryable", amp_settings.locked_out ? "false" : "true");
 }
 
 static bool
