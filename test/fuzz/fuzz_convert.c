@@ -39,6 +39,15 @@ palloc(Size size)
 	return blocks[nblocks++] = malloc(size ? size : 1);
 }
 
+char *
+pstrdup(const char *s)
+{
+	char *copy = palloc(strlen(s) + 1);
+
+	strcpy(copy, s);
+	return copy;
+}
+
 void
 pfree(void *p)
 {

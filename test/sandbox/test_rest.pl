@@ -562,9 +562,10 @@ sub test_options
 	my $r = oauth({ grant_type => 'refresh_token', refresh_token => 'sandbox', @client });
 	check($r->{status} == 200 && $r->{json}{refresh_token} && $r->{json}{instance_url} =~ /^https:/, 'rotation over https', $r->{body});
 	my $new = $r->{json}{refresh_token};
-	is_oauth_error(oauth({ grant_type => 'refresh_token', refresh_token => 'sandbox', @client }), 400, 'invalid_grant', 'expired access/refresh token', 'the old token is dead');
-	check(oauth({ grant_type => 'refresh_token', refresh_token => $new, @client })->{status} == 200, 'the new one works');
+	$r = oauth({ grant_type => 'refresh_token', refresh_token => $new, @client });
+	check($r->{status} == 200 && $r->{json}{refresh_token}, 'the new one works', $r->{body});
 	$token = $r->{json}{access_token};
+	my $newest = $r->{json}{refresh_token};
 	check(http('GET', "$D/limits")->{status} == 500, '--fault');
 	check(http('GET', "$D/limits")->{headers}{'sforce-limit-info'} =~ m{/50$}, '--api-limit');
 	my $id = http('POST', "$D/sobjects/Account", body => { Name => 'Now' })->{json}{id};
@@ -572,6 +573,8 @@ sub test_options
 	fault('path=*/limits;do=reset-after');
 	check(http('GET', "$D/limits")->{curl} != 0, 'reset over https');
 	test_jwt();
+	is_oauth_error(oauth({ grant_type => 'refresh_token', refresh_token => 'sandbox', @client }), 400, 'invalid_grant', 'expired access/refresh token', 'the old token is dead');
+	is_oauth_error(oauth({ grant_type => 'refresh_token', refresh_token => $newest, @client }), 400, 'invalid_grant', 'expired access/refresh token', '... and takes its successors with it');
 	stop('https');
 	start('--seed', 'empty', '--session-seconds', 0, '--gzip', 'off', '--chunked', 'off');
 	login();
