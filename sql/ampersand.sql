@@ -85,6 +85,8 @@ SELECT count(*) > 0 AS rows FROM amp.account;
 SELECT name FROM amp.account;
 \! $SANDBOXCTL fault 'path=*/query;do=status;status=502;body={"title":"Bad Gateway","status":502,"detail":"provider is unreachable"}'
 SELECT count(*) > 0 AS rows FROM amp.account;
+\! $SANDBOXCTL fault 'path=*/query;do=status;status=400;body={"title":"Bad Request","status":400,"detail":"X-Api-Key: sandbox-api-key, {\"api_key\":\"sandbox-api-key\"}, whsec_MfKQ9r8GKYqrTwjUPD8"}'
+SELECT count(*) > 0 AS rows FROM amp.account;
 \! $SANDBOXCTL nofaults
 -- installations that are not there, or not for this
 ALTER SERVER amp OPTIONS (SET integration 'no-proxy');

@@ -435,6 +435,9 @@ match_named(const char *s, size_t len, size_t *head)
 	static const char *const names[] = {"access_token",
 										"refresh_token",
 										"client_secret",
+										"api_key",
+										"x-api-key",
+										"webhook_secret",
 										"assertion",
 										"client_assertion",
 										"code_verifier",
@@ -499,6 +502,8 @@ match_token(const char *s, size_t len, size_t *head)
 		(strncmp(s + 15, "%21", 3) == 0 || strncmp(s + 18, "%21", 3) == 0))
 		return n;
 	if (n > 24 && (strncmp(s, "eyJ", 3) == 0 || strncmp(s, "5Aep861", 7) == 0))
+		return n;
+	if (n > 12 && strncmp(s, "whsec_", 6) == 0)
 		return n;
 	if (len > 7 && pg_strncasecmp(s, "bearer ", 7) == 0)
 	{
