@@ -42,8 +42,8 @@ export VITE_AMPERSAND_PROJECT=project-4711 VITE_AMPERSAND_INTEGRATION=salesforce
 	VITE_AMPERSAND_CONSUMER_REF=ada
 for mode in key token; do
 	case $mode in
-		key) export VITE_AMPERSAND_API_KEY=key-0815 VITE_AMPERSAND_TOKEN_URL= ;;
-		token) export VITE_AMPERSAND_API_KEY= VITE_AMPERSAND_TOKEN_URL=/token ;;
+		key) export VITE_AMPERSAND_API_KEY=key-0815 VITE_AMPERSAND_TOKEN_URL='' ;;
+		token) export VITE_AMPERSAND_API_KEY='' VITE_AMPERSAND_TOKEN_URL=/token ;;
 	esac
 	if npm run --silent build -- --outDir "dist/$mode" >"$work/build.log" 2>&1; then
 		echo "ok - the page is built: $mode"
