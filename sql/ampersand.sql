@@ -17,6 +17,7 @@ CREATE SERVER wrong FOREIGN DATA WRAPPER ampsf_fdw OPTIONS (connection 'ampersan
 
 CREATE SERVER amp FOREIGN DATA WRAPPER ampsf_fdw OPTIONS (connection 'ampersand', project '0d4f6c2e-7a51-4c1c-9a53-2f1f0c9d8e7b',
 	integration 'salesforce', group_ref 'acme', proxy_url :'proxy');
+SELECT step, status, advice FROM ampsf.doctor('amp') WHERE status = 'failed';
 CREATE USER MAPPING FOR CURRENT_USER SERVER amp OPTIONS (client_id 'sandbox', client_secret 'sandbox');
 CREATE SCHEMA amp;
 IMPORT FOREIGN SCHEMA crm LIMIT TO (account, contact, invoice__c) FROM SERVER amp INTO amp;
