@@ -151,3 +151,7 @@ INSERT INTO crm.contact (lastname, title) SELECT 'alike', CASE WHEN g <= 200 THE
 SELECT count(*), count(DISTINCT title), bool_and(title NOT LIKE '0%') AS first FROM crm.contact WHERE lastname = 'alike';
 SELECT count(*), count(DISTINCT "row" ->> 'Title'), bool_and("row" ->> 'Title' LIKE '0%') AS others FROM ampsf.write_error;
 DELETE FROM ampsf.write_error;
+-- A row of nothing but defaults.
+\! $SANDBOXCTL mark
+INSERT INTO crm.invoice__c DEFAULT VALUES;
+\! $SANDBOXCTL calls | sed 's/7[0-9a-zA-Z]\{17\}/JOB/g; s/?.*//; s/ [0-9]*$//' | grep -v DELETE

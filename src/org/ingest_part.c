@@ -202,7 +202,8 @@ ampsf_ingest_expressible(const AmpsfIngestColumns *columns, const AmpsfWriteRow 
 {
 	StringInfoData name;
 	AmpsfValue value;
-	bool ok = row->len <= AMPSF_INGEST_MAX_ROW;
+	/* A row without any value would be an empty line. */
+	bool ok = row->len <= AMPSF_INGEST_MAX_ROW && (row->len > 0 || row->id);
 	const char *p = row->fields;
 
 	initStringInfo(&name);
