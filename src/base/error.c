@@ -110,7 +110,8 @@ static const ErrorRule rules[] = {
 	 "for long. Run the query again, with fewer in parallel, or read by transport 'bulk', whose "
 	 "results stay for days."},
 	{"INVALIDENTITY", NULL, ERRCODE_FEATURE_NOT_SUPPORTED, false,
-	 "Read this object with transport 'rest' or 'auto'."},
+	 "Read this object with transport 'rest' or 'auto', and write it with write_transport "
+	 "'collections' or 'auto'."},
 	{"API_VERSION_NOT_SUPPORTED", NULL, ERRCODE_FEATURE_NOT_SUPPORTED, false,
 	 "Set option \"api_version\" of the server."},
 	{"UNSUPPORTED_API_VERSION", NULL, ERRCODE_FEATURE_NOT_SUPPORTED, false,
