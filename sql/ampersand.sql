@@ -149,6 +149,9 @@ ALTER SERVER amp_ae OPTIONS (DROP transport);
 INSERT INTO amp_ae.tags (name) VALUES ('by-ampersand') RETURNING name;
 SELECT name FROM ae.tags WHERE name = 'by-ampersand';
 SELECT step, status, detail FROM ampsf.doctor('amp_ae') WHERE step IN ('API version', 'login', 'business unit') AND status <> 'ok';
+ALTER SERVER amp_ae OPTIONS (ADD write_via 'write_api', ADD integration_id '8c2e4d6f-1a3b-4c5d-9e7f-2b4d6f8a0c12');
+INSERT INTO amp_ae.tags (name) VALUES ('by-write-api');
+ALTER SERVER amp_ae OPTIONS (DROP write_via, DROP integration_id);
 -- the proxy leads to one module's host
 ALTER SERVER amp_ae OPTIONS (SET integration 'salesforce');
 SELECT count(*) FROM amp_ae.tags;
