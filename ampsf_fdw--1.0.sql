@@ -278,6 +278,8 @@ BEGIN
 	IF entry->'raw' IS NOT NULL THEN
 		row := row || jsonb_build_object('raw', entry->'raw');
 	END IF;
+	-- Whose it is, for tables that several customers share.
+	row := row || jsonb_build_object('group_ref', entry->'groupRef', 'installation_id', entry->'installationId');
 	SELECT array_agg(quote_ident(attname) ORDER BY attnum) INTO columns FROM pg_attribute
 	WHERE attrelid = target AND attnum > 0 AND NOT attisdropped AND attgenerated = '' AND row ? attname;
 	IF 'systemmodstamp' = ANY (columns) THEN
@@ -329,7 +331,8 @@ BEGIN
 		list := CASE jsonb_typeof(list) WHEN 'object' THEN list->'result' ELSE list END;
 	END IF;
 	FOR entry IN SELECT value FROM jsonb_array_elements(coalesce(nullif(list, 'null'), '[]')) LOOP
-		done := @extschema@.webhook_put(goal, entry);
+		done := @extschema@.webhook_put(goal,
+			entry || jsonb_build_object('groupRef', doc->'groupRef', 'installationId', doc->'installationId'));
 		written := written + done.written;
 		deleted := deleted + done.deleted;
 	END LOOP;

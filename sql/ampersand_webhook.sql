@@ -39,7 +39,7 @@ CREATE USER MAPPING FOR CURRENT_USER SERVER amp OPTIONS (webhook_secret 'no secr
 SELECT deliver('msg_1', :'doc');
 ALTER USER MAPPING FOR CURRENT_USER SERVER amp OPTIONS (SET webhook_secret 'whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD, whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw');
 SELECT deliver('msg_1', :'doc');
-CREATE TABLE account (id text PRIMARY KEY, name text, annualrevenue numeric, town text, systemmodstamp timestamptz, raw jsonb, here text DEFAULT 'mine');
+CREATE TABLE account (id text PRIMARY KEY, name text, annualrevenue numeric, town text, systemmodstamp timestamptz, raw jsonb, group_ref text, here text DEFAULT 'mine');
 INSERT INTO ampsf.webhook_target VALUES ('Account', 'account');
 SELECT deliver('msg_1', :'doc');
 SELECT deliver('msg_1', :'doc');
