@@ -381,6 +381,7 @@ bulk_query_pages(Request *r, Response *w, BulkJob *j)
 	const char *locator = req_param(r, "locator");
 	BulkResult *res = result_of(r, w, j);
 	char text[64];
+	bool drop = r->fault != NULL && r->fault->kind == FAULT_DROP_PAGE;
 	int64_t row, total;
 	bool whole;
 
@@ -396,11 +397,18 @@ bulk_query_pages(Request *r, Response *w, BulkJob *j)
 		buf_adds(&w->body, "{\"resultPages\":[");
 		for (int i = 0; i < RESULT_PAGES && (row < total || (row == 0 && i == 0)); i++)
 		{
+			int64_t span = bulk_result_span(res, row, INT64_MAX);
+
+			if (i == 1 && drop && row + span < total)
+			{
+				row += span;
+				span = bulk_result_span(res, row, INT64_MAX);
+			}
 			make_locator(j, row, true, text);
 			buf_addf(&w->body,
 					 "%s{\"resultUrl\":\"/services/data/v%s/jobs/query/%s/results?locator=%s\"}",
 					 i ? "," : "", r->version, j->id, text);
-			row += bulk_result_span(res, row, INT64_MAX);
+			row += span;
 		}
 		buf_addc(&w->body, ']');
 		if (row < total)

@@ -200,6 +200,9 @@ sub test_pages
 		check($j->{done} ? !$next : $next =~ m{/resultpages\?locator=}, 'done of resultPages');
 	}
 	check("@lengths" eq '5 5 1', 'resultPages name five pages at a time', "@lengths");
+	fault('path=*/resultPages;do=drop-page');
+	my $fewer = http('GET', "$J/query/" . ($urls[0] =~ m{query/(\w+)/})[0] . '/resultPages')->{json}{resultPages};
+	check($fewer->[0]{resultUrl} eq $urls[0] && $fewer->[1]{resultUrl} eq $urls[2], 'drop-page leaves the second page out');
 	my @parts = map { my @p = @{ csv(http('GET', $_)->{body}) }; shift @p; map { $_->[0] } @p } @urls;
 	check("@{[ sort @parts ]}" eq "@sorted", 'and these are all rows');
 	setting('page-rows' => 50000);
