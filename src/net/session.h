@@ -71,6 +71,7 @@ typedef enum AmpsfSessionSlot
 	AMPSF_SLOT_DESCRIBE,
 	AMPSF_SLOT_COUNTS,
 	AMPSF_SLOT_NO_BULK,
+	AMPSF_SLOT_NO_PAGE_LISTS,
 	AMPSF_SLOT_MAX
 } AmpsfSessionSlot;
 extern MemoryContext ampsf_session_context(AmpsfSession *session);

@@ -3,8 +3,8 @@
  *
  * A job is created, asked for at growing intervals until it is complete, and its result is read
  * page by page. A page is CSV of any length, cut while it arrives: a window of it is kept, and the
- * socket waits when nobody reads.  The page after it is asked for as soon as this one's headers say
- * where it is.  So there are two windows of memory, whatever the number and the width of the rows.
+ * socket waits when nobody reads.  Pages behind it are on their way, see bulk_pages.h.  So there are
+ * a few windows of memory, whatever the number and the width of the rows.
  *
  * A page that breaks off is asked for again and its first rows are passed over: a job's result does
  * not change, and a sum over the bytes that were given tells whether that holds. An end that comes
@@ -27,6 +27,7 @@
 #include "net/http.h"
 #include "net/usage.h"
 #include "org/bulk_job.h"
+#include "org/bulk_pages.h"
 #include "org/page_chain.h"
 #include "utils/memutils.h"
 #include "wire/bytesum.h"
@@ -36,8 +37,6 @@
 #include "wire/text.h"
 #include "wire/utf8.h"
 
-/* Bytes of a page that are kept for who reads slower than they come. */
-#define WINDOW ((size_t) 1024 * 1024)
 /* No row can be longer: palloc's limit, less than that of StringInfo. */
 #define MAX_WINDOW ((size_t) 512 * 1024 * 1024)
 /* Milliseconds between two questions about a job at most. */
@@ -54,13 +53,6 @@ typedef enum BulkPhase
 	BULK_READING,
 	BULK_END
 } BulkPhase;
-
-/* A page that was asked for. */
-typedef struct BulkPage
-{
-	AmpsfCall *call; /* NULL: there is none */
-	char *locator;	 /* NULL: the first page */
-} BulkPage;
 
 typedef struct BulkQuery
 {
@@ -90,7 +82,7 @@ typedef struct BulkQuery
 	int interval;
 
 	AmpsfCsvScan *scan;
-	BulkPage page, next;
+	AmpsfBulkPages pages;
 	bool next_known;  /* the page's headers have been read */
 	bool is_last;	  /* and there is none after it */
 	int64 announced;  /* rows of the page, -1: it does not say */
@@ -185,10 +177,8 @@ throw_call(BulkQuery *q, const AmpsfCall *call, const char *what)
 /* -------- the job -------- */
 
 static AmpsfCall *
-start_call(BulkQuery *q, const char *method, const char *path, const char *body, bool csv,
-		   MemoryContext cxt)
+start_call(BulkQuery *q, const char *method, const char *path, const char *body, MemoryContext cxt)
 {
-	static const char *const accept_csv[] = {"Accept: text/csv", NULL};
 	AmpsfCallSpec spec = {0};
 
 	spec.method = method;
@@ -199,11 +189,6 @@ start_call(BulkQuery *q, const char *method, const char *path, const char *body,
 	spec.idempotent = true;
 	spec.stats = q->stats;
 	spec.usage = q->usage;
-	if (csv)
-	{
-		spec.headers = accept_csv;
-		spec.window = WINDOW;
-	}
 	return ampsf_call_start(q->session, &spec, cxt);
 }
 
@@ -225,7 +210,7 @@ create_job(BulkQuery *q)
 			   "\",\"lineEnding\":\"LF\"}");
 	q->creating_cxt =
 		AllocSetContextCreate(TopMemoryContext, "ampsf job creation", ALLOCSET_SMALL_SIZES);
-	q->call = start_call(q, "POST", "jobs/query", body.data, false, q->creating_cxt);
+	q->call = start_call(q, "POST", "jobs/query", body.data, q->creating_cxt);
 	q->phase = BULK_CREATING;
 	ampsf_progress_phase(q->progress, AMPSF_PHASE_CREATING);
 	pfree(body.data);
@@ -280,8 +265,6 @@ note_complete(BulkQuery *q)
 		ampsf_share_job_ended(q->share);
 }
 
-static void ask_page(BulkQuery *q, BulkPage *page);
-
 /* How far is it? */
 static void
 take_info(BulkQuery *q, MemoryContext tmp)
@@ -300,8 +283,10 @@ take_info(BulkQuery *q, MemoryContext tmp)
 			ampsf_share_set_total(q->share, q->src.total);
 		q->phase = BULK_READING;
 		ampsf_progress_phase(q->progress, AMPSF_PHASE_RESULTS);
-		q->page.locator = NULL;
-		ask_page(q, &q->page);
+		if (q->share)
+			ampsf_bulk_pages_ask(&q->pages, NULL);
+		else
+			ampsf_bulk_pages_start(&q->pages, q->src.total);
 	}
 	else if (state && (strcmp(state, "UploadComplete") == 0 || strcmp(state, "InProgress") == 0))
 		schedule(q);
@@ -323,26 +308,6 @@ take_info(BulkQuery *q, MemoryContext tmp)
 }
 
 /* -------- pages -------- */
-
-static void
-ask_page(BulkQuery *q, BulkPage *page)
-{
-	StringInfoData path;
-
-	initStringInfo(&path);
-	appendStringInfo(&path, "jobs/query/%s/results", q->id);
-	if (page->locator)
-	{
-		size_t len = strlen(page->locator);
-
-		appendStringInfoString(&path, "?locator=");
-		enlargeStringInfo(&path, ampsf_quote_url(page->locator, len, NULL));
-		path.len += ampsf_quote_url(page->locator, len, path.data + path.len);
-		path.data[path.len] = '\0';
-	}
-	page->call = start_call(q, "GET", path.data, NULL, true, q->cxt);
-	pfree(path.data);
-}
 
 static void
 begin_page(BulkQuery *q)
@@ -376,8 +341,8 @@ resume_page(BulkQuery *q, const char *why)
 
 	if (q->resumed++ >= ampsf_session_options(q->session)->max_retries)
 	{
-		if (ampsf_call_look(q->page.call) && ampsf_call_status(q->page.call) == 0)
-			throw_call(q, q->page.call, WHAT_RESULT);
+		if (ampsf_call_look(q->pages.page.call) && ampsf_call_status(q->pages.page.call) == 0)
+			throw_call(q, q->pages.page.call, WHAT_RESULT);
 		throw_reply(q, why);
 	}
 	ereport(DEBUG1, (errmsg_internal("Bulk job %s, page %d is asked for again after " INT64_FORMAT
@@ -385,12 +350,12 @@ resume_page(BulkQuery *q, const char *why)
 									 q->id, q->page_no, q->page_rows, why)));
 	if (q->page_rows >= q->pass_over)
 	{
-		sum_up(q, ampsf_call_part(q->page.call, &len));
+		sum_up(q, ampsf_call_part(q->pages.page.call, &len));
 		q->given = q->sum;
 		q->pass_over = q->page_rows;
 	}
-	ampsf_call_free(q->page.call);
-	q->page.call = NULL;
+	ampsf_call_free(q->pages.page.call);
+	q->pages.page.call = NULL;
 	ampsf_session_count(q->session, &again);
 	if (q->stats)
 		ampsf_stats_add(q->stats, &again);
@@ -417,9 +382,9 @@ check_given(BulkQuery *q, const char *part)
 static void
 read_headers(BulkQuery *q)
 {
-	const char *type = ampsf_call_header(q->page.call, "Content-Type");
-	const char *rows = ampsf_call_header(q->page.call, "Sforce-NumberOfRecords");
-	const char *locator = ampsf_call_header(q->page.call, "Sforce-Locator");
+	const char *type = ampsf_call_header(q->pages.page.call, "Content-Type");
+	const char *rows = ampsf_call_header(q->pages.page.call, "Sforce-NumberOfRecords");
+	const char *locator = ampsf_call_header(q->pages.page.call, "Sforce-Locator");
 	const AmpsfStats arrived = {.pages = 1};
 
 	if (!type || pg_strncasecmp(type, "text/csv", 8) != 0)
@@ -440,13 +405,8 @@ read_headers(BulkQuery *q)
 		if (q->share->claimed)
 			ampsf_share_tell(q->share, q->is_last ? NULL : locator);
 	}
-	else if (!q->is_last && !q->next.call)
-	{
-		if (q->next.locator)
-			pfree(q->next.locator);
-		q->next.locator = MemoryContextStrdup(q->cxt, locator);
-		ask_page(q, &q->next);
-	}
+	else
+		ampsf_bulk_pages_follow(&q->pages, q->is_last ? NULL : locator);
 }
 
 /* What has come since is UTF-8?  A character may be cut by the end of the part. */
@@ -495,7 +455,7 @@ cut_row(BulkQuery *q, AmpsfValue *values)
 	{
 		AmpsfCsvResult r;
 
-		part = ampsf_call_part(q->page.call, &len);
+		part = ampsf_call_part(q->pages.page.call, &len);
 		if (q->checked < len)
 			check_encoding(q, part, len);
 		q->row_start = q->pos;
@@ -521,9 +481,11 @@ cut_row(BulkQuery *q, AmpsfValue *values)
 			if (rest > MAX_WINDOW / 2)
 				throw_reply(q, "a row is too long");
 			sum_up(q, part);
-			ampsf_call_consume(q->page.call, q->pos, rest * 2);
+			ampsf_call_consume(q->pages.page.call, q->pos, rest * 2);
 			q->checked -= q->pos;
 			q->pos = q->summed = 0;
+			if (!q->share)
+				ampsf_bulk_pages_ahead(&q->pages);
 			return CUT_WAIT;
 		}
 		/* Whether an empty result has a header at least is not documented. */
@@ -554,11 +516,7 @@ static void
 end_page(BulkQuery *q)
 {
 	q->earlier_rows += q->page_rows;
-	ampsf_call_free(q->page.call);
-	q->page.call = NULL;
-	if (q->page.locator)
-		pfree(q->page.locator);
-	q->page.locator = NULL;
+	ampsf_bulk_pages_turn(&q->pages);
 	if (q->share)
 	{
 		int64 rows, total;
@@ -578,9 +536,6 @@ end_page(BulkQuery *q)
 									q->earlier_rows, q->src.total));
 		return;
 	}
-	q->page = q->next;
-	q->next.call = NULL;
-	q->next.locator = NULL;
 	begin_page(q);
 }
 
@@ -593,8 +548,7 @@ ask_shared(BulkQuery *q)
 		q->phase = BULK_END;
 		return;
 	}
-	q->page.locator = *q->share->address ? pstrdup(q->share->address) : NULL;
-	ask_page(q, &q->page);
+	ampsf_bulk_pages_ask(&q->pages, *q->share->address ? q->share->address : NULL);
 	begin_page(q);
 }
 
@@ -612,32 +566,34 @@ read_page(BulkQuery *q, AmpsfValue *values)
 				return CUT_WAIT;
 			ampsf_http_alarm_unset(&q->alarm);
 			q->resting = false;
-			ask_page(q, &q->page);
+			ampsf_bulk_pages_ask_again(&q->pages);
 		}
-		if (q->share && !q->page.call)
+		if (q->share && !q->pages.page.call)
 			ask_shared(q);
 		if (q->phase == BULK_END)
 			return CUT_OVER;
-		if (!q->page_over && ampsf_call_look(q->page.call))
+		if (!q->page_over && ampsf_call_look(q->pages.page.call))
 		{
-			int status = ampsf_call_status(q->page.call);
+			int status = ampsf_call_status(q->pages.page.call);
 
-			if (ampsf_call_begun(q->page.call) && status == 0)
+			if (ampsf_call_begun(q->pages.page.call) && status == 0)
 			{
 				resume_page(q, "it broke off");
 				continue;
 			}
+			if (status == 400 && q->page_no == 1 && ampsf_bulk_pages_ask_unlisted(&q->pages))
+				continue;
 			if (status != 200)
 			{
 				if (status >= 200 && status <= 299)
 					throw_reply(q, psprintf("its answer has the status %d", status));
-				throw_call(q, q->page.call, WHAT_RESULT);
+				throw_call(q, q->pages.page.call, WHAT_RESULT);
 			}
 			q->page_over = true;
 		}
 		if (!q->next_known)
 		{
-			if (!ampsf_call_begun(q->page.call) && !q->page_over)
+			if (!ampsf_call_begun(q->pages.page.call) && !q->page_over)
 				return CUT_WAIT;
 			read_headers(q);
 		}
@@ -683,13 +639,17 @@ move_job(BulkQuery *q)
 				if (q->alarm.due > ampsf_http_now())
 					return false;
 				ampsf_http_alarm_unset(&q->alarm);
-				q->call =
-					start_call(q, "GET", psprintf("jobs/query/%s", q->id), NULL, false, q->cxt);
+				q->call = start_call(q, "GET", psprintf("jobs/query/%s", q->id), NULL, q->cxt);
 				q->phase = BULK_ASKING;
 				break;
 			case BULK_READING:
-				if (q->page_no == 0 && q->page.call)
-					begin_page(q);
+				if (unlikely(q->page_no == 0))
+				{
+					if (!q->share && !ampsf_bulk_pages_started(&q->pages))
+						return false;
+					if (q->pages.page.call)
+						begin_page(q);
+				}
 				return true;
 			case BULK_END:
 				return true;
@@ -787,15 +747,12 @@ query_rewind(AmpsfRowSource *src)
 		return true;
 	if (q->page_no <= 1 && q->earlier_rows + q->page_rows == 0 && q->phase == BULK_READING)
 		return true;
-	ampsf_call_free(q->page.call);
-	ampsf_call_free(q->next.call);
 	ampsf_http_alarm_unset(&q->alarm);
 	q->resting = false;
-	q->page = q->next = (BulkPage){NULL, NULL};
 	q->page_no = 0;
 	q->earlier_rows = 0;
 	q->phase = BULK_READING;
-	ask_page(q, &q->page);
+	ampsf_bulk_pages_start(&q->pages, q->src.total);
 	return true;
 }
 
@@ -871,6 +828,11 @@ ampsf_bulk_query(const AmpsfQuerySpec *spec)
 		if (spec->kinds[i] != AMPSF_VALUE_STRING)
 			q->typed[q->ntyped++] = i;
 	q->interval = ampsf_bulk_poll_interval;
+	q->pages.cxt = cxt;
+	q->pages.session = q->session;
+	q->pages.stats = q->stats;
+	q->pages.usage = q->usage;
+	q->pages.id = q->id;
 	q->share = spec->share;
 	if (q->share && !q->share->first)
 	{
