@@ -170,6 +170,13 @@ for my $fault (
 	$c->run_sql("CALL ampsf.sync('halved')");
 	is($c->value("SELECT chunks > 1, state FROM ampsf.mirror_run WHERE target = 'halved'::regclass ORDER BY id LIMIT 1"), 't|done', 'in more than one');
 	is(differences('halved', 'crm.contact'), 0, 'the mirror is the org');
+	$c->run_sql("SELECT ampsf.mirror('crm.contact', 'uncounted')");
+	$c->fault('path=*/query*;match=COUNT;skip=1;count=0;do=status;status=400;code=QUERY_TIMEOUT');
+	$c->run_sql("CALL ampsf.sync('uncounted')");
+	$c->clear_faults;
+	is($c->value("SELECT state, compared FROM ampsf.mirror_run WHERE target = 'uncounted'::regclass"), 'done|t',
+		'more rows than the org can count: Ids are compared');
+	$c->run_sql("SELECT ampsf.unmirror('uncounted')");
 	$c->run_sql("SELECT ampsf.unmirror('whole'), ampsf.unmirror('halved')");
 }
 
