@@ -433,22 +433,11 @@ token_length(const char *s, size_t len)
 static size_t
 match_named(const char *s, size_t len, size_t *head)
 {
-	static const char *const names[] = {"access_token",
-										"refresh_token",
-										"client_secret",
-										"api_key",
-										"x-api-key",
-										"webhook_secret",
-										"assertion",
-										"client_assertion",
-										"code_verifier",
-										"id_token",
-										"password",
-										"sessionid",
-										"session_id",
-										"authorization",
-										"sid",
-										NULL};
+	static const char *const names[] = {
+		"access_token",	 "refresh_token",  "client_secret", "api_key",
+		"x-api-key",	 "webhook_secret", "assertion",		"client_assertion",
+		"code_verifier", "id_token",	   "password",		"sessionid",
+		"session_id",	 "authorization",  "sid",			NULL};
 	size_t n = 0, value;
 	char quote = 0;
 

@@ -170,7 +170,8 @@ const AmpsfOption ampsf_options[] = {
 	{"api_key", MAPPING, AMPSF_OPT_TEXT, true, 0, 0, NULL, NULL,
 	 "For connection ampersand: an API key of the project; excludes all others"},
 	{"webhook_secret", MAPPING, AMPSF_OPT_TEXT, true, 0, 0, NULL, NULL,
-	 "For ampsf.webhook(): signing secrets of Ampersand's destination, whsec_..., separated by spaces"},
+	 "For ampsf.webhook(): signing secrets of Ampersand's destination, whsec_..., separated by "
+	 "spaces"},
 
 	{"object", TABLE, AMPSF_OPT_NAME, false, 0, 0, NULL, "the table's name",
 	 "API name of the object"},

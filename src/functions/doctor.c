@@ -146,12 +146,12 @@ static void
 step_user_mapping(Doctor *d)
 {
 	/* For the error; what is wrong within a mapping brings its own hint. */
-	d->advice = psprintf(
-		"CREATE USER MAPPING FOR %s SERVER %s OPTIONS (%s)",
-		quote_identifier(GetUserNameFromId(GetUserId(), false)),
-		quote_identifier(d->server->servername),
-		ampsf_server_options(d->server)->ampersand ? "api_key '...'"
-												   : "client_id '...', client_secret '...'");
+	d->advice = psprintf("CREATE USER MAPPING FOR %s SERVER %s OPTIONS (%s)",
+						 quote_identifier(GetUserNameFromId(GetUserId(), false)),
+						 quote_identifier(d->server->servername),
+						 ampsf_server_options(d->server)->ampersand
+							 ? "api_key '...'"
+							 : "client_id '...', client_secret '...'");
 	d->session = ampsf_session_get(d->server->serverid, GetUserId());
 	d->detail = psprintf("%s for user \"%s\"", ampsf_session_login_kind(d->session),
 						 GetUserNameFromId(GetUserId(), false));

@@ -51,8 +51,7 @@ ampsf_version_column(Relation rel)
 		Form_pg_attribute att = TupleDescAttr(desc, i);
 		const char *field;
 
-		if (att->attisdropped ||
-			(att->atttypid != TIMESTAMPTZOID && att->atttypid != TIMESTAMPOID))
+		if (att->attisdropped || (att->atttypid != TIMESTAMPTZOID && att->atttypid != TIMESTAMPOID))
 			continue;
 		field = ampsf_column(RelationGetRelid(rel), i + 1)->field;
 		if (pg_strcasecmp(field, "SystemModstamp") == 0)
@@ -66,7 +65,8 @@ ampsf_version_column(Relation rel)
 char *
 ampsf_id_junk_name(Relation rel, AttrNumber attno)
 {
-	/* Partitions may have it at different places, and what bears one name must be one expression.
+	/*
+	 * Partitions may have it at different places, and what bears one name must be one expression.
 	 */
 	return psprintf("ampsf_id_%d_%u", attno,
 					TupleDescAttr(RelationGetDescr(rel), attno - 1)->atttypid);
@@ -293,17 +293,20 @@ ampsf_check_conflict(Relation rel, const ModifyTable *plan)
 	if (plan->onConflictAction == ONCONFLICT_NONE)
 		return;
 	if (plan->onConflictAction == ONCONFLICT_UPDATE)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("foreign table \"%s\" does not support ON CONFLICT DO UPDATE",
+					RelationGetRelationName(rel)),
+			 errhint(
+				 "With the table's option upsert_key INSERT updates the rows that are there.")));
+	if (key != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("foreign table \"%s\" does not support ON CONFLICT DO UPDATE",
+				 errmsg("foreign table \"%s\" does not support ON CONFLICT, for it has option "
+						"\"upsert_key\"",
 						RelationGetRelationName(rel)),
-				 errhint("With the table's option upsert_key INSERT updates the rows that are there.")));
-	if (key != NULL)
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("foreign table \"%s\" does not support ON CONFLICT, for it has option "
-							   "\"upsert_key\"",
-							   RelationGetRelationName(rel)),
-						errdetail("INSERT updates the row with the same %s.", key)));
+				 errdetail("INSERT updates the row with the same %s.", key)));
 }
 
 List *
