@@ -54,6 +54,7 @@ static void
 new_fields(ReturnSetInfo *rsinfo, const char *table, const AmpsfObject *object, List *known,
 		   List *taken)
 {
+	List *names = list_copy(taken);
 	ListCell *lc;
 
 	foreach (lc, object->fields)
@@ -65,9 +66,9 @@ new_fields(ReturnSetInfo *rsinfo, const char *table, const AmpsfObject *object, 
 		if (list_member(known, makeString(asc_tolower(field->name, strlen(field->name)))))
 			continue;
 		column = asc_tolower(field->name, strlen(field->name));
-		while (list_member(taken, makeString(column)))
+		while (list_member(names, makeString(column)))
 			column = psprintf("%s_", column);
-		taken = lappend(taken, makeString(column));
+		names = lappend(names, makeString(column));
 		initStringInfo(&options);
 		ampsf_column_options(&options, field, column, false);
 		put(rsinfo,
