@@ -44,6 +44,8 @@ ampsf_deparse_parts(const AmpsfSelect *select, AmpsfBind *bind)
 	head = ampsf_deparse_select(&with, bind, NULL);
 	if (!head || strlen(head) + strlen(field) + LEAST_ROOM > (size_t) ampsf_max_soql_length)
 		return NIL;
+	/* A blank of its own is behind WHERE and AND. */
+	head[strlen(head) - 1] = '\0';
 	room = ampsf_max_soql_length - strlen(head) - strlen(field) - strlen(op->soql) - 10;
 
 	part.data = NULL;
