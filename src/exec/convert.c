@@ -255,9 +255,9 @@ convert_json(AmpsfColumnConv *conv, const AmpsfValue *v)
 }
 
 /*
- * A file's content is not part of a query's answer; its address must not pass for it.  Who can make a
- * call for the content has said so, and gets the address; no call is made here, where values stand in
- * an answer that moves when others come.
+ * A file's content is not part of a query's answer; its address must not pass for it.  Who can make
+ * a call for the content has said so, and gets the address; no call is made here, where values
+ * stand in an answer that moves when others come.
  */
 static Datum
 convert_file(AmpsfColumnConv *conv, const AmpsfValue *v)

@@ -47,11 +47,12 @@ struct AmpsfColumnConv
 	int32 typmod;		/* of base; -1: none */
 	bool domain;		/* its constraints are to be checked, for NULL too */
 	bool remote_file;	/* the field is a file of which only the address is sent */
-	bool fetch_later;	/* the column shows the content: until it is fetched, the datum is the address (cstring) */
-	bool with_offset;	/* datetimes are written in whole seconds, as +00:00 */
-	bool utf8;			/* the server's encoding: nothing to convert */
-	bool put_numeric;	/* numerics can be written as they are on disk */
-	FmgrInfo input;		/* of base */
+	bool fetch_later; /* the column shows the content: until it is fetched, the datum is the address
+						 (cstring) */
+	bool with_offset; /* datetimes are written in whole seconds, as +00:00 */
+	bool utf8;		  /* the server's encoding: nothing to convert */
+	bool put_numeric; /* numerics can be written as they are on disk */
+	FmgrInfo input;	  /* of base */
 	Oid ioparam;
 	FmgrInfo output;	/* valid where write needs it */
 	void *domain_extra; /* domain_check's cache */

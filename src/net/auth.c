@@ -38,9 +38,11 @@ ampsf_auth_kind(const AmpsfUserOptions *user)
 		return AMPSF_AUTH_REFRESH_TOKEN;
 	}
 	if (user->api_key)
-		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
-						errmsg("user mapping option \"api_key\" is for servers of connection \"ampersand\""),
-						errhint(WAYS)));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+			 errmsg("user mapping option \"api_key\" is for servers of connection \"ampersand\""),
+			 errhint(WAYS)));
 	if (user->access_token)
 	{
 		if (user->client_id || secret || refresh || jwt)
@@ -89,16 +91,19 @@ void
 ampsf_auth_check_api_key(const AmpsfUserOptions *user)
 {
 	if (!user->api_key)
-		ereport(ERROR, (errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
-						errmsg("user mapping lacks option \"api_key\""),
-						errhint("A server of connection \"ampersand\" is used with an API key of the project: "
-								"ALTER USER MAPPING ... OPTIONS (ADD api_key '...').")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
+			 errmsg("user mapping lacks option \"api_key\""),
+			 errhint("A server of connection \"ampersand\" is used with an API key of the project: "
+					 "ALTER USER MAPPING ... OPTIONS (ADD api_key '...').")));
 	if (user->client_id || user->client_secret || user->client_secret_file || user->refresh_token ||
-		user->refresh_token_file || user->username || user->private_key_file || user->access_token ||
-		user->sfdx_auth_url)
+		user->refresh_token_file || user->username || user->private_key_file ||
+		user->access_token || user->sfdx_auth_url)
 		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 						errmsg("user mapping option \"api_key\" excludes all others"),
-						errhint("Ampersand logs in at Salesforce by the connection that the customer made there.")));
+						errhint("Ampersand logs in at Salesforce by the connection that the "
+								"customer made there.")));
 	if (!ampsf_auth_is_token(user->api_key))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("invalid value for option \"api_key\""),

@@ -64,7 +64,7 @@ struct AmpsfCall
 	AmpsfHttpAlarm alarm;
 	int64 bytes_counted; /* of the attempt that is under way */
 	int attempts;
-	bool was_sent; /* an attempt got as far as that and no answer came */
+	bool was_sent;	   /* an attempt got as far as that and no answer came */
 	uint64 generation; /* of the token that was sent */
 	bool fresh_login;  /* a failed login may be tried again on our account */
 	bool replayed;	   /* after 401 */
@@ -341,7 +341,8 @@ send_call(AmpsfCall *call)
 	MemoryContextReset(call->attempt_cxt);
 	old = MemoryContextSwitchTo(call->attempt_cxt);
 
-	authorization = psprintf(o->ampersand ? "X-Api-Key: %s" : "Authorization: Bearer %s", session->token);
+	authorization =
+		psprintf(o->ampersand ? "X-Api-Key: %s" : "Authorization: Bearer %s", session->token);
 	headers = palloc(sizeof(char *) * (call->nheaders + 16));
 	headers[n++] = authorization;
 	if (o->ampersand && call->host == AMPSF_TO_ORG)
@@ -457,7 +458,8 @@ is_incurable(const AmpsfApiError *err)
 			strstr(err->message, "This session is not valid for use with the REST API") != NULL);
 }
 
-/* Account Engagement has not even looked at what is one call at once too many, or one too many in a minute. */
+/* Account Engagement has not even looked at what is one call at once too many, or one too many in a
+ * minute. */
 static bool
 is_turned_away(const AmpsfCall *call, const AmpsfApiError *err)
 {
@@ -466,8 +468,8 @@ is_turned_away(const AmpsfCall *call, const AmpsfApiError *err)
 }
 
 /*
- * 429 behind Ampersand's proxy: nobody has done anything, so any call may be sent again, unless it says that this
- * would harm, or it would be long until then.
+ * 429 behind Ampersand's proxy: nobody has done anything, so any call may be sent again, unless it
+ * says that this would harm, or it would be long until then.
  */
 static bool
 is_throttled(const AmpsfCall *call, int status, bool *hopeless)
@@ -505,8 +507,7 @@ judge_answer(AmpsfCall *call)
 	MemoryContextSwitchTo(old);
 	if (status == 401)
 	{
-		if (!call->replayed && !AMPSF_AUTH_IS_GIVEN(call->session->kind) &&
-			!is_incurable(&err))
+		if (!call->replayed && !AMPSF_AUTH_IS_GIVEN(call->session->kind) && !is_incurable(&err))
 		{
 			call->replayed = true;
 			call->fresh_login = true;
@@ -821,9 +822,11 @@ ampsf_call_throw(const AmpsfCall *call, const char *what, const char *soql)
 				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION), errmsg("could not %s", what),
 				 errdetail("Salesforce does not accept the login of Ampersand's connection: %s",
 						   err.message ? ampsf_clean_text(err.message, strlen(err.message)) : ""),
-				 errhint("Look at the connection in Ampersand's dashboard; the customer may have to authorise it "
+				 errhint("Look at the connection in Ampersand's dashboard; the customer may have "
+						 "to authorise it "
 						 "anew.")));
-	if (err.http == 429 && session->options->ampersand && ampsf_call_header(call, "X-Amp-Retry-After"))
+	if (err.http == 429 && session->options->ampersand &&
+		ampsf_call_header(call, "X-Amp-Retry-After"))
 	{
 		const char *after = ampsf_call_header(call, "X-Amp-Retry-After");
 

@@ -18,7 +18,8 @@ typedef struct AmpsfHttpSpec
 	const char *url;  /* its host has been checked by the caller */
 	const char *body; /* not copied: lives at least as long as the request; NULL if none */
 	size_t body_len;
-	int body_fd; /* > 0: body_len bytes of that file are the body, which stays open as long; body is NULL */
+	int body_fd; /* > 0: body_len bytes of that file are the body, which stays open as long; body is
+					NULL */
 	const char *const *headers; /* "Name: value", NULL-terminated; copied */
 	const char *ca_file;		/* or NULL */
 	int connect_timeout;		/* milliseconds */
@@ -53,7 +54,8 @@ extern AmpsfHttp *ampsf_http_start(const AmpsfHttpSpec *spec, MemoryContext cxt)
 extern void ampsf_http_free(AmpsfHttp *req);
 /* Moves every request of the backend as far as it goes without waiting. */
 extern void ampsf_http_drive(void);
-/* Another number whenever a request may have moved, was started, or an alarm was set or fell due. */
+/* Another number whenever a request may have moved, was started, or an alarm was set or fell due.
+ */
 extern uint64 ampsf_http_moves(void);
 extern bool ampsf_http_done(const AmpsfHttp *req);
 /*
@@ -76,8 +78,8 @@ extern const char *ampsf_http_header(const AmpsfHttp *req, const char *name);
 extern const char *ampsf_http_header_line(const AmpsfHttp *req, int n);
 extern int64 ampsf_http_bytes_in(const AmpsfHttp *req); /* of the body, as received; so far */
 /*
- * Of a request with a window, or an early one: has a 2xx answer begun?  Then what has come and was not consumed; it may have
- * moved after the next drive, and 64 bytes behind it can be read.
+ * Of a request with a window, or an early one: has a 2xx answer begun?  Then what has come and was
+ * not consumed; it may have moved after the next drive, and 64 bytes behind it can be read.
  */
 extern bool ampsf_http_begun(const AmpsfHttp *req);
 extern const char *ampsf_http_part(const AmpsfHttp *req, size_t *len);

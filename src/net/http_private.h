@@ -28,7 +28,7 @@ struct AmpsfHttp
 	bool early;		   /* is looked at before it is complete */
 	bool begun;		   /* a 2xx answer, of one with a window or early */
 	bool paused;	   /* libcurl waits for room in the window */
-	char *headers; /* malloc'ed: lines, each with its NUL */
+	char *headers;	   /* malloc'ed: lines, each with its NUL */
 	size_t headers_len, headers_size;
 
 	int64 max_response;

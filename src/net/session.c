@@ -91,8 +91,9 @@ wipe_session(void *arg)
 }
 
 /*
- * Something was altered.  Is it what the session rests on?  A refresh token that another process got in
- * the place of ours goes on in the same login: to begin a new one would replace it again, for everybody.
+ * Something was altered.  Is it what the session rests on?  A refresh token that another process
+ * got in the place of ours goes on in the same login: to begin a new one would replace it again,
+ * for everybody.
  */
 static bool
 still_good(AmpsfSession *s)
@@ -128,13 +129,16 @@ check_sfdx_host(AmpsfSession *s)
 	for (size_t i = 0; i < lengthof(login_hosts); i++)
 		if (pg_strcasecmp(host, login_hosts[i]) == 0)
 			return;
-	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					errmsg("user mapping option \"sfdx_auth_url\" belongs to another org than the server"),
-					errdetail("It ends in @%s; the server is %s.", ampsf_clean_text(host, strlen(host)),
-							  s->options->instance_url),
-					errhint("Set the server's option \"instance_url\" to https://%s, or log in to the server's "
-							"org with the Salesforce CLI.",
-							ampsf_clean_text(host, strlen(host)))));
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+		 errmsg("user mapping option \"sfdx_auth_url\" belongs to another org than the server"),
+		 errdetail("It ends in @%s; the server is %s.", ampsf_clean_text(host, strlen(host)),
+				   s->options->instance_url),
+		 errhint(
+			 "Set the server's option \"instance_url\" to https://%s, or log in to the server's "
+			 "org with the Salesforce CLI.",
+			 ampsf_clean_text(host, strlen(host)))));
 }
 
 static AmpsfSession *

@@ -56,11 +56,13 @@ extern const AmpsfStats *ampsf_session_stats(AmpsfSession *session); /* since it
  */
 extern void ampsf_session_count(AmpsfSession *session, const AmpsfStats *stats);
 /*
- * The account in ampsf.usage for work of that kind ("query", "insert") on an object (may be NULL); for the
- * life of the backend.  Rows are entered by ampsf_usage_rows().
+ * The account in ampsf.usage for work of that kind ("query", "insert") on an object (may be NULL);
+ * for the life of the backend.  Rows are entered by ampsf_usage_rows().
  */
-extern struct AmpsfUsage *ampsf_session_usage(AmpsfSession *session, const char *object, const char *kind);
-/* From the latest Sforce-Limit-Info, or x-api-usage of a server of Account Engagement; false if none was seen. */
+extern struct AmpsfUsage *ampsf_session_usage(AmpsfSession *session, const char *object,
+											  const char *kind);
+/* From the latest Sforce-Limit-Info, or x-api-usage of a server of Account Engagement; false if
+ * none was seen. */
 extern bool ampsf_session_quota(AmpsfSession *session, int64 *used, int64 *max);
 /*
  * A place for caches that must live and die with the session (describes, row counts): the context,
@@ -93,17 +95,20 @@ typedef struct AmpsfCallSpec
 						   /services/data/vXX.X/ */
 	const char *body;	/* copied; NULL if none */
 	size_t body_len;
-	int body_fd; /* > 0: body_len bytes of that file are the body; it stays open as long as the call; body is NULL */
+	int body_fd; /* > 0: body_len bytes of that file are the body; it stays open as long as the
+					call; body is NULL */
 	const char *content_type;	/* default application/json; charset=UTF-8 */
 	const char *const *headers; /* "Name: value", NULL-terminated; may be NULL */
 	bool idempotent;			/* may be sent again after a lost connection or 5xx */
-	size_t window; /* > 0: a 2xx answer is read by ampsf_call_part() while it comes, which waits where so much
-					  is unread */
-	bool early;	   /* a 2xx answer can be looked at by ampsf_call_part() while it comes, not consumed */
+	size_t window; /* > 0: a 2xx answer is read by ampsf_call_part() while it comes, which waits
+					  where so much is unread */
+	bool
+		early; /* a 2xx answer can be looked at by ampsf_call_part() while it comes, not consumed */
 	bool engagement; /* goes to Account Engagement, in the name of the server's business unit */
 	AmpsfCallHost host;
 	AmpsfStats *stats; /* what is spent is added here too; may be NULL; must outlive the call */
-	struct AmpsfUsage *usage; /* the account that pays, see ampsf_session_usage(); NULL: that of all else */
+	struct AmpsfUsage
+		*usage; /* the account that pays, see ampsf_session_usage(); NULL: that of all else */
 	bool beyond_budget; /* not held back by limits: it tidies up, or looks what is left */
 } AmpsfCallSpec;
 
@@ -133,19 +138,22 @@ extern const char *ampsf_call_header(const AmpsfCall *call, const char *name); /
 /* "Name: value", n from 0; NULL behind the last one. */
 extern const char *ampsf_call_header_line(const AmpsfCall *call, int n);
 /*
- * Of a call with a window, or an early one: has a 2xx answer begun?  Then its headers can be read, and what has come of its
- * body and was not consumed.  The bytes may move with the next drive, poll or wait; 64 behind them can be
- * read.  A call with a window is not repeated by itself once its answer has begun.
+ * Of a call with a window, or an early one: has a 2xx answer begun?  Then its headers can be read,
+ * and what has come of its body and was not consumed.  The bytes may move with the next drive, poll
+ * or wait; 64 behind them can be read.  A call with a window is not repeated by itself once its
+ * answer has begun.
  */
 extern bool ampsf_call_begun(const AmpsfCall *call);
 extern const char *ampsf_call_part(const AmpsfCall *call, size_t *len);
-/* Drops n bytes from the front; wanted: the window shall be able to hold so many.  Moves the rest. */
+/* Drops n bytes from the front; wanted: the window shall be able to hold so many.  Moves the rest.
+ */
 extern void ampsf_call_consume(AmpsfCall *call, size_t n, size_t wanted);
 /* Is the answer Ampersand's own word, and not that of the org behind it? */
 extern bool ampsf_call_is_ampersands(const AmpsfCall *call);
 /* Waits until something has moved. */
 extern void ampsf_call_sleep(void);
-/* Milliseconds to wait before something is done for the n-th time again, from 0; retry_after: that header, or NULL. */
+/* Milliseconds to wait before something is done for the n-th time again, from 0; retry_after: that
+ * header, or NULL. */
 extern int ampsf_backoff(int n, const char *retry_after);
 /* The connection was lost after the request had been sent in full, and it was not idempotent. */
 extern bool ampsf_call_unknown_outcome(const AmpsfCall *call);
@@ -162,10 +170,10 @@ extern void ampsf_call_throw(const AmpsfCall *call, const char *what, const char
 extern void ampsf_call_finish(AmpsfCall *call, const char *what, const char *soql);
 
 /*
- * The descriptor that becomes readable when any call of this backend may have moved.  It stands for all of
- * them: driving for one of two waiters may complete the call of the other, and then it does not become
- * readable again for that one.  So who sleeps on it has looked at all of its calls since anything moved;
- * ampsf_call_moves() returns another number when something may have.
+ * The descriptor that becomes readable when any call of this backend may have moved.  It stands for
+ * all of them: driving for one of two waiters may complete the call of the other, and then it does
+ * not become readable again for that one.  So who sleeps on it has looked at all of its calls since
+ * anything moved; ampsf_call_moves() returns another number when something may have.
  */
 extern int ampsf_call_fd(void);
 extern void ampsf_call_drive(void);

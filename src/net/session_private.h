@@ -38,7 +38,7 @@ struct AmpsfSession
 	uint32 server_hash, mapping_hash; /* to recognize invalidations */
 	bool stale;
 	uint8 fingerprint[AMPSF_FINGERPRINT_SIZE]; /* of the server and mapping that it was made from */
-	int users; /* calls that exist, and holds */
+	int users;								   /* calls that exist, and holds */
 
 	AmpsfServerOptions *options;
 	AmpsfUserOptions *user;
@@ -63,7 +63,7 @@ struct AmpsfSession
 	AmpsfStats stats;
 	bool quota_seen;
 	int64 quota_used, quota_max;
-	int64 quota_at;	 /* when that was heard, by ampsf_http_now() */
+	int64 quota_at;	  /* when that was heard, by ampsf_http_now() */
 	int64 unanswered; /* calls that are under way */
 	void *slots[AMPSF_SLOT_MAX];
 };
@@ -79,7 +79,8 @@ extern AmpsfLoginState ampsf_login_step(AmpsfSession *session, uint64 bad, bool 
 extern void ampsf_login_throw(AmpsfSession *session, const AmpsfFailure *failure)
 	__attribute__((noreturn));
 extern void ampsf_login_wipe(AmpsfSession *session);
-/* Takes over a refresh token that another process stored in the mapping, which is as it was otherwise. */
+/* Takes over a refresh token that another process stored in the mapping, which is as it was
+ * otherwise. */
 extern bool ampsf_login_take_stored(AmpsfSession *session, const UserMapping *mapping);
 
 /* Is it worth repeating, if repeating is safe? */

@@ -1,7 +1,8 @@
 /*
  * combine.c - see combine.h.
  *
- * The statement after the one that is being read is sent ahead, so that its first page is there when it is wanted.
+ * The statement after the one that is being read is sent ahead, so that its first page is there
+ * when it is wanted.
  */
 #include "postgres.h"
 
@@ -23,9 +24,9 @@ typedef struct Union
 	AmpsfQuerySpec spec;
 	char **statements;
 	int n, id;
-	int current;			 /* being read */
+	int current;			  /* being read */
 	AmpsfRowSource **sources; /* [n] NULL: not begun, or done with */
-	HTAB *seen;				 /* Ids so far */
+	HTAB *seen;				  /* Ids so far */
 	AmpsfValue *peeked;
 	bool has_peeked;
 } Union;
@@ -152,7 +153,8 @@ static const AmpsfRowSourceOps union_ops = {
 AmpsfRowSource *
 ampsf_union_query(const AmpsfQuerySpec *spec, char *const *statements, int n, int id)
 {
-	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "ampsf union", ALLOCSET_SMALL_SIZES);
+	MemoryContext cxt =
+		AllocSetContextCreate(CurrentMemoryContext, "ampsf union", ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(cxt);
 	Union *u = palloc0(sizeof(Union));
 	HASHCTL ctl = {.keysize = ID_SIZE, .entrysize = ID_SIZE, .hcxt = cxt};
@@ -206,8 +208,8 @@ compare_ids(const AmpsfValue *a, const AmpsfValue *b)
 }
 
 /*
- * Rows that come or go between the statements are told from those that are there by the order of Ids, that of their
- * bytes.  A row would be lost if it were another one.
+ * Rows that come or go between the statements are told from those that are there by the order of
+ * Ids, that of their bytes.  A row would be lost if it were another one.
  */
 static void
 check_order(Wide *w, int i)
@@ -216,7 +218,8 @@ check_order(Wide *w, int i)
 
 	if (id->len != ID_SIZE || memcmp(w->last_id[i], id->ptr, ID_SIZE) >= 0)
 		ereport(ERROR, (errcode(ERRCODE_FDW_UNABLE_TO_CREATE_REPLY),
-						errmsg("the rows of a statement that is read in parts did not come in the order of their Ids"),
+						errmsg("the rows of a statement that is read in parts did not come in the "
+							   "order of their Ids"),
 						errhint("Select fewer columns, or columns with shorter names.")));
 	memcpy(w->last_id[i], id->ptr, ID_SIZE);
 }
@@ -291,10 +294,11 @@ static const AmpsfRowSourceOps wide_ops = {
 };
 
 AmpsfRowSource *
-ampsf_wide_query(const AmpsfQuerySpec *spec, char *const *statements, const char *const *const *parts,
-				 const int *nparts, int n)
+ampsf_wide_query(const AmpsfQuerySpec *spec, char *const *statements,
+				 const char *const *const *parts, const int *nparts, int n)
 {
-	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "ampsf wide query", ALLOCSET_SMALL_SIZES);
+	MemoryContext cxt =
+		AllocSetContextCreate(CurrentMemoryContext, "ampsf wide query", ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(cxt);
 	Wide *w = palloc0(sizeof(Wide));
 

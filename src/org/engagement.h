@@ -49,8 +49,8 @@ extern AmpsfRowSource *ampsf_engagement_export(const AmpsfEngagementRequest *req
 											   const AmpsfQuerySpec *spec);
 
 /*
- * Writes, a call for each row.  spec: AMPSF_UPSERT is of prospects by their e-mail; all_or_none and headers are
- * not looked at.
+ * Writes, a call for each row.  spec: AMPSF_UPSERT is of prospects by their e-mail; all_or_none and
+ * headers are not looked at.
  */
 extern AmpsfRowSink *ampsf_engagement_open_sink(const AmpsfWriteSpec *spec);
 

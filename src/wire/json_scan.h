@@ -26,7 +26,8 @@ typedef enum AmpsfValueKind
 	AMPSF_VALUE_TRUE,
 	AMPSF_VALUE_FALSE,
 	AMPSF_VALUE_JSON,	/* an object or array: its source text */
-	AMPSF_VALUE_DOUBLED /* of CSV: without its quotes, those inside are doubled: ampsf_csv_unquote() */
+	AMPSF_VALUE_DOUBLED /* of CSV: without its quotes, those inside are doubled: ampsf_csv_unquote()
+						 */
 } AmpsfValueKind;
 
 typedef struct AmpsfValue
@@ -55,8 +56,8 @@ typedef struct AmpsfJsonScan AmpsfJsonScan;
 AmpsfJsonScan *ampsf_json_scan_create(const char *const *fields, int nfields);
 void ampsf_json_scan_free(AmpsfJsonScan *scan);
 /*
- * Pages are Account Engagement's: {"values":[...],"nextPageToken":...}.  What next_url gives is the token, and
- * done is true where it is null.
+ * Pages are Account Engagement's: {"values":[...],"nextPageToken":...}.  What next_url gives is the
+ * token, and done is true where it is null.
  */
 void ampsf_json_scan_engagement(AmpsfJsonScan *scan);
 

@@ -35,7 +35,7 @@ int ampsf_print_datetime(int64_t usecs,
 int ampsf_print_datetime_ms(int64_t usecs,
 							char out[AMPSF_TIME_BUF]); /* 2024-01-31T10:20:30.000Z, for writes */
 int ampsf_print_http_date(int64_t usecs,
-						  char out[AMPSF_TIME_BUF]); /* Wed, 31 Jan 2024 10:20:30 GMT */
+						  char out[AMPSF_TIME_BUF]);		   /* Wed, 31 Jan 2024 10:20:30 GMT */
 int ampsf_print_time(int64_t usecs, char out[AMPSF_TIME_BUF]); /* 13:00:00.000Z */
 
 #endif
