@@ -35,6 +35,7 @@ static CURLSH *share = NULL;
 static int multi_pid = 0; /* the process that made it */
 static int mux = -1;	  /* the epoll set */
 static int timer = -1;	  /* the timerfd in it */
+static bool ringing = false; /* somebody is to look, whatever else */
 static int64 timer_armed = 0;
 static int64 curl_due = 0; /* when libcurl wants to be called; 0: not at all */
 static WaitEventSet *wait_set = NULL;
@@ -228,6 +229,7 @@ ampsf_mux_init(void)
 		dlist_init(&alarms);
 		nactive = sockets = sockets_held = 0;
 		timer_armed = curl_due = 0;
+		ringing = false;
 		exit_registered = false;
 	}
 	if (!curl_ready)
@@ -296,6 +298,7 @@ ampsf_http_ring(void)
 	const struct itimerspec now = {.it_value.tv_nsec = 1};
 
 	ampsf_mux_init();
+	ringing = true;
 	timer_armed = ampsf_http_now();
 	(void) timerfd_settime(timer, 0, &now, NULL);
 }
@@ -309,7 +312,7 @@ arm_timer(void)
 	int64 due = next_due();
 	struct itimerspec spec;
 
-	if (due == 0 || (timer_armed != 0 && timer_armed <= due && timer_armed > now))
+	if (ringing || due == 0 || (timer_armed != 0 && timer_armed <= due && timer_armed > now))
 		return;
 	memset(&spec, 0, sizeof(spec));
 	if (due <= now)
@@ -428,7 +431,8 @@ ampsf_mux_resume(AmpsfHttp *req)
 	enter_curl(&saved);
 	curl_easy_pause(req->easy, CURLPAUSE_CONT);
 	leave_curl(&saved);
-	/* What it has given at once, nobody was told of. */
+	/* What it has given at once, and paused for again, nobody was told of. */
+	moves++;
 	ampsf_http_ring();
 }
 
@@ -461,6 +465,10 @@ ampsf_http_drive(void)
 	if (!multi || multi_pid != MyProcPid)
 		return;
 	hear_alarms();
+	/* Who rang, or whoever it was for, has not looked since. */
+	if (ringing)
+		moves++;
+	ringing = false;
 	n = epoll_wait(mux, ev, lengthof(ev), 0);
 	for (int i = 0; i < n; i++)
 	{
