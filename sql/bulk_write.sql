@@ -155,3 +155,16 @@ DELETE FROM ampsf.write_error;
 \! $SANDBOXCTL mark
 INSERT INTO crm.invoice__c DEFAULT VALUES;
 \! $SANDBOXCTL calls | sed 's/7[0-9a-zA-Z]\{17\}/JOB/g; s/?.*//; s/ [0-9]*$//' | grep -v DELETE
+-- Rows that differ in a time only, in a list that writes their numbers otherwise: one that was locked is not taken for another, which would be there twice.
+\! $SANDBOXCTL reset demo
+SELECT id AS locked FROM crm.account ORDER BY id LIMIT 1 \gset
+\setenv LOCKED :locked
+\! $SANDBOXCTL lock times=1 $LOCKED
+\set VERBOSITY sqlstate
+INSERT INTO crm.invoice__c (account__c, paid_at__c, quantity__c, remark__c) SELECT :'locked', timestamptz '2024-01-01 00:00Z' + g * interval '1 hour', 12345678901, 'times' FROM generate_series(1, 20) g;
+SELECT count(*), count(DISTINCT paid_at__c) FROM crm.invoice__c WHERE remark__c = 'times';
+-- One that can be no other is sent again.
+\! $SANDBOXCTL lock times=1 $LOCKED
+INSERT INTO crm.invoice__c (account__c, paid_at__c, quantity__c, remark__c) SELECT :'locked', timestamptz '2024-01-01 00:00Z', 12345678900 + g, 'numbers' FROM generate_series(1, 20) g;
+SELECT count(*), count(DISTINCT quantity__c) FROM crm.invoice__c WHERE remark__c = 'numbers';
+\! $SANDBOXCTL unlock

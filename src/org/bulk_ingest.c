@@ -20,6 +20,7 @@
 #include "org/row_sink.h"
 #include "utils/memutils.h"
 #include "wire/csv_scan.h"
+#include "wire/text.h"
 
 /* Rows and bytes of a part.  Salesforce takes 100 MB. */
 #define PART_ROWS 100000
@@ -266,6 +267,37 @@ side_sink(Ingest *sink)
 	return sink->side;
 }
 
+/* The fields as the list repeats them, each as a string. */
+static char *
+echo_fields(const char *const *names, int n, const AmpsfValue *values, size_t *len)
+{
+	StringInfoData out;
+
+	initStringInfo(&out);
+	for (int i = 0; i < n; i++)
+	{
+		const char *dot = strchr(names[i], '.');
+		char *text = value_text(&values[i]);
+
+		if (values[i].kind == AMPSF_VALUE_NULL)
+			continue;
+		if (out.len > 0)
+			appendStringInfoChar(&out, ',');
+		if (dot)
+			appendStringInfo(&out, "\"%.*s\":{\"%s\":", (int) (dot - names[i]), names[i], dot + 1);
+		else
+			appendStringInfo(&out, "\"%s\":", names[i]);
+		enlargeStringInfo(&out, ampsf_quote_json(text, strlen(text), NULL));
+		out.len += ampsf_quote_json(text, strlen(text), out.data + out.len);
+		out.data[out.len] = '\0';
+		if (dot)
+			appendStringInfoChar(&out, '}');
+		pfree(text);
+	}
+	*len = out.len;
+	return out.data;
+}
+
 /*
  * The row of the list that was just read, as an outcome.  False if it is none: it was locked by
  * somebody else, and is sent again at the side.
@@ -276,26 +308,36 @@ take_listed(Ingest *sink, AmpsfIngestJob *job, AmpsfWriteResult *res)
 	const char *const *names;
 	int n = ampsf_part_columns(job->part, &names);
 	AmpsfWriteRow row;
-	int at = ampsf_part_find(job->part, job->values);
+	bool certain;
+	int at = ampsf_part_find(job->part, job->values, &certain);
+	bool unmatched = at < 0;
 
 	memset(res, 0, sizeof(*res));
 	job->listed++;
-	if (at < 0)
+	if (unmatched)
 	{
-		/* Which of ours it is can be left open: at the end one of them is taken for it. */
+		/* Some row of ours it is: what is told of it is what the list says. */
 		job->unmatched++;
 		at = ampsf_part_rest(job->part, 0);
 		if (at < 0)
 			return false;
 		ampsf_part_take(job->part, at);
 	}
+	/* By its key there is no other; nor does it harm to update or delete that one again. */
+	if (at >= 0 && sink->run.spec.op != AMPSF_INSERT && !unmatched)
+		certain = true;
 	ampsf_part_row(job->part, at, true, &row);
 	res->number = row.number;
 	res->flags = row.flags;
-	res->row = row.fields;
-	res->row_len = row.len;
-	if (row.id)
-		strlcpy(res->id, row.id, sizeof(res->id));
+	if (certain)
+	{
+		res->row = row.fields;
+		res->row_len = row.len;
+		if (row.id)
+			strlcpy(res->id, row.id, sizeof(res->id));
+	}
+	else
+		res->row = echo_fields(names, n, job->values, &res->row_len);
 	if (job->list == AMPSF_LIST_UNPROCESSED)
 	{
 		res->outcome = AMPSF_NOT_SENT;
@@ -305,7 +347,8 @@ take_listed(Ingest *sink, AmpsfIngestJob *job, AmpsfWriteResult *res)
 	if (!*res->id && job->values[n].kind != AMPSF_VALUE_NULL)
 		strlcpy(res->id, value_text(&job->values[n]), sizeof(res->id));
 	read_error(value_text(&job->values[n + 1]), res);
-	if (strcmp(res->code, "UNABLE_TO_LOCK_ROW") == 0 &&
+	/* Only what was refused for certain: to insert another one again would double it. */
+	if (certain && strcmp(res->code, "UNABLE_TO_LOCK_ROW") == 0 &&
 		!(sink->run.spec.op == AMPSF_DELETE && sink->run.spec.hard_delete))
 	{
 		side_sink(sink)->ops->add(sink->side, &row);

@@ -640,8 +640,27 @@ first_like(AmpsfIngestPart *part, const PartRow *like, bool exactly)
 	return -1;
 }
 
+/* Is there no other row whose values only read the same? */
+static bool
+is_alone(AmpsfIngestPart *part, int row)
+{
+	uint64 hash = part->rows[row].hash;
+	int low = 0, high = part->nrows;
+
+	while (low < high)
+	{
+		int mid = low + (high - low) / 2;
+
+		if (part->rows[part->by_hash[mid]].hash < hash)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low + 1 == part->nrows || part->rows[part->by_hash[low + 1]].hash != hash;
+}
+
 int
-ampsf_part_find(AmpsfIngestPart *part, const AmpsfValue *values)
+ampsf_part_find(AmpsfIngestPart *part, const AmpsfValue *values, bool *certain)
 {
 	PartRow like;
 	int at;
@@ -655,8 +674,12 @@ ampsf_part_find(AmpsfIngestPart *part, const AmpsfValue *values)
 	}
 	hash_result(part, values, &like);
 	at = first_like(part, &like, true);
+	*certain = at >= 0;
 	if (at < 0)
+	{
 		at = first_like(part, &like, false);
+		*certain = at >= 0 && is_alone(part, at);
+	}
 	if (at >= 0)
 		part->rows[at].found = true;
 	return at;

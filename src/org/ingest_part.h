@@ -62,9 +62,9 @@ extern int ampsf_part_seal(AmpsfIngestPart *part, size_t *len);
 extern int ampsf_part_columns(const AmpsfIngestPart *part, const char *const **names);
 /*
  * The row that a result repeats; each row once.  values: of the columns, as cut by csv_scan.  -1 if
- * there is none like that.
+ * there is none like that.  *certain: it can be no other one, or one that says the same.
  */
-extern int ampsf_part_find(AmpsfIngestPart *part, const AmpsfValue *values);
+extern int ampsf_part_find(AmpsfIngestPart *part, const AmpsfValue *values, bool *certain);
 /* Some row that was not found, from position from on; -1: all were. */
 extern int ampsf_part_rest(AmpsfIngestPart *part, int from);
 /* Counts row as found. */
