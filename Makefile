@@ -14,7 +14,19 @@
 
 EXTENSION = ampsf_fdw
 MODULE_big = ampsf_fdw
-DATA = $(wildcard ampsf_fdw--*.sql)
+# The script of CREATE EXTENSION is its parts, in the order in which they need one another.
+DATA_built = ampsf_fdw--1.0.sql
+SQL_PARTS = \
+	src/functions/core.sql \
+	src/functions/org.sql \
+	src/functions/ampersand.sql \
+	src/functions/spent.sql \
+	src/sync/mirror_tables.sql \
+	src/sync/mirror.sql \
+	src/sync/mirror_rows.sql \
+	src/sync/mirror_columns.sql \
+	src/sync/mirror_run.sql \
+	src/sync/verify.sql
 OBJS = ampsf_fdw.o $(patsubst %.c,%.o,$(sort $(wildcard src/*/*.c)))
 
 PG_CPPFLAGS = -Isrc
@@ -36,10 +48,13 @@ PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 
 ifneq ($(wildcard $(PGXS)),)
 # PGXS has its own idea of installcheck and clean; what it lacks is added below.
-EXTRA_CLEAN = build $(OBJS:.o=.d)
+EXTRA_CLEAN = build $(OBJS:.o=.d) ampsf_fdw--1.0.sql
 include $(PGXS)
 
 $(shlib): $(EXPORTS)
+
+ampsf_fdw--1.0.sql: $(SQL_PARTS) Makefile
+	cat $(SQL_PARTS) > $@
 
 $(EXPORTS): $(OBJS)
 	@mkdir -p $(@D)
@@ -56,7 +71,7 @@ all install:
 	@exit 1
 
 clean:
-	rm -rf build ampsf_fdw.so $(OBJS) $(OBJS:.o=.d)
+	rm -rf build ampsf_fdw.so ampsf_fdw--1.0.sql $(OBJS) $(OBJS:.o=.d)
 endif
 
 # The targets below also work where PostgreSQL is still missing: they install it and call make again.

@@ -118,7 +118,7 @@ stage()
 	done
 	rm -f "$dir/pg$pkglibdir/ampsf_fdw.so"
 	cp "$AMPSF_BUILD/ampsf_fdw.so" "$dir/pg$pkglibdir/"
-	cp "$root"/ampsf_fdw.control "$root"/ampsf_fdw--*.sql "$dir/pg$sharedir/extension/"
+	cp "$root"/ampsf_fdw.control "$AMPSF_BUILD"/ampsf_fdw--*.sql "$dir/pg$sharedir/extension/"
 	pgbin=$dir/pg$bindir
 	psql=$bindir/psql
 }

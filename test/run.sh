@@ -84,7 +84,7 @@ step_build()
 {
 	rm -rf "$src"
 	mkdir -p "$src"
-	tar -cf - --exclude='*.o' --exclude='*.so' --exclude='*.d' Makefile ampsf_fdw.c ampsf_fdw.control ampsf_fdw--*.sql src |
+	tar -cf - --exclude='*.o' --exclude='*.so' --exclude='*.d' Makefile ampsf_fdw.c ampsf_fdw.control src |
 		tar -C "$src" -xf -
 	once build make -C "$src" -j"$jobs" WERROR=1 PG_CONFIG="$PG_CONFIG"
 }

@@ -1,0 +1,176 @@
+-- The live columns of a foreign table, with the fields that they stand for.
+CREATE FUNCTION @extschema@.mirror_columns(
+	relation regclass, OUT attnum smallint, OUT name name, OUT field text, OUT type text, OUT collation text,
+	OUT filterable boolean, OUT not_null boolean)
+RETURNS SETOF record
+LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
+	SELECT a.attnum, a.attname, coalesce(o.o ->> 'field', a.attname), format_type(a.atttypid, a.atttypmod),
+		CASE WHEN a.attcollation <> t.typcollation THEN a.attcollation::regcollation::text END,
+		coalesce(o.o ->> 'filterable', 'true') IN ('true', 'on', 'yes', '1'), a.attnotnull
+	FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+		LEFT JOIN LATERAL (SELECT jsonb_object_agg(option_name, option_value) AS o
+			FROM pg_options_to_table(a.attfdwoptions)) o ON true
+	WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
+	ORDER BY a.attnum
+$$;
+COMMENT ON FUNCTION @extschema@.mirror_columns(regclass) IS 'columns of a foreign table with their fields; of mirrors';
+
+CREATE FUNCTION @extschema@.mirror_find(target regclass) RETURNS @extschema@.mirror_definition
+LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	d @extschema@.mirror_definition;
+BEGIN
+	SELECT * INTO d FROM @extschema@.mirror_definition m WHERE m.target = mirror_find.target;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('%s is not a mirror of yours', target),
+			HINT = 'The view ampsf.mirror_status lists them.';
+	ELSIF d.owner <> quote_ident(current_user)::regrole THEN
+		RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = format('mirror %s is run by its owner only', target),
+			HINT = format('SET ROLE %s first.', d.owner);
+	END IF;
+	RETURN d;
+END $$;
+COMMENT ON FUNCTION @extschema@.mirror_find(regclass) IS 'the caller''s mirror; of mirrors';
+
+-- One at a time does anything with a mirror's rows: a run, whose lock is the session's since it has many
+-- transactions, or one transaction.
+CREATE FUNCTION @extschema@.mirror_lock(target regclass, OUT taken boolean, OUT resumed boolean)
+LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	d @extschema@.mirror_definition := @extschema@.mirror_find(target);
+	class integer := hashtext('@extschema@.mirror');
+BEGIN
+	-- A session that was interrupted between two steps has it still.
+	taken := EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'advisory' AND l.pid = pg_backend_pid() AND l.granted
+			AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+			AND l.classid = class::oid AND l.objid = target::oid AND l.objsubid = 2)
+		OR pg_try_advisory_lock(class, target::oid::integer);
+	-- Read again: who had the lock until now may have changed it.
+	d := @extschema@.mirror_find(target);
+	resumed := d.stage <> 'idle';
+	IF taken AND resumed THEN
+		UPDATE @extschema@.mirror_run r SET interruptions = interruptions + 1, state = 'running' WHERE r.id = d.run;
+	END IF;
+END $$;
+COMMENT ON FUNCTION @extschema@.mirror_lock(regclass) IS 'begins a run; of mirrors';
+
+CREATE FUNCTION @extschema@.mirror_claim(target regclass) RETURNS @extschema@.mirror_definition
+LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	d @extschema@.mirror_definition := @extschema@.mirror_find(target);
+BEGIN
+	IF NOT pg_try_advisory_xact_lock(hashtext('@extschema@.mirror'), target::oid::integer) THEN
+		RAISE EXCEPTION USING ERRCODE = 'object_in_use', MESSAGE = format('mirror %s is being synchronized by another session', target),
+			HINT = 'The view pg_locks tells which one holds the advisory lock.';
+	END IF;
+	RETURN @extschema@.mirror_find(target);
+END $$;
+COMMENT ON FUNCTION @extschema@.mirror_claim(regclass) IS 'the caller''s mirror, for this transaction alone; of mirrors';
+
+CREATE FUNCTION @extschema@.mirror(
+	foreign_table regclass, target text DEFAULT NULL, every interval DEFAULT '5 minutes',
+	deletes text DEFAULT 'remove', lookback interval DEFAULT '10 minutes', compare_every interval DEFAULT '1 day',
+	chunk_rows integer DEFAULT 100000, schema name DEFAULT current_schema())
+RETURNS regclass
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	parts text[];
+	place text;
+	key name;
+	cursor_column name;
+	created_column name;
+	made regclass;
+	c record;
+	ddl text;
+BEGIN
+	IF foreign_table IS NULL OR NOT EXISTS (
+		SELECT FROM pg_foreign_table f JOIN pg_foreign_server s ON s.oid = f.ftserver
+			JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw
+		WHERE f.ftrelid = foreign_table AND w.fdwhandler = '@extschema@.ampsf_fdw_handler()'::regprocedure) THEN
+		RAISE EXCEPTION USING ERRCODE = 'wrong_object_type',
+			MESSAGE = format('%s is not a foreign table of ampsf_fdw', coalesce(foreign_table::text, 'null'));
+	END IF;
+	IF EXISTS (SELECT FROM pg_foreign_table f JOIN pg_foreign_server s ON s.oid = f.ftserver
+		WHERE f.ftrelid = foreign_table AND 'module=account_engagement' = ANY (s.srvoptions)) THEN
+		RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
+			MESSAGE = format('%s is a table of Account Engagement, which has no mirrors', foreign_table);
+	END IF;
+	IF deletes NOT IN ('remove', 'mark') THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('"%s" is no way to treat deleted rows', deletes),
+			HINT = 'It is remove, or mark.';
+	END IF;
+	parts := parse_ident(coalesce(target, quote_ident((SELECT relname FROM pg_class WHERE oid = foreign_table))));
+	IF cardinality(parts) = 1 AND schema IS NOT NULL THEN
+		parts := ARRAY[schema::text] || parts;
+	END IF;
+	IF cardinality(parts) <> 2 THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_name', MESSAGE = format('"%s" is not the name of a table', target);
+	END IF;
+	place := format('%I.%I', parts[1], parts[2]);
+	IF to_regclass(place) IS NOT NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'duplicate_table', MESSAGE = format('relation %s exists already', place),
+			HINT = 'Name another table as the second argument of ampsf.mirror().';
+	END IF;
+
+	SELECT name INTO key FROM @extschema@.mirror_columns(foreign_table) WHERE lower(field) = 'id' LIMIT 1;
+	IF key IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'undefined_column', MESSAGE = format('%s has no column for the field Id', foreign_table),
+			HINT = 'A mirror is kept by Ids.';
+	END IF;
+	-- What moves with every change comes first; rows of history objects are only ever created.
+	SELECT m.name INTO cursor_column FROM @extschema@.mirror_columns(foreign_table) m
+		JOIN unnest(ARRAY['systemmodstamp', 'lastmodifieddate', 'createddate', 'logintime']) WITH ORDINALITY w (f, n)
+			ON w.f = lower(m.field)
+		WHERE m.type = 'timestamp with time zone' AND m.filterable ORDER BY w.n LIMIT 1;
+	SELECT m.name INTO created_column FROM @extschema@.mirror_columns(foreign_table) m
+		WHERE lower(m.field) = 'createddate' AND m.type = 'timestamp with time zone' AND m.filterable LIMIT 1;
+
+	SELECT string_agg(format('%I %s%s', m.name, m.type, ' COLLATE ' || m.collation), ', ' ORDER BY m.attnum)
+		INTO ddl FROM @extschema@.mirror_columns(foreign_table) m;
+	IF deletes = 'mark' THEN
+		ddl := ddl || ', deleted_at timestamptz';
+	END IF;
+	EXECUTE format('CREATE TABLE %s (%s, PRIMARY KEY (%I))', place, ddl, key);
+	made := place::regclass;
+	EXECUTE format('COMMENT ON TABLE %s IS %L', place,
+		coalesce(obj_description(foreign_table, 'pg_class'), 'mirror of ' || foreign_table::text));
+	FOR c IN SELECT m.name, col_description(foreign_table, m.attnum) AS note FROM @extschema@.mirror_columns(foreign_table) m
+		WHERE col_description(foreign_table, m.attnum) IS NOT NULL LOOP
+		EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', place, c.name, c.note);
+	END LOOP;
+	IF deletes = 'mark' THEN
+		EXECUTE format('COMMENT ON COLUMN %s.deleted_at IS %L', place, 'when the org deleted the row; null: it is there');
+	END IF;
+	INSERT INTO @extschema@.mirror_definition (target, source, cursor_column, created_column, deletes, every, lookback,
+			compare_every, chunk_rows)
+		VALUES (made, foreign_table, cursor_column, created_column, deletes, every, lookback, compare_every, chunk_rows);
+	RETURN made;
+END $$;
+COMMENT ON FUNCTION @extschema@.mirror(regclass, text, interval, text, interval, interval, integer, name) IS
+	'makes a local table that CALL ampsf.sync(table) fills and keeps equal to the object; deletes: remove, or mark (deleted_at)';
+
+CREATE FUNCTION @extschema@.unmirror(target regclass) RETURNS void
+LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	PERFORM @extschema@.mirror_claim(target);
+	DELETE FROM @extschema@.mirror_run r WHERE r.target = unmirror.target;
+	DELETE FROM @extschema@.mirror_definition d WHERE d.target = unmirror.target;
+END $$;
+COMMENT ON FUNCTION @extschema@.unmirror(regclass) IS 'the table stays, with its rows, and is kept no longer';
+
+CREATE FUNCTION @extschema@.pause(target regclass) RETURNS void
+LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	PERFORM @extschema@.mirror_find(target);
+	UPDATE @extschema@.mirror_definition d SET paused = true WHERE d.target = pause.target;
+END $$;
+COMMENT ON FUNCTION @extschema@.pause(regclass) IS 'ampsf.sync_due() passes the mirror over, and a run under way ends with its chunk';
+
+CREATE FUNCTION @extschema@.resume(target regclass) RETURNS void
+LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	PERFORM @extschema@.mirror_find(target);
+	UPDATE @extschema@.mirror_definition d SET paused = false, next_run = least(next_run, now()), failures = 0
+		WHERE d.target = resume.target;
+END $$;
+COMMENT ON FUNCTION @extschema@.resume(regclass) IS 'ends a pause, or the wait after a failure: the mirror is due now';

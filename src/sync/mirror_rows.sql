@@ -1,0 +1,165 @@
+-- Of a table that shows deleted rows too (include_deleted), those are no rows of the mirror.
+CREATE FUNCTION @extschema@.mirror_filter(d @extschema@.mirror_definition) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT coalesce((SELECT format(' AND NOT %I', c.name) FROM @extschema@.mirror_columns(d.source) c
+		WHERE lower(c.field) = 'isdeleted' AND EXISTS (
+			SELECT FROM pg_foreign_table f, pg_options_to_table(f.ftoptions) o WHERE f.ftrelid = d.source
+				AND o.option_name = 'include_deleted' AND o.option_value IN ('true', 'on', 'yes', '1'))), '')
+$$;
+COMMENT ON FUNCTION @extschema@.mirror_filter(@extschema@.mirror_definition) IS 'condition for rows that are not deleted; of mirrors';
+
+CREATE FUNCTION @extschema@.mirror_key(d @extschema@.mirror_definition) RETURNS name
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT name FROM @extschema@.mirror_columns(d.source) WHERE lower(field) = 'id' LIMIT 1
+$$;
+COMMENT ON FUNCTION @extschema@.mirror_key(@extschema@.mirror_definition) IS 'the column of the Id; of mirrors';
+
+-- Reads rows into the mirror: those that the condition finds ($1, $2: its values, $3: Ids).  One statement,
+-- so a row that the org sends is there, or nothing is.
+CREATE FUNCTION @extschema@.mirror_read(
+	d @extschema@.mirror_definition, condition text, low timestamptz, high timestamptz, ids text[],
+	OUT inserted bigint, OUT updated bigint)
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	names text;
+	sets text;
+	olds text;
+	news text;
+	key name;
+BEGIN
+	SELECT string_agg(format('%I', c.name), ', ' ORDER BY c.attnum),
+		string_agg(format('%I = excluded.%1$I', c.name), ', ' ORDER BY c.attnum) FILTER (WHERE lower(c.field) <> 'id'),
+		string_agg(format('t.%I', c.name) || x.as_text, ', ' ORDER BY c.attnum) FILTER (WHERE lower(c.field) <> 'id'),
+		string_agg(format('excluded.%I', c.name) || x.as_text, ', ' ORDER BY c.attnum) FILTER (WHERE lower(c.field) <> 'id'),
+		min(c.name::text) FILTER (WHERE lower(c.field) = 'id')
+	INTO names, sets, olds, news, key
+	FROM @extschema@.mirror_columns(d.source) c
+		JOIN pg_attribute a ON a.attrelid = d.target AND a.attname = c.name AND NOT a.attisdropped
+		-- types that know no equality are compared as text
+		CROSS JOIN LATERAL (SELECT CASE WHEN c.type IN ('json', 'xml', 'point') THEN '::text' ELSE '' END AS as_text) x;
+	IF sets IS NULL THEN
+		olds := 'NULL';
+		news := 'NULL';
+		sets := format('%I = excluded.%1$I', key);
+	END IF;
+	EXECUTE format(
+		'WITH done AS (INSERT INTO %s AS t (%s) SELECT %2$s FROM %s s WHERE %s ON CONFLICT (%I) DO UPDATE SET %s%s '
+		'WHERE ROW(%s) IS DISTINCT FROM ROW(%s)%s RETURNING t.xmax = 0 AS new) '
+		'SELECT count(*) FILTER (WHERE new), count(*) FILTER (WHERE NOT new) FROM done',
+		d.target, names, d.source, coalesce(condition, 'true') || @extschema@.mirror_filter(d), key, sets,
+		CASE WHEN d.deletes = 'mark' THEN ', deleted_at = NULL' ELSE '' END, olds, news,
+		CASE WHEN d.deletes = 'mark' THEN ' OR t.deleted_at IS NOT NULL' ELSE '' END)
+	INTO inserted, updated USING low, high, ids;
+END $$;
+COMMENT ON FUNCTION @extschema@.mirror_read(@extschema@.mirror_definition, text, timestamptz, timestamptz, text[]) IS
+	'reads rows into a mirror; of mirrors';
+
+-- Rows that the org has no longer.
+CREATE FUNCTION @extschema@.mirror_remove(d @extschema@.mirror_definition, ids text[], times timestamptz[]) RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	n bigint;
+	key name := @extschema@.mirror_key(d);
+	flag name;
+BEGIN
+	IF d.deletes = 'remove' THEN
+		EXECUTE format('DELETE FROM %s t WHERE t.%I = ANY ($1)', d.target, key) USING ids;
+	ELSE
+		SELECT c.name INTO flag FROM @extschema@.mirror_columns(d.source) c
+			JOIN pg_attribute a ON a.attrelid = d.target AND a.attname = c.name AND NOT a.attisdropped
+			WHERE lower(c.field) = 'isdeleted';
+		EXECUTE format('UPDATE %s t SET deleted_at = g.time%s FROM unnest($1, $2) g (id, time) '
+			'WHERE t.%I = g.id AND t.deleted_at IS NULL',
+			d.target, coalesce(format(', %I = true', flag), ''), key) USING ids, times;
+	END IF;
+	GET DIAGNOSTICS n = ROW_COUNT;
+	RETURN n;
+END $$;
+COMMENT ON FUNCTION @extschema@.mirror_remove(@extschema@.mirror_definition, text[], timestamptz[]) IS
+	'removes or marks rows of a mirror; of mirrors';
+
+-- All Ids, with the cursor, of both sides.  It is the only way to see rows that were deleted past the recycle
+-- bin; and it finds whatever else is missing or old.
+CREATE FUNCTION @extschema@.mirror_compare(
+	d @extschema@.mirror_definition, at timestamptz, OUT inserted bigint, OUT updated bigint, OUT deleted bigint)
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	key name := @extschema@.mirror_key(d);
+	live text := CASE WHEN d.deletes = 'mark' THEN 't.deleted_at IS NULL' ELSE 'true' END;
+	lost text[];
+	part text[];
+	got record;
+BEGIN
+	inserted := 0;
+	updated := 0;
+	EXECUTE format('CREATE TEMPORARY TABLE ampsf_mirror_ids ON COMMIT DROP AS SELECT %I AS id, %s AS stamp FROM %s s WHERE true%s',
+		key, coalesce(quote_ident(d.cursor_column), 'NULL::timestamptz'), d.source, @extschema@.mirror_filter(d));
+	ANALYZE pg_temp.ampsf_mirror_ids;
+	EXECUTE format('SELECT array_agg(t.%1$I) FROM %2$s t WHERE %3$s AND NOT EXISTS (SELECT FROM pg_temp.ampsf_mirror_ids i WHERE i.id = t.%1$I)',
+		key, d.target, live) INTO lost;
+	deleted := @extschema@.mirror_remove(d, lost, array_fill(at, ARRAY[coalesce(cardinality(lost), 0)]));
+	FOR part IN EXECUTE format(
+		'SELECT array_agg(id) FROM (SELECT i.id, (row_number() OVER () - 1) / 2000 AS n FROM pg_temp.ampsf_mirror_ids i '
+		'LEFT JOIN %1$s t ON t.%2$I = i.id AND %3$s WHERE t.%2$I IS NULL OR i.stamp IS DISTINCT FROM %4$s) m GROUP BY n',
+		d.target, key, live, coalesce('t.' || quote_ident(d.cursor_column), 'NULL')) LOOP
+		got := @extschema@.mirror_read(d, format('%I = ANY ($3)', key), NULL, NULL, part);
+		inserted := inserted + got.inserted;
+		updated := updated + got.updated;
+	END LOOP;
+	DROP TABLE pg_temp.ampsf_mirror_ids;
+END $$;
+COMMENT ON FUNCTION @extschema@.mirror_compare(@extschema@.mirror_definition, timestamptz) IS
+	'compares all Ids of a mirror with the org''s; of mirrors';
+
+-- Where the next chunk ends: a time up to which there are about chunk_rows rows, or infinity when that is all.
+-- Nothing here looks at all rows of a large object, for which the org would need too long: the first row comes
+-- by its index, the number of all is the org's own estimate, and what is counted is the chunk alone.  After a
+-- failure chunks are smaller.
+CREATE FUNCTION @extschema@.mirror_chunk(d @extschema@.mirror_definition, OUT high timestamptz)
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	wanted bigint := greatest(d.chunk_rows >> least(d.failures, 20), least(d.chunk_rows, 1000));
+	first timestamptz;
+	width interval;
+	shrunk boolean := false;
+	n bigint;
+BEGIN
+	high := 'infinity';
+	EXECUTE format('SELECT %1$I FROM %2$s s WHERE %3$s%4$s ORDER BY %1$I LIMIT 1', d.cursor_column, d.source,
+		CASE WHEN d.read_to = '-infinity' THEN format('%I IS NOT NULL', d.cursor_column) ELSE format('%I >= $1', d.cursor_column) END,
+		@extschema@.mirror_filter(d)) INTO first USING d.read_to;
+	IF first IS NULL OR first >= d.run_started THEN
+		RETURN;
+	END IF;
+	first := date_trunc('second', first);
+	width := (d.run_started - first) * (wanted::float8 / greatest(d.rows_expected - d.rows, wanted));
+	width := coalesce(width, d.run_started - first);
+	LOOP
+		width := greatest(date_trunc('second', width), interval '1 second');
+		high := first + width;
+		IF high >= d.run_started THEN
+			high := 'infinity';
+			EXECUTE format('SELECT count(*) FROM %2$s s WHERE %1$I >= $1%3$s', d.cursor_column, d.source, @extschema@.mirror_filter(d))
+				INTO n USING first;
+		ELSE
+			EXECUTE format('SELECT count(*) FROM %2$s s WHERE %1$I >= $1 AND %1$I < $2%3$s', d.cursor_column, d.source,
+				@extschema@.mirror_filter(d)) INTO n USING first, high;
+		END IF;
+		-- Rows of one second cannot be told apart by time: they are one chunk, however many.
+		IF n > 2 * wanted AND width > interval '1 second' THEN
+			width := least(width, d.run_started - first) * (wanted::float8 / n);
+			shrunk := true;
+		ELSIF n < wanted / 4 AND high <> 'infinity' AND NOT shrunk THEN
+			width := width * 4;
+		ELSE
+			EXIT;
+		END IF;
+	END LOOP;
+END $$;
+COMMENT ON FUNCTION @extschema@.mirror_chunk(@extschema@.mirror_definition) IS 'the next chunk of a mirror''s run; of mirrors';
+
+CREATE FUNCTION @extschema@.mirror_spent(OUT calls bigint, OUT rows bigint)
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT coalesce(sum(u.calls), 0), coalesce(sum(u.rows), 0) FROM @extschema@.usage() u WHERE u.scope = 'backend'
+$$;
+COMMENT ON FUNCTION @extschema@.mirror_spent() IS 'calls and rows of this session so far; of mirrors';

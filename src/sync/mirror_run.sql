@@ -1,0 +1,214 @@
+-- One step of a run, to be committed: begin it, or read a chunk, or see to deletions.  Rows and how far they
+-- go are one transaction, so that whatever interrupts a run, the next step goes on where the last one ended.
+CREATE FUNCTION @extschema@.mirror_step(target regclass) RETURNS boolean
+LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	d @extschema@.mirror_definition := @extschema@.mirror_claim(target);
+	before record;
+	after record;
+	high timestamptz := 'infinity';
+	n_inserted bigint := 0;
+	n_updated bigint := 0;
+	n_deleted bigint := 0;
+	n_chunks integer := 0;
+	log record;
+	by_ids boolean := false;
+	condition text;
+	since timestamptz;
+	n bigint;
+BEGIN
+	SELECT * INTO before FROM @extschema@.mirror_spent();
+	-- At each step: a run may wait for its foreign table to be mended.
+	d.warning := @extschema@.mirror_follow(d);
+	IF d.stage = 'idle' THEN
+		d.run_started := @extschema@.server_time(d.source);
+		d.read_to := coalesce(d.watermark - d.lookback, '-infinity');
+		d.rows_expected := CASE WHEN d.watermark IS NULL THEN @extschema@.record_count(d.source) END;
+		DELETE FROM @extschema@.mirror_run r WHERE r.target = d.target AND r.id <= (
+			SELECT o.id FROM @extschema@.mirror_run o WHERE o.target = d.target ORDER BY o.id DESC OFFSET 999 LIMIT 1);
+		INSERT INTO @extschema@.mirror_run (target, kind) VALUES (d.target, CASE WHEN d.watermark IS NULL THEN 'backfill'
+			WHEN d.cursor_column IS NULL THEN 'full' ELSE 'incremental' END) RETURNING id INTO d.run;
+		d.stage := 'rows';
+	ELSIF d.stage = 'rows' THEN
+		n_chunks := 1;
+		-- A short while is read as a whole: counting first would be a call of every run.
+		IF d.cursor_column IS NOT NULL AND (d.read_to < d.run_started - interval '1 hour' OR d.failures > 0) THEN
+			high := @extschema@.mirror_chunk(d);
+		END IF;
+		condition := CASE
+			WHEN d.cursor_column IS NULL OR (d.read_to = '-infinity' AND high = 'infinity') THEN NULL
+			WHEN d.read_to = '-infinity' THEN format('(%1$I < $2 OR %1$I IS NULL)', d.cursor_column)
+			WHEN high = 'infinity' THEN format('%I >= $1', d.cursor_column)
+			ELSE format('%1$I >= $1 AND %1$I < $2', d.cursor_column) END;
+		SELECT g.inserted, g.updated INTO n_inserted, n_updated
+			FROM @extschema@.mirror_read(d, condition, d.read_to, high, NULL) g;
+		d.read_to := high;
+		IF high = 'infinity' THEN
+			-- What changes from now on is for the next run, which begins where this one began, and looks back
+			-- further still: rows may become visible late, with an older time.
+			IF d.watermark IS NULL THEN
+				d.compared_at := d.run_started;
+				-- Whether all have come: where the org cannot count so many, a comparison tells.
+				BEGIN
+					EXECUTE format('SELECT count(*) FROM %s s WHERE true%s', d.source, @extschema@.mirror_filter(d)) INTO n;
+				EXCEPTION WHEN query_canceled OR OTHERS THEN
+					-- The org's time limit has the same code as a cancel, which is not to be swallowed.
+					IF SQLERRM NOT LIKE 'could not %' THEN
+						RAISE;
+					END IF;
+					n := NULL;
+				END;
+				d.compare_asked := n IS DISTINCT FROM d.rows + n_inserted;
+			END IF;
+			d.watermark := d.run_started;
+			d.deleted_to := coalesce(d.deleted_to, d.run_started);
+			d.stage := 'deletes';
+		END IF;
+	ELSE
+		since := d.deleted_to - d.lookback;
+		by_ids := d.cursor_column IS NULL OR d.compare_asked OR d.compared_at IS NULL
+			OR d.compared_at <= d.run_started - d.compare_every
+			OR since <= d.run_started - interval '15 days' + interval '5 minutes';
+		IF NOT by_ids THEN
+			SELECT * INTO log FROM @extschema@.deleted(d.source, least(since, d.run_started - interval '2 minutes'), d.run_started);
+			-- No log, or one that begins later than what is known: only the comparison can tell.
+			by_ids := log.ids IS NULL OR coalesce(log.earliest_available > since, false);
+		END IF;
+		IF by_ids THEN
+			SELECT g.inserted, g.updated, g.deleted INTO n_inserted, n_updated, n_deleted
+				FROM @extschema@.mirror_compare(d, d.run_started) g;
+			d.compared_at := d.run_started;
+			d.compare_asked := false;
+			d.deleted_to := d.run_started;
+		ELSE
+			n_deleted := @extschema@.mirror_remove(d, log.ids, log.times);
+			d.deleted_to := least(coalesce(log.latest_covered, d.run_started), d.run_started);
+		END IF;
+		d.stage := 'idle';
+		d.next_run := clock_timestamp() + d.every;
+	END IF;
+	SELECT * INTO after FROM @extschema@.mirror_spent();
+	UPDATE @extschema@.mirror_run r SET chunks = r.chunks + n_chunks, inserted = r.inserted + n_inserted,
+			updated = r.updated + n_updated, deleted = r.deleted + n_deleted, compared = r.compared OR by_ids,
+			calls = r.calls + after.calls - before.calls, rows_read = r.rows_read + after.rows - before.rows,
+			state = CASE WHEN d.stage = 'idle' THEN 'done' ELSE 'running' END,
+			finished = CASE WHEN d.stage = 'idle' THEN clock_timestamp() END
+		WHERE r.id = d.run;
+	UPDATE @extschema@.mirror_definition m SET stage = d.stage, run = d.run, run_started = d.run_started,
+			read_to = d.read_to, watermark = d.watermark, deleted_to = d.deleted_to, compared_at = d.compared_at,
+			compare_asked = d.compare_asked, warning = d.warning, next_run = d.next_run, rows_expected = d.rows_expected,
+			rows = m.rows + n_inserted - CASE WHEN d.deletes = 'remove' THEN n_deleted ELSE 0 END,
+			failures = 0, last_error = NULL
+		WHERE m.target = d.target;
+	RETURN d.stage = 'idle';
+END $$;
+COMMENT ON FUNCTION @extschema@.mirror_step(regclass) IS 'one step of a run; true when the run is done; of mirrors';
+
+CREATE FUNCTION @extschema@.mirror_unlock(target regclass) RETURNS void
+LANGUAGE sql STRICT SET search_path = pg_catalog, pg_temp AS $$
+	SELECT pg_advisory_unlock(hashtext('@extschema@.mirror'), target::oid::integer)
+$$;
+COMMENT ON FUNCTION @extschema@.mirror_unlock(regclass) IS 'ends a run; of mirrors';
+
+-- Each failure doubles the wait, up to an hour.
+CREATE FUNCTION @extschema@.mirror_failed(target regclass, error text[]) RETURNS text[]
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	d @extschema@.mirror_definition := @extschema@.mirror_find(target);
+BEGIN
+	UPDATE @extschema@.mirror_run r SET state = 'failed', error = mirror_failed.error[1] WHERE r.id = d.run AND r.state <> 'done';
+	UPDATE @extschema@.mirror_definition m SET failures = m.failures + 1, last_error = mirror_failed.error[1],
+			next_run = clock_timestamp() + least(m.every * power(2, least(m.failures, 20)), greatest(m.every, interval '1 hour'))
+		WHERE m.target = d.target;
+	RETURN ARRAY[error[1], error[2], coalesce(nullif(error[3], ''), format('This was a run of mirror %s.', target)),
+		coalesce(nullif(error[4], ''), 'The next run goes on where this one ended.')];
+END $$;
+COMMENT ON FUNCTION @extschema@.mirror_failed(regclass, text[]) IS 'a step that failed; of mirrors';
+
+CREATE FUNCTION @extschema@.mirror_due() RETURNS regclass[]
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	DELETE FROM @extschema@.mirror_definition d WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = d.target);
+	RETURN coalesce((SELECT array_agg(d.target ORDER BY d.next_run) FROM @extschema@.mirror_definition d
+		WHERE d.owner = quote_ident(current_user)::regrole AND NOT d.paused AND d.next_run <= clock_timestamp()), '{}');
+END $$;
+COMMENT ON FUNCTION @extschema@.mirror_due() IS 'the caller''s mirrors that are due; of mirrors';
+
+CREATE FUNCTION @extschema@.mirror_paused(target regclass) RETURNS boolean
+LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
+	SELECT coalesce((SELECT d.paused FROM @extschema@.mirror_definition d WHERE d.target = mirror_paused.target), true)
+$$;
+COMMENT ON FUNCTION @extschema@.mirror_paused(regclass) IS 'of mirrors';
+
+-- Procedures that commit cannot set a search_path of their own: nothing below needs one.
+CREATE PROCEDURE @extschema@.mirror_work(target regclass, scheduled boolean, INOUT busy boolean, INOUT error text[])
+LANGUAGE plpgsql AS $$
+DECLARE
+	done boolean;
+	again boolean;
+	message text;
+	code text;
+	detail text;
+	hint text;
+BEGIN
+	error := NULL;
+	-- In a transaction of the caller's this fails, before anything is done.
+	COMMIT;
+	SELECT NOT l.taken, l.resumed INTO busy, again FROM @extschema@.mirror_lock(target) l;
+	COMMIT;
+	IF busy THEN
+		RETURN;
+	END IF;
+	LOOP
+		BEGIN
+			done := @extschema@.mirror_step(target);
+		EXCEPTION WHEN query_canceled OR OTHERS THEN
+			GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, code = RETURNED_SQLSTATE, detail = PG_EXCEPTION_DETAIL,
+				hint = PG_EXCEPTION_HINT;
+			error := @extschema@.mirror_failed(target, ARRAY[message, code, detail, hint]);
+			done := true;
+			again := false;
+		END;
+		COMMIT;
+		-- The rest of an older run brings what was so then: who asks now wants what is so now.
+		EXIT WHEN scheduled AND (done OR @extschema@.mirror_paused(target));
+		EXIT WHEN done AND NOT again;
+		again := again AND NOT done;
+	END LOOP;
+	PERFORM @extschema@.mirror_unlock(target);
+END $$;
+COMMENT ON PROCEDURE @extschema@.mirror_work(regclass, boolean, boolean, text[]) IS 'a run; of mirrors';
+
+CREATE PROCEDURE @extschema@.sync(target regclass)
+LANGUAGE plpgsql AS $$
+DECLARE
+	busy boolean;
+	error text[];
+BEGIN
+	CALL @extschema@.mirror_work(target, false, busy, error);
+	IF busy THEN
+		RAISE EXCEPTION USING ERRCODE = 'object_in_use',
+			MESSAGE = pg_catalog.format('mirror %s is being synchronized by another session', target);
+	ELSIF error IS NOT NULL THEN
+		RAISE EXCEPTION USING MESSAGE = error[1], ERRCODE = error[2], DETAIL = error[3], HINT = error[4];
+	END IF;
+END $$;
+COMMENT ON PROCEDURE @extschema@.sync(regclass) IS
+	'one run of a mirror, now; commits as it goes, and goes on where an interrupted run ended';
+
+CREATE PROCEDURE @extschema@.sync_due()
+LANGUAGE plpgsql AS $$
+DECLARE
+	target regclass;
+	busy boolean;
+	error text[];
+BEGIN
+	FOREACH target IN ARRAY @extschema@.mirror_due() LOOP
+		CALL @extschema@.mirror_work(target, true, busy, error);
+		IF error IS NOT NULL THEN
+			RAISE WARNING USING MESSAGE = pg_catalog.format('mirror %s failed: %s', target, error[1]), ERRCODE = error[2];
+		END IF;
+	END LOOP;
+END $$;
+COMMENT ON PROCEDURE @extschema@.sync_due() IS
+	'a run of each of the caller''s mirrors that is due; for pg_cron or any other scheduler, every minute or so';

@@ -1,0 +1,113 @@
+-- Mirrors: local tables that are kept equal to objects.  What a mirror asks of the org besides rows comes
+-- by these three; who may read the foreign table may ask.
+
+CREATE FUNCTION @extschema@.server_time(foreign_table regclass) RETURNS timestamptz
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ampsf_sql_server_time';
+COMMENT ON FUNCTION @extschema@.server_time(regclass) IS 'the org''s clock; one call';
+
+CREATE FUNCTION @extschema@.record_count(foreign_table regclass) RETURNS bigint
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ampsf_sql_record_count';
+COMMENT ON FUNCTION @extschema@.record_count(regclass) IS
+	'about how many rows the object has, as the org remembers it; null if it does not; one call';
+
+CREATE FUNCTION @extschema@.deleted(
+	foreign_table regclass, since timestamptz, until timestamptz, OUT ids text[], OUT times timestamptz[],
+	OUT earliest_available timestamptz, OUT latest_covered timestamptz)
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ampsf_sql_deleted';
+COMMENT ON FUNCTION @extschema@.deleted(regclass, timestamptz, timestamptz) IS
+	'the org''s log of deletions, which goes back 15 days at most; null where the org refuses; one call';
+
+CREATE FUNCTION @extschema@.month_counts(
+	foreign_table regclass, stamp text, OUT month timestamptz, OUT rows bigint, OUT newest timestamptz,
+	OUT stamps bigint)
+RETURNS SETOF record
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE ROWS 100 AS 'MODULE_PATHNAME', 'ampsf_sql_month_counts';
+COMMENT ON FUNCTION @extschema@.month_counts(regclass, text) IS
+	'of each month (UTC) in which rows were created: rows, the newest value of the field stamp, its different values; one call';
+
+-- Definitions and their state.  Each role sees and changes its own, and a run is always its owner's: what a
+-- definition names is reached with no other rights.
+CREATE TABLE @extschema@.mirror_definition (
+	target regclass PRIMARY KEY,
+	owner regrole NOT NULL DEFAULT pg_catalog.quote_ident(current_user)::pg_catalog.regrole,
+	source regclass NOT NULL,
+	cursor_column name,
+	created_column name,
+	deletes text NOT NULL CHECK (deletes IN ('remove', 'mark')),
+	every interval NOT NULL CHECK (every > '0'),
+	lookback interval NOT NULL CHECK (lookback >= '0'),
+	compare_every interval NOT NULL CHECK (compare_every > '0'),
+	chunk_rows integer NOT NULL CHECK (chunk_rows > 0),
+	paused boolean NOT NULL DEFAULT false,
+	stage text NOT NULL DEFAULT 'idle' CHECK (stage IN ('idle', 'rows', 'deletes')),
+	run bigint,
+	run_started timestamptz,
+	read_to timestamptz,
+	watermark timestamptz,
+	deleted_to timestamptz,
+	compared_at timestamptz,
+	compare_asked boolean NOT NULL DEFAULT false,
+	rows bigint NOT NULL DEFAULT 0,
+	rows_expected bigint,
+	next_run timestamptz NOT NULL DEFAULT now(),
+	failures integer NOT NULL DEFAULT 0,
+	last_error text,
+	warning text
+);
+COMMENT ON TABLE @extschema@.mirror_definition IS 'mirrors: what each is, and how far it has come; see the view mirror_status';
+COMMENT ON COLUMN @extschema@.mirror_definition.run_started IS 'the org''s time when the run under way began; becomes the watermark';
+COMMENT ON COLUMN @extschema@.mirror_definition.read_to IS 'of the run under way: rows whose cursor is less are in the mirror';
+COMMENT ON COLUMN @extschema@.mirror_definition.watermark IS 'changes before this time of the org are in the mirror';
+COMMENT ON COLUMN @extschema@.mirror_definition.deleted_to IS 'deletions before this time of the org are in the mirror';
+ALTER TABLE @extschema@.mirror_definition ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON @extschema@.mirror_definition TO PUBLIC
+	USING (owner = (SELECT pg_catalog.quote_ident(current_user)::pg_catalog.regrole));
+GRANT SELECT, INSERT, UPDATE, DELETE ON @extschema@.mirror_definition TO PUBLIC;
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.mirror_definition', '');
+
+CREATE TABLE @extschema@.mirror_run (
+	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	target regclass NOT NULL,
+	owner regrole NOT NULL DEFAULT pg_catalog.quote_ident(current_user)::pg_catalog.regrole,
+	kind text NOT NULL,
+	started timestamptz NOT NULL DEFAULT clock_timestamp(),
+	finished timestamptz,
+	state text NOT NULL DEFAULT 'running',
+	chunks integer NOT NULL DEFAULT 0,
+	inserted bigint NOT NULL DEFAULT 0,
+	updated bigint NOT NULL DEFAULT 0,
+	deleted bigint NOT NULL DEFAULT 0,
+	compared boolean NOT NULL DEFAULT false,
+	calls bigint NOT NULL DEFAULT 0,
+	rows_read bigint NOT NULL DEFAULT 0,
+	interruptions integer NOT NULL DEFAULT 0,
+	error text
+);
+COMMENT ON TABLE @extschema@.mirror_run IS 'runs of mirrors, the latest 1,000 of each; one that was interrupted is continued, and stays one run';
+COMMENT ON COLUMN @extschema@.mirror_run.rows_read IS 'rows that came from the org, those unchanged since the last run too';
+COMMENT ON COLUMN @extschema@.mirror_run.compared IS 'all Ids were compared';
+COMMENT ON COLUMN @extschema@.mirror_run.error IS 'of its latest failure';
+CREATE INDEX ON @extschema@.mirror_run (target, id);
+ALTER TABLE @extschema@.mirror_run ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON @extschema@.mirror_run TO PUBLIC
+	USING (owner = (SELECT pg_catalog.quote_ident(current_user)::pg_catalog.regrole));
+GRANT SELECT, INSERT, UPDATE, DELETE ON @extschema@.mirror_run TO PUBLIC;
+
+CREATE VIEW @extschema@.mirror_status WITH (security_invoker = true) AS
+	SELECT d.target, d.source, d.owner,
+		CASE WHEN d.paused THEN 'paused'
+			WHEN d.failures OPERATOR(pg_catalog.>) 0 THEN 'failed'
+			WHEN d.watermark IS NULL AND d.stage OPERATOR(pg_catalog.=) 'idle' THEN 'new'
+			WHEN d.watermark IS NULL THEN 'backfill'
+			WHEN d.stage OPERATOR(pg_catalog.=) 'idle' THEN 'ready'
+			ELSE d.stage END AS phase,
+		d.rows, d.rows_expected, d.watermark,
+		pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) d.watermark AS lag,
+		d.compared_at, d.next_run, d.failures, d.last_error, d.warning, r.runs, r.calls
+	FROM @extschema@.mirror_definition d
+		LEFT JOIN LATERAL (
+			SELECT pg_catalog.count(*) AS runs, pg_catalog.sum(m.calls) AS calls FROM @extschema@.mirror_run m
+			WHERE m.target OPERATOR(pg_catalog.=) d.target) r ON true;
+COMMENT ON VIEW @extschema@.mirror_status IS
+	'mirrors: phase, rows, how far behind the org''s present, last error, next run, calls spent';
+GRANT SELECT ON @extschema@.mirror_status TO PUBLIC;
