@@ -26,7 +26,8 @@ SQL_PARTS = \
 	src/sync/mirror_rows.sql \
 	src/sync/mirror_columns.sql \
 	src/sync/mirror_run.sql \
-	src/sync/verify.sql
+	src/sync/verify.sql \
+	src/sync/change.sql
 OBJS = ampsf_fdw.o $(patsubst %.c,%.o,$(sort $(wildcard src/*/*.c)))
 
 PG_CPPFLAGS = -Isrc
