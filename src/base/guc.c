@@ -13,6 +13,7 @@ bool ampsf_enable_key_lookup = true;
 int ampsf_bulk_poll_interval = 50;
 int ampsf_statement_call_limit = 0;
 int ampsf_max_soql_length = 100000;
+bool ampsf_applying = false;
 
 void
 ampsf_guc_init(void)
@@ -52,6 +53,11 @@ ampsf_guc_init(void)
 		"ampsf.statement_call_limit", "API calls that one statement may make; 0 is any number.",
 		"A statement that needs more fails before the call that would be one too many.",
 		&ampsf_statement_call_limit, 0, 0, INT_MAX, PGC_USERSET, 0, NULL, NULL, NULL);
+
+	DefineCustomBoolVariable(
+		"ampsf.applying", "Set while a mirror writes to its table what the org told.",
+		"Triggers on the table may look at it, to tell such a row from one that a user changes.",
+		&ampsf_applying, false, PGC_USERSET, GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
 
 	MarkGUCPrefixReserved("ampsf");
 }

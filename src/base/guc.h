@@ -17,6 +17,8 @@ extern int ampsf_bulk_poll_interval; /* milliseconds */
 
 extern int ampsf_statement_call_limit; /* API calls of one statement; 0: any number */
 
+extern bool ampsf_applying; /* a mirror writes to its table; of the extension's SQL */
+
 extern void ampsf_guc_init(void);
 
 #endif

@@ -48,6 +48,7 @@ DECLARE
 	added name[] := '{}';
 	key name := @extschema@.mirror_key(d);
 	c record;
+	was boolean;
 BEGIN
 	FOR c IN SELECT m.name, f.statement, f.new, col_description(d.source, m.attnum) AS note
 		FROM @extschema@.mirror_changes(d) f JOIN @extschema@.mirror_columns(d.source) m USING (name) LOOP
@@ -58,11 +59,13 @@ BEGIN
 		added := added || c.name;
 	END LOOP;
 	IF cardinality(added) > 0 AND d.rows > 0 THEN
+		was := @extschema@.mirror_applying(true);
 		-- The rows are put by first, or an UPDATE would keep all columns of them, to look again at rows that change meanwhile.
 		EXECUTE format('WITH g AS MATERIALIZED (SELECT s.%3$I, %4$s FROM %5$s s WHERE num_nonnulls(%4$s) > 0%6$s) '
 			'UPDATE %1$s t SET %2$s FROM g WHERE g.%3$I = t.%3$I',
 			d.target, (SELECT string_agg(format('%I = g.%1$I', n), ', ') FROM unnest(added) n), key,
 			(SELECT string_agg(format('s.%I', n), ', ') FROM unnest(added) n), d.source, @extschema@.mirror_filter(d));
+		PERFORM @extschema@.mirror_applying(was);
 	END IF;
 	SELECT 'no longer read, with the values of then: ' || string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) INTO warning
 		FROM pg_attribute a WHERE a.attrelid = d.target AND a.attnum > 0 AND NOT a.attisdropped AND a.attname <> 'deleted_at'

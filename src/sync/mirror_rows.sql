@@ -1,3 +1,17 @@
+-- Rows that a mirror writes itself are no changes of a user's: triggers on the table can tell by the setting.
+-- Who writes sets it, and sets back what it was:
+--     was := mirror_applying(true);  ...  PERFORM mirror_applying(was);
+CREATE FUNCTION @extschema@.mirror_applying(applying boolean) RETURNS boolean
+LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	was boolean := coalesce(current_setting('ampsf.applying', true), 'off')::boolean;
+BEGIN
+	PERFORM set_config('ampsf.applying', CASE WHEN applying THEN 'on' ELSE 'off' END, true);
+	RETURN was;
+END $$;
+COMMENT ON FUNCTION @extschema@.mirror_applying(boolean) IS
+	'says that rows are a mirror''s own, until the end of the transaction; returns what was said before; of mirrors';
+
 -- Of a table that shows deleted rows too (include_deleted), those are no rows of the mirror.
 CREATE FUNCTION @extschema@.mirror_filter(d @extschema@.mirror_definition) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -26,6 +40,7 @@ DECLARE
 	olds text;
 	news text;
 	key name;
+	was boolean;
 BEGIN
 	SELECT string_agg(format('%I', c.name), ', ' ORDER BY c.attnum),
 		string_agg(format('%I = excluded.%1$I', c.name), ', ' ORDER BY c.attnum) FILTER (WHERE lower(c.field) <> 'id'),
@@ -42,6 +57,7 @@ BEGIN
 		news := 'NULL';
 		sets := format('%I = excluded.%1$I', key);
 	END IF;
+	was := @extschema@.mirror_applying(true);
 	EXECUTE format(
 		'WITH done AS (INSERT INTO %s AS t (%s) SELECT %2$s FROM %s s WHERE %s ON CONFLICT (%I) DO UPDATE SET %s%s '
 		'WHERE ROW(%s) IS DISTINCT FROM ROW(%s)%s RETURNING t.xmax = 0 AS new) '
@@ -50,6 +66,7 @@ BEGIN
 		CASE WHEN d.deletes = 'mark' THEN ', deleted_at = NULL' ELSE '' END, olds, news,
 		CASE WHEN d.deletes = 'mark' THEN ' OR t.deleted_at IS NOT NULL' ELSE '' END)
 	INTO inserted, updated USING low, high, ids;
+	PERFORM @extschema@.mirror_applying(was);
 END $$;
 COMMENT ON FUNCTION @extschema@.mirror_read(@extschema@.mirror_definition, text, timestamptz, timestamptz, text[]) IS
 	'reads rows into a mirror; of mirrors';
@@ -61,6 +78,7 @@ DECLARE
 	n bigint;
 	key name := @extschema@.mirror_key(d);
 	flag name;
+	was boolean := @extschema@.mirror_applying(true);
 BEGIN
 	IF d.deletes = 'remove' THEN
 		EXECUTE format('DELETE FROM %s t WHERE t.%I = ANY ($1)', d.target, key) USING ids;
@@ -73,6 +91,7 @@ BEGIN
 			d.target, coalesce(format(', %I = true', flag), ''), key) USING ids, times;
 	END IF;
 	GET DIAGNOSTICS n = ROW_COUNT;
+	PERFORM @extschema@.mirror_applying(was);
 	RETURN n;
 END $$;
 COMMENT ON FUNCTION @extschema@.mirror_remove(@extschema@.mirror_definition, text[], timestamptz[]) IS
