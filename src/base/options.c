@@ -253,6 +253,8 @@ const AmpsfOption ampsf_options[] = {
 	 "Whether no two rows hold the same value; the planner counts on one row"},
 	{"external_id", COLUMN, AMPSF_OPT_BOOL, false, 0, 0, NULL, "false",
 	 "Whether the field is an external id: indexed, and meant to name a row"},
+	{"calculated", COLUMN, AMPSF_OPT_BOOL, false, 0, 0, NULL, "false",
+	 "Whether the field is a formula or a roll-up: it changes without the row's time changing"},
 	{"parent_key", COLUMN, AMPSF_OPT_NAME, false, 0, 0, NULL, NULL,
 	 "Account.Ext_Id__c: the column is the parent's external id, and writing it sets the "
 	 "reference"},

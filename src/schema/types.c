@@ -137,6 +137,7 @@ ampsf_column_options(StringInfo buf, const AmpsfField *field, const char *column
 	if (strcmp(rule->type, "id") != 0)
 		flag(buf, "unique", field->unique, false);
 	flag(buf, "external_id", field->external_id, false);
+	flag(buf, "calculated", field->calculated, false);
 	flag(buf, "createable", field->createable, true);
 	flag(buf, "updateable", field->updateable, true);
 }
