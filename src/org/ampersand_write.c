@@ -13,7 +13,7 @@
 #include "base/ampsf.h"
 #include "base/error.h"
 #include "miscadmin.h"
-#include "net/usage.h"
+#include "org/row_batch.h"
 #include "storage/latch.h"
 #include "utils/memutils.h"
 #include "utils/wait_event.h"
@@ -26,91 +26,38 @@
 #define POLL_FIRST 100
 #define POLL_MAX 5000
 
-typedef struct Row
-{
-	int64 number;
-	uint32 flags;
-	char id[19];
-	size_t off, len; /* of its fields in the text */
-} Row;
-
 /* A call, and the operation that it began. */
 typedef struct Unit
 {
 	int first, n;
-	AmpsfCall *call; /* NULL: judged, or not begun */
 	char *operation; /* that is not known to have ended */
 	bool open;		 /* sent, and its rows have no outcome */
 } Unit;
 
 typedef struct AmpersandSink
 {
-	AmpsfRowSink base;
-	MemoryContext cxt, call_cxt, result_cxt;
-	AmpsfSession *session;
+	AmpsfRowBatch b;
 	char *object;
-	AmpsfWriteOp op;
 	bool async, all_or_none;
 	const char *const *headers;
-	int max_rows, unit_rows;
-	AmpsfStats *stats;
-	AmpsfUsage *usage;
-	StringInfoData text;
-	Row *rows;				   /* [max_rows] */
-	AmpsfWriteResult *results; /* [max_rows] */
-	Unit *units;			   /* [max_rows] */
-	int nunits, known;
+	int unit_rows;
+	Unit *units;	   /* [max_rows] */
+	AmpsfCall **calls; /* [max_rows] of the units; NULL: judged, or not begun */
+	int nunits;
 	AmpsfCall *failed_call;
 	char *problem; /* of an answer that makes no sense */
 	bool lost;	   /* nobody knows what became of it */
 } AmpersandSink;
 
-static bool
-has_room(const AmpsfRowSink *base, size_t len)
-{
-	const AmpersandSink *sink = (const AmpersandSink *) base;
-
-	return base->waiting < sink->max_rows &&
-		   (base->waiting == 0 || (size_t) sink->text.len + len < TEXT_MAX);
-}
-
-static void
-add(AmpsfRowSink *base, const AmpsfWriteRow *row)
-{
-	AmpersandSink *sink = (AmpersandSink *) base;
-	Row *to;
-
-	if (base->waiting >= sink->max_rows)
-		elog(ERROR, "write batch of %d rows is full", sink->max_rows);
-	if (base->waiting == 0)
-	{
-		sink->known = 0;
-		resetStringInfo(&sink->text);
-	}
-	to = &sink->rows[base->waiting];
-	memset(to, 0, sizeof(*to));
-	to->number = row->number;
-	to->flags = row->flags;
-	if (row->id)
-		strlcpy(to->id, row->id, sizeof(to->id));
-	to->off = sink->text.len;
-	if (sink->op != AMPSF_DELETE)
-	{
-		appendBinaryStringInfo(&sink->text, row->fields, (int) row->len);
-		to->len = row->len;
-	}
-	base->waiting++;
-}
-
 /* -------- sending -------- */
 
 static void
-add_record(const AmpersandSink *sink, StringInfo out, const Row *row)
+add_record(const AmpersandSink *sink, StringInfo out, const AmpsfBatchRow *row)
 {
 	appendStringInfoChar(out, '{');
-	if (sink->op != AMPSF_INSERT)
+	if (sink->b.op != AMPSF_INSERT)
 		appendStringInfo(out, "\"id\":\"%s\"%s", row->id, row->len > 0 ? "," : "");
-	appendBinaryStringInfo(out, sink->text.data + row->off, (int) row->len);
+	appendBinaryStringInfo(out, sink->b.text.data + row->off, (int) row->len);
 	appendStringInfoChar(out, '}');
 }
 
@@ -135,25 +82,27 @@ add_headers(const AmpersandSink *sink, StringInfo out)
 }
 
 static void
-send_unit(AmpersandSink *sink, Unit *unit)
+send_unit(AmpersandSink *sink, int u)
 {
-	const AmpsfServerOptions *o = ampsf_session_options(sink->session);
-	AmpsfCallSpec spec = {.host = AMPSF_TO_WRITE_API, .stats = sink->stats, .usage = sink->usage};
+	Unit *unit = &sink->units[u];
+	const AmpsfServerOptions *o = ampsf_session_options(sink->b.session);
+	AmpsfCallSpec spec = {
+		.host = AMPSF_TO_WRITE_API, .stats = sink->b.stats, .usage = sink->b.usage};
 	StringInfoData body;
 
 	initStringInfo(&body);
 	appendStringInfoString(&body, "{\"groupRef\":");
 	ampsf_ampersand_quote(&body, o->group_ref);
 	appendStringInfo(&body, ",\"type\":\"%s\"",
-					 sink->op == AMPSF_INSERT	? "create"
-					 : sink->op == AMPSF_UPDATE ? "update"
-												: "delete");
-	if (sink->op != AMPSF_DELETE)
+					 sink->b.op == AMPSF_INSERT	  ? "create"
+					 : sink->b.op == AMPSF_UPDATE ? "update"
+												  : "delete");
+	if (sink->b.op != AMPSF_DELETE)
 		appendStringInfo(&body, ",\"mode\":\"%s\"", sink->async ? "asynchronous" : "synchronous");
 	if (sink->unit_rows == 1)
 	{
 		appendStringInfoString(&body, ",\"record\":");
-		add_record(sink, &body, &sink->rows[unit->first]);
+		add_record(sink, &body, &sink->b.rows[unit->first]);
 	}
 	else
 	{
@@ -162,7 +111,7 @@ send_unit(AmpersandSink *sink, Unit *unit)
 		for (int i = 0; i < unit->n; i++)
 		{
 			appendStringInfoString(&body, i == 0 ? "{\"record\":" : ",{\"record\":");
-			add_record(sink, &body, &sink->rows[unit->first + i]);
+			add_record(sink, &body, &sink->b.rows[unit->first + i]);
 			appendStringInfoChar(&body, '}');
 		}
 		appendStringInfoChar(&body, ']');
@@ -170,16 +119,16 @@ send_unit(AmpersandSink *sink, Unit *unit)
 	add_headers(sink, &body);
 	appendStringInfoChar(&body, '}');
 	spec.method = "POST";
-	spec.path = ampsf_ampersand_path(sink->session,
+	spec.path = ampsf_ampersand_path(sink->b.session,
 									 psprintf("integrations/%s/objects/%s", o->integration_id,
 											  ampsf_ampersand_segment(sink->object)));
 	spec.body = body.data;
 	spec.body_len = body.len;
 	spec.content_type = "application/json";
 	/* An operation that was begun twice would update twice, which does no harm; creates would. */
-	spec.idempotent = sink->op != AMPSF_INSERT;
+	spec.idempotent = sink->b.op != AMPSF_INSERT;
 	unit->open = true;
-	unit->call = ampsf_call_start(sink->session, &spec, sink->call_cxt);
+	sink->calls[u] = ampsf_call_start(sink->b.session, &spec, sink->b.call_cxt);
 	pfree(body.data);
 }
 
@@ -188,19 +137,15 @@ send_unit(AmpersandSink *sink, Unit *unit)
 static void
 written(AmpersandSink *sink, AmpsfWriteResult *res, const char *id)
 {
-	res->outcome = AMPSF_WRITTEN;
-	res->created = sink->op == AMPSF_INSERT;
+	ampsf_batch_written(&sink->b, res, sink->b.op == AMPSF_INSERT);
 	if (id && strlen(id) < sizeof(res->id))
 		strlcpy(res->id, id, sizeof(res->id));
-	if (sink->stats)
-		sink->stats->rows++;
-	ampsf_usage_rows(sink->usage, 1);
 }
 
 static void
 refused(AmpersandSink *sink, AmpsfWriteResult *res, const AmpsfApiError *err)
 {
-	MemoryContext old = MemoryContextSwitchTo(sink->result_cxt);
+	MemoryContext old = MemoryContextSwitchTo(sink->b.result_cxt);
 
 	res->outcome = AMPSF_REFUSED;
 	res->code = pstrdup(err->code ? err->code : "Ampersand");
@@ -213,10 +158,10 @@ static void
 in_doubt(AmpersandSink *sink, const Unit *unit, const char *problem)
 {
 	for (int i = 0; i < unit->n; i++)
-		sink->results[unit->first + i].outcome = AMPSF_IN_DOUBT;
-	sink->base.failed = sink->lost = true;
+		sink->b.results[unit->first + i].outcome = AMPSF_IN_DOUBT;
+	sink->b.base.failed = sink->lost = true;
 	if (problem && !sink->problem)
-		sink->problem = MemoryContextStrdup(sink->cxt, problem);
+		sink->problem = MemoryContextStrdup(sink->b.cxt, problem);
 }
 
 /* The texts of [{"message":..}, ..], joined: they do not say which records they are about. */
@@ -276,7 +221,7 @@ judge_batch(AmpersandSink *sink, Unit *unit, int status, AmpsfJson *doc)
 	}
 	for (int i = 0; i < unit->n; i++)
 	{
-		AmpsfWriteResult *res = &sink->results[unit->first + i];
+		AmpsfWriteResult *res = &sink->b.results[unit->first + i];
 		AmpsfJson *one = i < ampsf_json_array_length(list) ? ampsf_json_array_get(list, i) : NULL;
 
 		if (one && ampsf_json_bool(one, "success", false))
@@ -293,7 +238,7 @@ static void
 judge_single(AmpersandSink *sink, Unit *unit, int status, AmpsfJson *doc)
 {
 	AmpsfJson *result = ampsf_json_get(doc, "result");
-	AmpsfWriteResult *res = &sink->results[unit->first];
+	AmpsfWriteResult *res = &sink->b.results[unit->first];
 	AmpsfApiError err;
 
 	if (status != 422 && ampsf_json_bool(result, "success", false))
@@ -309,25 +254,25 @@ judge_single(AmpersandSink *sink, Unit *unit, int status, AmpsfJson *doc)
 
 /* A call that came to nothing as a whole, or nobody knows to what. */
 static void
-judge_failure(AmpersandSink *sink, Unit *unit, int status)
+judge_failure(AmpersandSink *sink, Unit *unit, AmpsfCall *call, int status)
 {
-	bool unknown = ampsf_call_unknown_outcome(unit->call) || status >= 500;
+	bool unknown = ampsf_call_unknown_outcome(call) || status >= 500;
 	AmpsfApiError err = {0};
 	size_t len;
-	const char *body = ampsf_call_body(unit->call, &len);
+	const char *body = ampsf_call_body(call, &len);
 
 	/* The first tells, unless a later one leaves something open. */
-	if (!sink->base.failed || (unknown && !sink->lost))
+	if (!sink->b.base.failed || (unknown && !sink->lost))
 	{
-		sink->failed_call = unit->call;
+		sink->failed_call = call;
 		sink->lost = unknown;
 	}
-	sink->base.failed = true;
+	sink->b.base.failed = true;
 	if (status != 0)
 		ampsf_error_parse(status, body, len, &err);
 	for (int i = 0; i < unit->n; i++)
 	{
-		AmpsfWriteResult *res = &sink->results[unit->first + i];
+		AmpsfWriteResult *res = &sink->b.results[unit->first + i];
 
 		if (unknown)
 			res->outcome = AMPSF_IN_DOUBT;
@@ -337,28 +282,30 @@ judge_failure(AmpersandSink *sink, Unit *unit, int status)
 }
 
 static void
-judge(AmpersandSink *sink, Unit *unit)
+judge(AmpersandSink *sink, int u)
 {
-	int status = ampsf_call_status(unit->call);
+	Unit *unit = &sink->units[u];
+	AmpsfCall *call = sink->calls[u];
+	int status = ampsf_call_status(call);
 	size_t len;
-	const char *body = ampsf_call_body(unit->call, &len);
+	const char *body = ampsf_call_body(call, &len);
 	AmpsfJson *doc = NULL;
 
 	if ((status >= 200 && status <= 299) || status == 422)
-		doc = ampsf_json_parse(body, len, sink->call_cxt);
+		doc = ampsf_json_parse(body, len, sink->b.call_cxt);
 	if (doc && status == 422 && ampsf_json_string(doc, "operationId") == NULL &&
 		ampsf_json_get(doc, "errors") == NULL)
 		doc = NULL; /* the request itself was found wanting */
 	if (doc == NULL && status >= 200 && status <= 299)
 		in_doubt(sink, unit, "Ampersand's answer is not JSON.");
 	else if (doc == NULL)
-		judge_failure(sink, unit, status);
-	else if (sink->async && sink->op != AMPSF_DELETE && status != 422)
+		judge_failure(sink, unit, call, status);
+	else if (sink->async && sink->b.op != AMPSF_DELETE && status != 422)
 	{
 		const char *id = ampsf_json_string(doc, "operationId");
 
 		if (id)
-			unit->operation = MemoryContextStrdup(sink->call_cxt, id);
+			unit->operation = MemoryContextStrdup(sink->b.call_cxt, id);
 		else
 			in_doubt(sink, unit, "Ampersand's answer names no operation.");
 	}
@@ -366,9 +313,9 @@ judge(AmpersandSink *sink, Unit *unit)
 		judge_single(sink, unit, status, doc);
 	else
 		judge_batch(sink, unit, status, doc);
-	if (sink->failed_call != unit->call)
-		ampsf_call_free(unit->call);
-	unit->call = NULL;
+	if (sink->failed_call != call)
+		ampsf_call_free(call);
+	sink->calls[u] = NULL;
 	unit->open = unit->operation != NULL;
 }
 
@@ -402,8 +349,8 @@ static const char *
 read_logs(AmpersandSink *sink, const char *operation, MemoryContext cxt)
 {
 	char *path = ampsf_ampersand_path(
-		sink->session, psprintf("operations/%s/logs", ampsf_ampersand_segment(operation)));
-	AmpsfJson *logs = ampsf_ampersand_json(sink->session, AMPSF_TO_PLATFORM, path, NULL, true,
+		sink->b.session, psprintf("operations/%s/logs", ampsf_ampersand_segment(operation)));
+	AmpsfJson *logs = ampsf_ampersand_json(sink->b.session, AMPSF_TO_PLATFORM, path, NULL, true,
 										   "read the log of an operation of Ampersand", cxt);
 	StringInfoData buf;
 
@@ -435,12 +382,12 @@ judge_operation(AmpersandSink *sink, Unit *unit, AmpsfJson *doc, bool success, M
 	}
 	for (int i = 0; i < unit->n; i++)
 	{
-		AmpsfWriteResult *res = &sink->results[unit->first + i];
-		const char *first = sink->op == AMPSF_INSERT && ampsf_json_array_length(ids) > 0
+		AmpsfWriteResult *res = &sink->b.results[unit->first + i];
+		const char *first = sink->b.op == AMPSF_INSERT && ampsf_json_array_length(ids) > 0
 								? ampsf_json_text(ampsf_json_array_get(ids, 0))
 								: NULL;
 
-		if (sink->op == AMPSF_INSERT ? first != NULL : is_in(ids, res->id))
+		if (sink->b.op == AMPSF_INSERT ? first != NULL : is_in(ids, res->id))
 			written(sink, res, first ? first : res->id);
 		else
 		{
@@ -463,9 +410,9 @@ ask(AmpersandSink *sink, const char *path, MemoryContext cxt, int *status)
 	const char *text;
 	size_t len;
 
-	spec.stats = sink->stats;
-	spec.usage = sink->usage;
-	call = ampsf_call_start(sink->session, &spec, cxt);
+	spec.stats = sink->b.stats;
+	spec.usage = sink->b.usage;
+	call = ampsf_call_start(sink->b.session, &spec, cxt);
 	ampsf_call_wait(call);
 	*status = ampsf_call_status(call);
 	text = ampsf_call_body(call, &len);
@@ -477,7 +424,7 @@ static void
 wait_for_operations(AmpersandSink *sink)
 {
 	MemoryContext cxt =
-		AllocSetContextCreate(sink->call_cxt, "ampsf operation", ALLOCSET_SMALL_SIZES);
+		AllocSetContextCreate(sink->b.call_cxt, "ampsf operation", ALLOCSET_SMALL_SIZES);
 
 	for (int i = 0; i < sink->nunits; i++)
 	{
@@ -492,7 +439,8 @@ wait_for_operations(AmpersandSink *sink)
 
 			MemoryContextReset(cxt);
 			path = ampsf_ampersand_path(
-				sink->session, psprintf("operations/%s", ampsf_ampersand_segment(unit->operation)));
+				sink->b.session,
+				psprintf("operations/%s", ampsf_ampersand_segment(unit->operation)));
 			doc = ask(sink, path, cxt, &answer);
 			status = doc ? ampsf_json_string(doc, "status") : NULL;
 			if (status && strcmp(status, "in_progress") == 0)
@@ -516,43 +464,16 @@ wait_for_operations(AmpersandSink *sink)
 
 /* -------- the sink -------- */
 
-/* Until the first of the calls is complete.  All are looked at: one that backs off goes on by that.
- */
 static void
-wait_for(AmpersandSink *sink, int first, int end)
+flush(AmpsfRowSink *base, bool finish)
 {
-	for (;;)
-	{
-		bool complete;
+	AmpersandSink *sink = (AmpersandSink *) base;
+	int n = ampsf_batch_begin(&sink->b), started = 0, done = 0;
+	MemoryContext old;
 
-		ampsf_call_drive();
-		complete = ampsf_call_look(sink->units[first].call);
-		for (int i = first + 1; i < end; i++)
-			(void) ampsf_call_look(sink->units[i].call);
-		if (complete)
-			return;
-		ampsf_call_sleep();
-	}
-}
-
-static void
-begin_results(AmpersandSink *sink, int n)
-{
-	MemoryContextReset(sink->result_cxt);
-	for (int i = 0; i < n; i++)
-	{
-		AmpsfWriteResult *res = &sink->results[i];
-		Row *row = &sink->rows[i];
-
-		memset(res, 0, sizeof(*res));
-		res->number = row->number;
-		res->flags = row->flags;
-		res->outcome = AMPSF_NOT_SENT;
-		strlcpy(res->id, row->id, sizeof(res->id));
-		res->row = row->len > 0 ? sink->text.data + row->off : NULL;
-		res->row_len = row->len;
-	}
 	sink->nunits = 0;
+	if (n == 0 || base->failed)
+		return;
 	for (int i = 0; i < n; i += sink->unit_rows)
 	{
 		Unit *unit = &sink->units[sink->nunits++];
@@ -561,45 +482,19 @@ begin_results(AmpersandSink *sink, int n)
 		unit->first = i;
 		unit->n = Min(sink->unit_rows, n - i);
 	}
-	sink->known = n;
-}
-
-static void
-flush(AmpsfRowSink *base, bool finish)
-{
-	AmpersandSink *sink = (AmpersandSink *) base;
-	int n = base->waiting, started = 0, done = 0;
-	MemoryContext old;
-
-	if (n == 0)
-		return;
-	begin_results(sink, n);
-	base->waiting = 0;
-	if (base->failed)
-		return;
-	MemoryContextReset(sink->call_cxt);
-	old = MemoryContextSwitchTo(sink->call_cxt);
+	memset(sink->calls, 0, sizeof(AmpsfCall *) * sink->nunits);
+	MemoryContextReset(sink->b.call_cxt);
+	old = MemoryContextSwitchTo(sink->b.call_cxt);
 	while (done < sink->nunits && !(base->failed && done == started))
 	{
 		while (started < sink->nunits && started - done < AT_ONCE && !base->failed)
-			send_unit(sink, &sink->units[started++]);
-		wait_for(sink, done, started);
-		judge(sink, &sink->units[done++]);
+			send_unit(sink, started++);
+		ampsf_batch_wait(sink->calls + done, started - done);
+		judge(sink, done++);
 	}
 	if (sink->async)
 		wait_for_operations(sink);
 	MemoryContextSwitchTo(old);
-}
-
-static int
-results(AmpsfRowSink *base, AmpsfWriteResult **res)
-{
-	AmpersandSink *sink = (AmpersandSink *) base;
-	int n = sink->known;
-
-	*res = sink->results;
-	sink->known = 0;
-	return n;
 }
 
 /* Calls that were under way, and operations that may still run: nobody knows. */
@@ -609,16 +504,16 @@ abandon(AmpsfRowSink *base)
 	AmpersandSink *sink = (AmpersandSink *) base;
 
 	base->failed = true;
-	for (int u = 0; u < sink->nunits && sink->known > 0; u++)
+	for (int u = 0; u < sink->nunits && sink->b.known > 0; u++)
 	{
 		Unit *unit = &sink->units[u];
 
-		if (!unit->open || (unit->call && !ampsf_call_in_flight(unit->call)))
+		if (!unit->open || (sink->calls[u] && !ampsf_call_in_flight(sink->calls[u])))
 			continue;
 		for (int i = 0; i < unit->n; i++)
-			sink->results[unit->first + i].outcome = AMPSF_IN_DOUBT;
+			sink->b.results[unit->first + i].outcome = AMPSF_IN_DOUBT;
 		unit->open = false;
-		unit->call = NULL;
+		sink->calls[u] = NULL;
 	}
 }
 
@@ -633,60 +528,43 @@ raise_failure(AmpsfRowSink *base)
 	if (sink->failed_call == NULL || status >= 500)
 		ereport(ERROR,
 				(errcode(ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN),
-				 errmsg("the outcome of %s is unknown", ampsf_write_noun(sink->op)),
+				 errmsg("the outcome of %s is unknown", ampsf_write_noun(sink->b.op)),
 				 status			 ? errdetail("Ampersand answered with status %d.", status)
 				 : sink->problem ? errdetail_internal(
 									   "%s", ampsf_clean_text(sink->problem, strlen(sink->problem)))
 								 : 0,
 				 errhint("Look at the records before you repeat the statement.")));
 	ampsf_call_throw(sink->failed_call,
-					 psprintf("%s records of %s", ampsf_write_verb(sink->op), sink->object), NULL);
-}
-
-static void
-close_sink(AmpsfRowSink *base)
-{
-	MemoryContextDelete(((AmpersandSink *) base)->cxt);
+					 psprintf("%s records of %s", ampsf_write_verb(sink->b.op), sink->object),
+					 NULL);
 }
 
 static const AmpsfRowSinkOps sink_ops = {
 	.name = "write api",
-	.has_room = has_room,
-	.add = add,
+	.has_room = ampsf_batch_has_room,
+	.add = ampsf_batch_add,
 	.flush = flush,
-	.results = results,
+	.results = ampsf_batch_results,
 	.abandon = abandon,
 	.raise = raise_failure,
-	.close = close_sink,
+	.close = ampsf_batch_close,
 };
 
 AmpsfRowSink *
 ampsf_ampersand_open_sink(const AmpsfWriteSpec *spec, bool async)
 {
-	MemoryContext cxt =
-		AllocSetContextCreate(CurrentMemoryContext, "ampsf write api", ALLOCSET_SMALL_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(cxt);
-	AmpersandSink *sink = palloc0(sizeof(AmpersandSink));
+	AmpersandSink *sink =
+		ampsf_batch_create(sizeof(AmpersandSink), &sink_ops, spec,
+						   Max(Min(spec->max_rows, AMPSF_MAX_WRITE_API), 1), TEXT_MAX);
+	int max_rows = sink->b.max_rows;
 
-	sink->base.ops = &sink_ops;
-	sink->cxt = cxt;
-	sink->call_cxt = AllocSetContextCreate(cxt, "ampsf write api calls", ALLOCSET_DEFAULT_SIZES);
-	sink->result_cxt = AllocSetContextCreate(cxt, "ampsf write api results", ALLOCSET_SMALL_SIZES);
-	sink->session = spec->session;
-	sink->object = pstrdup(spec->object);
-	sink->op = spec->op;
+	sink->object = MemoryContextStrdup(sink->b.cxt, spec->object);
 	sink->async = async && spec->op != AMPSF_DELETE;
 	sink->all_or_none = spec->all_or_none;
 	sink->headers = spec->headers;
-	sink->max_rows = Max(Min(spec->max_rows, AMPSF_MAX_WRITE_API), 1);
 	sink->unit_rows =
-		spec->op == AMPSF_DELETE || (sink->async && spec->op == AMPSF_INSERT) ? 1 : sink->max_rows;
-	sink->stats = spec->stats;
-	sink->usage = ampsf_session_usage(spec->session, spec->object, ampsf_write_verb(spec->op));
-	sink->rows = palloc(sizeof(Row) * sink->max_rows);
-	sink->results = palloc0(sizeof(AmpsfWriteResult) * sink->max_rows);
-	sink->units = palloc0(sizeof(Unit) * sink->max_rows);
-	initStringInfo(&sink->text);
-	MemoryContextSwitchTo(old);
-	return &sink->base;
+		spec->op == AMPSF_DELETE || (sink->async && spec->op == AMPSF_INSERT) ? 1 : max_rows;
+	sink->units = MemoryContextAllocZero(sink->b.cxt, sizeof(Unit) * max_rows);
+	sink->calls = MemoryContextAllocZero(sink->b.cxt, sizeof(AmpsfCall *) * max_rows);
+	return &sink->b.base;
 }

@@ -22,9 +22,8 @@
 
 #include "base/ampsf.h"
 #include "base/error.h"
-#include "net/usage.h"
 #include "org/multipart.h"
-#include "org/row_sink.h"
+#include "org/row_batch.h"
 #include "wire/json_doc.h"
 #include "wire/sfid.h"
 #include "wire/text.h"
@@ -39,18 +38,14 @@
 /* One call takes no more bytes than about this, however few its rows. */
 #define MAX_BYTES (4 * 1024 * 1024)
 
-/* One row: what was added, and whether it has an outcome. */
-typedef struct SinkRow
+/* What is known of a row beyond what a batch holds. */
+typedef struct RowExtra
 {
-	int64 number;
-	uint32 flags;
-	char id[AMPSF_SFID_LEN + 1];
 	char parent[AMPSF_SFID_LEN + 1];
 	int64 version;
-	size_t off, len; /* of its fields in the text */
-	int fd;			 /* the body of a row with a file, which is a call of its own; 0: none */
+	int fd; /* the body of a row with a file, which is a call of its own; 0: none */
 	int64 body_len;
-} SinkRow;
+} RowExtra;
 
 /* Why nothing more can be sent. */
 typedef enum Failure
@@ -63,26 +58,15 @@ typedef enum Failure
 
 typedef struct Collections
 {
-	AmpsfRowSink base;
-	AmpsfSession *session;
-	AmpsfWriteOp op;
+	AmpsfRowBatch b;
 	char *object;
 	char *key;
-	int max_rows;
 	char *conditional; /* the field that tells when a row was changed */
 	bool all_or_none;
 	const char **headers;
-	AmpsfStats *stats;
-	AmpsfUsage *usage;
-	MemoryContext cxt;		   /* of the sink itself */
-	MemoryContext file_cxt;	   /* of the file of a row */
-	MemoryContext call_cxt;	   /* of one call and its answer */
-	MemoryContext result_cxt;  /* of the outcomes handed out */
-	SinkRow *rows;			   /* [max_rows] */
-	AmpsfWriteResult *results; /* [max_rows] of the same rows */
-	int known;				   /* outcomes to be handed out */
-	StringInfoData text;	   /* the fields of all rows */
-	AmpsfCall *call;		   /* the last; NULL: none, or its answer was read */
+	MemoryContext file_cxt; /* of the file of a row */
+	RowExtra *extra;		/* [max_rows] */
+	AmpsfCall *call;		/* the last; NULL: none, or its answer was read */
 	Failure failure;
 	int nfailed;					  /* rows of the call that failed */
 	int failed[AMPSF_MAX_COLLECTION]; /* and their positions */
@@ -115,7 +99,7 @@ ampsf_write_noun(AmpsfWriteOp op)
 static bool
 one_by_one(const Collections *sink)
 {
-	return sink->conditional != NULL && sink->op == AMPSF_UPDATE;
+	return sink->conditional != NULL && sink->b.op == AMPSF_UPDATE;
 }
 
 static bool
@@ -123,10 +107,9 @@ has_room(const AmpsfRowSink *base, size_t len)
 {
 	const Collections *sink = (const Collections *) base;
 
-	if (base->waiting > 0 && sink->rows[0].fd > 0)
+	if (base->waiting > 0 && (sink->extra[0].fd > 0 || len == AMPSF_FILE_ROW))
 		return false;
-	return base->waiting < sink->max_rows && (base->waiting == 0 || len != AMPSF_FILE_ROW) &&
-		   (base->waiting == 0 || sink->text.len + len <= MAX_BYTES);
+	return ampsf_batch_has_room(base, len);
 }
 
 static void
@@ -141,41 +124,26 @@ static void
 add(AmpsfRowSink *base, const AmpsfWriteRow *row)
 {
 	Collections *sink = (Collections *) base;
-	SinkRow *to;
+	AmpsfWriteRow canonical = *row;
+	RowExtra *extra = &sink->extra[base->waiting];
+	char id[AMPSF_SFID_LEN + 1];
 
-	if (base->waiting >= sink->max_rows)
-		elog(ERROR, "write batch of %d rows is full", sink->max_rows);
+	canonical.id = NULL;
+	if (sink->b.op == AMPSF_UPDATE || sink->b.op == AMPSF_DELETE)
+	{
+		copy_id(id, row->id);
+		canonical.id = id;
+	}
 	if (base->waiting == 0)
-	{
-		sink->known = 0;
-		resetStringInfo(&sink->text); /* of the rows before */
 		MemoryContextReset(sink->file_cxt);
-	}
-	to = &sink->rows[base->waiting];
-	memset(to, 0, sizeof(*to));
-	to->number = row->number;
-	to->flags = row->flags;
-	if (sink->op == AMPSF_UPDATE || sink->op == AMPSF_DELETE)
-		copy_id(to->id, row->id);
-	to->version = row->version;
+	memset(extra, 0, sizeof(*extra));
+	extra->version = row->version;
 	if (row->parent != NULL)
-		strlcpy(to->parent, row->parent, sizeof(to->parent));
-	to->off = sink->text.len;
-	if (sink->op != AMPSF_DELETE)
-	{
-		appendBinaryStringInfo(&sink->text, row->fields, (int) row->len);
-		to->len = row->len;
-	}
+		strlcpy(extra->parent, row->parent, sizeof(extra->parent));
 	if (row->file != NULL)
-		to->fd = ampsf_multipart_create(row->fields, row->len, row->file_field, row->file,
-										row->file_len, sink->file_cxt, &to->body_len);
-	base->waiting++;
-}
-
-static void
-close_sink(AmpsfRowSink *base)
-{
-	MemoryContextDelete(((Collections *) base)->cxt);
+		extra->fd = ampsf_multipart_create(row->fields, row->len, row->file_field, row->file,
+										   row->file_len, sink->file_cxt, &extra->body_len);
+	ampsf_batch_add(base, &canonical);
 }
 
 static void
@@ -200,18 +168,18 @@ build_body(const Batch *batch, StringInfo buf)
 	appendStringInfo(buf, "{\"allOrNone\":%s,\"records\":[", sink->all_or_none ? "true" : "false");
 	for (int i = 0; i < batch->n; i++)
 	{
-		SinkRow *row = &sink->rows[batch->pos[i]];
+		AmpsfBatchRow *row = &sink->b.rows[batch->pos[i]];
 
 		appendStringInfoString(buf, i > 0 ? ",{\"attributes\":{\"type\":"
 										  : "{\"attributes\":{\"type\":");
 		append_json(buf, sink->object);
 		appendStringInfoChar(buf, '}');
-		if (sink->op == AMPSF_UPDATE)
+		if (sink->b.op == AMPSF_UPDATE)
 			appendStringInfo(buf, ",\"id\":\"%s\"", row->id);
 		if (row->len > 0)
 		{
 			appendStringInfoChar(buf, ',');
-			appendBinaryStringInfo(buf, sink->text.data + row->off, (int) row->len);
+			appendBinaryStringInfo(buf, sink->b.text.data + row->off, (int) row->len);
 		}
 		appendStringInfoChar(buf, '}');
 	}
@@ -230,7 +198,7 @@ build_delete_path(const Batch *batch)
 	{
 		if (i > 0)
 			appendStringInfoChar(&buf, ',');
-		appendStringInfoString(&buf, batch->sink->rows[batch->pos[i]].id);
+		appendStringInfoString(&buf, batch->sink->b.rows[batch->pos[i]].id);
 	}
 	appendStringInfo(&buf, "&allOrNone=%s", batch->sink->all_or_none ? "true" : "false");
 	return buf.data;
@@ -247,7 +215,7 @@ cancel_context(void *arg)
 	int code = geterrcode();
 
 	if (code == ERRCODE_QUERY_CANCELED || code == ERRCODE_ADMIN_SHUTDOWN)
-		errcontext("%s of %d %s (object %s)", verbs[batch->sink->op], batch->n,
+		errcontext("%s of %d %s (object %s)", verbs[batch->sink->b.op], batch->n,
 				   batch->n == 1 ? "row" : "rows", batch->sink->object);
 }
 
@@ -259,17 +227,17 @@ static void
 build_composite(const Batch *batch, StringInfo buf)
 {
 	Collections *sink = batch->sink;
-	const char *version = ampsf_session_version(sink->session);
+	const char *version = ampsf_session_version(sink->b.session);
 
 	initStringInfo(buf);
 	appendStringInfo(buf, "{\"allOrNone\":%s,\"compositeRequest\":[",
 					 sink->all_or_none ? "true" : "false");
 	for (int i = 0; i < batch->n; i++)
 	{
-		SinkRow *row = &sink->rows[batch->pos[i]];
+		AmpsfBatchRow *row = &sink->b.rows[batch->pos[i]];
 		char date[AMPSF_TIME_BUF];
 
-		ampsf_print_http_date(row->version, date);
+		ampsf_print_http_date(sink->extra[batch->pos[i]].version, date);
 		appendStringInfo(buf,
 						 "%s{\"method\":\"PATCH\",\"url\":\"/services/data/v%s/sobjects/%s/%s\","
 						 "\"referenceId\":\"r%d\",\"httpHeaders\":{\"If-Unmodified-Since\":\"%s\"",
@@ -285,19 +253,19 @@ build_composite(const Batch *batch, StringInfo buf)
 			append_json(buf, *h + len + 2);
 		}
 		appendStringInfoChar(buf, '}');
-		appendStringInfo(buf, ",\"body\":{%.*s}", (int) row->len, sink->text.data + row->off);
+		appendStringInfo(buf, ",\"body\":{%.*s}", (int) row->len, sink->b.text.data + row->off);
 		appendStringInfoChar(buf, '}');
 	}
 	appendStringInfoString(buf, "]}");
 }
 
 /* The row, if the batch is one with a file. */
-static const SinkRow *
+static const RowExtra *
 file_of(const Batch *batch)
 {
-	const SinkRow *row = &batch->sink->rows[batch->pos[0]];
+	const RowExtra *extra = &batch->sink->extra[batch->pos[0]];
 
-	return row->fd > 0 ? row : NULL;
+	return extra->fd > 0 ? extra : NULL;
 }
 
 /* Sends the call, and waits for its answer. */
@@ -310,19 +278,19 @@ run_call(const Batch *batch)
 	StringInfoData body = {0};
 
 	/* A row that was written once has changed: the condition would refuse it the second time. */
-	spec.idempotent = sink->op != AMPSF_INSERT && !one_by_one(sink);
+	spec.idempotent = sink->b.op != AMPSF_INSERT && !one_by_one(sink);
 	spec.headers = sink->headers;
-	spec.stats = sink->stats;
-	spec.usage = sink->usage;
+	spec.stats = sink->b.stats;
+	spec.usage = sink->b.usage;
 	if (file_of(batch) != NULL)
 	{
-		const SinkRow *row = file_of(batch);
+		const char *id = sink->b.rows[batch->pos[0]].id;
 
-		spec.method = sink->op == AMPSF_INSERT ? "POST" : "PATCH";
-		spec.path = sink->op == AMPSF_INSERT ? psprintf("sobjects/%s", sink->object)
-											 : psprintf("sobjects/%s/%s", sink->object, row->id);
+		spec.method = sink->b.op == AMPSF_INSERT ? "POST" : "PATCH";
+		spec.path = sink->b.op == AMPSF_INSERT ? psprintf("sobjects/%s", sink->object)
+											   : psprintf("sobjects/%s/%s", sink->object, id);
 		spec.content_type = AMPSF_MULTIPART_TYPE;
-		spec.body_fd = row->fd;
+		spec.body_fd = file_of(batch)->fd;
 	}
 	else if (one_by_one(sink))
 	{
@@ -330,7 +298,7 @@ run_call(const Batch *batch)
 		spec.method = "POST";
 		spec.path = "composite";
 	}
-	else if (sink->op == AMPSF_DELETE)
+	else if (sink->b.op == AMPSF_DELETE)
 	{
 		spec.method = "DELETE";
 		spec.path = build_delete_path(batch);
@@ -338,14 +306,14 @@ run_call(const Batch *batch)
 	else
 	{
 		build_body(batch, &body);
-		spec.method = sink->op == AMPSF_INSERT ? "POST" : "PATCH";
-		spec.path = sink->op == AMPSF_UPSERT
+		spec.method = sink->b.op == AMPSF_INSERT ? "POST" : "PATCH";
+		spec.path = sink->b.op == AMPSF_UPSERT
 						? psprintf("composite/sobjects/%s/%s", sink->object, sink->key)
 						: "composite/sobjects";
 	}
 	spec.body = body.data;
 	spec.body_len = spec.body_fd > 0 ? file_of(batch)->body_len : body.len;
-	sink->call = ampsf_call_start(sink->session, &spec, sink->call_cxt);
+	sink->call = ampsf_call_start(sink->b.session, &spec, sink->b.call_cxt);
 	if (body.data != NULL)
 		pfree(body.data);
 
@@ -364,18 +332,18 @@ fail(const Batch *batch, Failure failure, AmpsfOutcome outcome, const AmpsfApiEr
 {
 	Collections *sink = batch->sink;
 
-	sink->base.failed = true;
+	sink->b.base.failed = true;
 	sink->failure = failure;
 	sink->nfailed = batch->n;
 	for (int i = 0; i < batch->n; i++)
 	{
-		AmpsfWriteResult *res = &sink->results[batch->pos[i]];
+		AmpsfWriteResult *res = &sink->b.results[batch->pos[i]];
 
 		sink->failed[i] = batch->pos[i];
 		res->outcome = outcome;
-		res->code = err && err->code ? MemoryContextStrdup(sink->result_cxt, err->code) : NULL;
+		res->code = err && err->code ? MemoryContextStrdup(sink->b.result_cxt, err->code) : NULL;
 		res->message =
-			err && err->message ? MemoryContextStrdup(sink->result_cxt, err->message) : NULL;
+			err && err->message ? MemoryContextStrdup(sink->b.result_cxt, err->message) : NULL;
 		res->fields = NULL;
 	}
 }
@@ -391,26 +359,27 @@ throw_unknown(const Collections *sink, const char *why)
 	int n = sink->nfailed;
 
 	initStringInfo(&ids);
-	if (sink->op == AMPSF_UPDATE || sink->op == AMPSF_DELETE)
+	if (sink->b.op == AMPSF_UPDATE || sink->b.op == AMPSF_DELETE)
 	{
 		for (int i = 0; i < n && i < DOUBTFUL_IDS; i++)
-			appendStringInfo(&ids, "%s%s", i > 0 ? ", " : " Ids: ", sink->rows[sink->failed[i]].id);
+			appendStringInfo(&ids, "%s%s",
+							 i > 0 ? ", " : " Ids: ", sink->b.rows[sink->failed[i]].id);
 		appendStringInfoString(&ids, n > DOUBTFUL_IDS ? ", ..." : "");
 		appendStringInfoString(&ids, n > 0 ? "." : "");
 	}
 	ereport(
 		ERROR,
 		(errcode(ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN),
-		 errmsg("the outcome of %s is unknown: %d %s of %s in doubt", nouns[sink->op], n,
+		 errmsg("the outcome of %s is unknown: %d %s of %s in doubt", nouns[sink->b.op], n,
 				n == 1 ? "row" : "rows", sink->object),
 		 errdetail("%s%s", why, ids.data),
 		 one_by_one(sink)
 			 ? errhint("The rows may or may not have been written. Read them again before you "
 					   "repeat the statement.")
-		 : sink->op == AMPSF_INSERT
+		 : sink->b.op == AMPSF_INSERT
 			 ? errhint("The rows may or may not have been created. Look for them in Salesforce "
 					   "before inserting them again.")
-		 : sink->op == AMPSF_UPSERT
+		 : sink->b.op == AMPSF_UPSERT
 			 ? errhint("Repeating the statement is safe: the rows are found by field %s.",
 					   sink->key)
 			 : errhint("Repeating the statement is safe: it addresses the rows by their Ids.")));
@@ -440,7 +409,7 @@ throw_failure(AmpsfRowSink *base)
 			break;
 		case FAILED_REFUSED:
 			ampsf_call_throw(sink->call,
-							 psprintf("%s %d %s (object %s)", verbs[sink->op], sink->nfailed,
+							 psprintf("%s %d %s (object %s)", verbs[sink->b.op], sink->nfailed,
 									  sink->nfailed == 1 ? "row" : "rows", sink->object),
 							 NULL);
 			break;
@@ -488,7 +457,7 @@ read_results(const Batch *batch)
 	Collections *sink = batch->sink;
 	size_t len;
 	const char *body = ampsf_call_body(sink->call, &len);
-	AmpsfJson *doc = ampsf_json_parse(body, len, sink->call_cxt);
+	AmpsfJson *doc = ampsf_json_parse(body, len, sink->b.call_cxt);
 	MemoryContext old;
 
 	if (one_by_one(sink))
@@ -499,11 +468,11 @@ read_results(const Batch *batch)
 		fail(batch, FAILED_UNREADABLE, AMPSF_IN_DOUBT, NULL);
 		return;
 	}
-	old = MemoryContextSwitchTo(sink->result_cxt);
+	old = MemoryContextSwitchTo(sink->b.result_cxt);
 	for (int i = 0; i < batch->n; i++)
 	{
 		AmpsfJson *item = ampsf_json_array_get(doc, i);
-		AmpsfWriteResult *res = &sink->results[batch->pos[i]];
+		AmpsfWriteResult *res = &sink->b.results[batch->pos[i]];
 		const char *id = ampsf_json_string(item, "id");
 		int status = (int) ampsf_json_int(item, "httpStatusCode", 0);
 
@@ -512,13 +481,10 @@ read_results(const Batch *batch)
 		if (one_by_one(sink) ? status >= 200 && status <= 299
 							 : ampsf_json_bool(item, "success", false))
 		{
-			res->outcome = AMPSF_WRITTEN;
-			res->created = sink->op == AMPSF_INSERT ||
-						   (sink->op == AMPSF_UPSERT && ampsf_json_bool(item, "created", false));
-			res->code = res->message = res->fields = NULL;
-			if (sink->stats != NULL)
-				sink->stats->rows++;
-			ampsf_usage_rows(sink->usage, 1);
+			ampsf_batch_written(
+				&sink->b, res,
+				sink->b.op == AMPSF_INSERT ||
+					(sink->b.op == AMPSF_UPSERT && ampsf_json_bool(item, "created", false)));
 		}
 		else
 		{
@@ -551,17 +517,17 @@ static bool
 read_single(const Batch *batch, int status)
 {
 	Collections *sink = batch->sink;
-	AmpsfWriteResult *res = &sink->results[batch->pos[0]];
+	AmpsfWriteResult *res = &sink->b.results[batch->pos[0]];
 	size_t len;
 	const char *body = ampsf_call_body(sink->call, &len);
-	AmpsfJson *doc = len > 0 ? ampsf_json_parse(body, len, sink->call_cxt) : NULL;
+	AmpsfJson *doc = len > 0 ? ampsf_json_parse(body, len, sink->b.call_cxt) : NULL;
 	const char *id = ampsf_json_string(doc, "id");
 	MemoryContext old;
 
 	if (status >= 400 && status < 500 && status != 401 && status != 403 &&
 		ampsf_json_string(ampsf_json_array_get(doc, 0), "errorCode") != NULL)
 	{
-		old = MemoryContextSwitchTo(sink->result_cxt);
+		old = MemoryContextSwitchTo(sink->b.result_cxt);
 		res->outcome = AMPSF_REFUSED;
 		read_errors(doc, res);
 		MemoryContextSwitchTo(old);
@@ -569,18 +535,14 @@ read_single(const Batch *batch, int status)
 	}
 	if (status < 200 || status > 299)
 		return false;
-	if (sink->op == AMPSF_INSERT && id == NULL)
+	if (sink->b.op == AMPSF_INSERT && id == NULL)
 	{
 		fail(batch, FAILED_UNREADABLE, AMPSF_IN_DOUBT, NULL);
 		return true;
 	}
 	if (id != NULL)
 		strlcpy(res->id, id, sizeof(res->id));
-	res->outcome = AMPSF_WRITTEN;
-	res->created = sink->op == AMPSF_INSERT;
-	res->code = res->message = res->fields = NULL;
-	if (sink->stats != NULL)
-		sink->stats->rows++;
+	ampsf_batch_written(&sink->b, res, sink->b.op == AMPSF_INSERT);
 	return true;
 }
 
@@ -594,8 +556,8 @@ send_batch(const Batch *batch)
 	int status;
 
 	sink->call = NULL;
-	MemoryContextReset(sink->call_cxt);
-	old = MemoryContextSwitchTo(sink->call_cxt);
+	MemoryContextReset(sink->b.call_cxt);
+	old = MemoryContextSwitchTo(sink->b.call_cxt);
 	run_call(batch);
 	status = ampsf_call_status(sink->call);
 	if (file_of(batch) != NULL && read_single(batch, status))
@@ -611,10 +573,10 @@ send_batch(const Batch *batch)
 	else
 		fail(batch, FAILED_GATEWAY, AMPSF_IN_DOUBT, NULL);
 	MemoryContextSwitchTo(old);
-	if (!sink->base.failed)
+	if (!sink->b.base.failed)
 	{
 		sink->call = NULL;
-		MemoryContextReset(sink->call_cxt);
+		MemoryContextReset(sink->b.call_cxt);
 	}
 }
 
@@ -661,24 +623,24 @@ check_versions(Collections *sink, const Batch *batch, int *pos, int *n)
 	size_t len;
 	int left = 0;
 
-	MemoryContextReset(sink->call_cxt);
-	old = MemoryContextSwitchTo(sink->call_cxt);
+	MemoryContextReset(sink->b.call_cxt);
+	old = MemoryContextSwitchTo(sink->b.call_cxt);
 	initStringInfo(&body);
 	appendStringInfoString(&body, "{\"ids\":[");
 	for (int i = 0; i < batch->n; i++)
-		appendStringInfo(&body, "%s\"%s\"", i > 0 ? "," : "", sink->rows[batch->pos[i]].id);
+		appendStringInfo(&body, "%s\"%s\"", i > 0 ? "," : "", sink->b.rows[batch->pos[i]].id);
 	appendStringInfo(&body, "],\"fields\":[\"Id\",\"%s\"]}", sink->conditional);
 	spec.method = "POST";
 	spec.path = psprintf("composite/sobjects/%s", sink->object);
 	spec.body = body.data;
 	spec.body_len = body.len;
 	spec.idempotent = true;
-	spec.stats = sink->stats;
-	call = ampsf_call_start(sink->session, &spec, sink->call_cxt);
+	spec.stats = sink->b.stats;
+	call = ampsf_call_start(sink->b.session, &spec, sink->b.call_cxt);
 	ampsf_call_finish(call, psprintf("read again %d rows (object %s)", batch->n, sink->object),
 					  NULL);
 	text = ampsf_call_body(call, &len);
-	doc = ampsf_json_parse(text, len, sink->call_cxt);
+	doc = ampsf_json_parse(text, len, sink->b.call_cxt);
 	if (!ampsf_json_is_array(doc) || ampsf_json_array_length(doc) != batch->n)
 		return false;
 	for (int i = 0; i < batch->n; i++)
@@ -689,15 +651,15 @@ check_versions(Collections *sink, const Batch *batch, int *pos, int *n)
 
 		/* null: it is gone, of which the delete will tell. */
 		if (value == NULL || (ampsf_parse_datetime(value, strlen(value), &usecs) &&
-							  usecs / USECS_PER_SEC <= sink->rows[at].version / USECS_PER_SEC))
+							  usecs / USECS_PER_SEC <= sink->extra[at].version / USECS_PER_SEC))
 		{
 			pos[left++] = at;
 			continue;
 		}
-		sink->results[at].outcome = AMPSF_REFUSED;
-		sink->results[at].code = MemoryContextStrdup(sink->result_cxt, "PRECONDITION_FAILED");
-		sink->results[at].message =
-			MemoryContextStrdup(sink->result_cxt, "The row has changed since it was read.");
+		sink->b.results[at].outcome = AMPSF_REFUSED;
+		sink->b.results[at].code = MemoryContextStrdup(sink->b.result_cxt, "PRECONDITION_FAILED");
+		sink->b.results[at].message =
+			MemoryContextStrdup(sink->b.result_cxt, "The row has changed since it was read.");
 	}
 	MemoryContextSwitchTo(old);
 	*n = left;
@@ -709,7 +671,7 @@ by_parent(const void *a, const void *b, void *arg)
 {
 	const Collections *sink = arg;
 	int x = *(const int *) a, y = *(const int *) b;
-	int c = strcmp(sink->rows[x].parent, sink->rows[y].parent);
+	int c = strcmp(sink->extra[x].parent, sink->extra[y].parent);
 
 	return c != 0 ? c : x - y;
 }
@@ -728,7 +690,7 @@ find_locked(const Batch *batch, int *out)
 
 	for (int i = 0; i < batch->n; i++)
 	{
-		const AmpsfWriteResult *res = &sink->results[batch->pos[i]];
+		const AmpsfWriteResult *res = &sink->b.results[batch->pos[i]];
 
 		if (res->outcome != AMPSF_REFUSED)
 			continue;
@@ -753,35 +715,13 @@ flush(AmpsfRowSink *base, bool finish)
 {
 	Collections *sink = (Collections *) base;
 	int pos[AMPSF_MAX_COLLECTION];
-	Batch batch = {sink, base->waiting, pos};
+	Batch batch = {sink, ampsf_batch_begin(&sink->b), pos};
 
-	if (batch.n == 0)
+	if (batch.n == 0 || base->failed)
 		return;
-	MemoryContextReset(sink->result_cxt);
 	for (int i = 0; i < batch.n; i++)
-	{
-		AmpsfWriteResult *res = &sink->results[i];
-		SinkRow *row = &sink->rows[i];
-
 		pos[i] = i;
-		memset(res, 0, sizeof(*res));
-		res->number = row->number;
-		res->flags = row->flags;
-		res->outcome = AMPSF_NOT_SENT;
-		strlcpy(res->id, row->id, sizeof(res->id));
-		res->row = row->len > 0 ? sink->text.data + row->off : NULL;
-		res->row_len = row->len;
-	}
-
-	/*
-	 * Should this raise, the rows must not be sent by a later flush: a caller that caught the error
-	 * has been told about them.
-	 */
-	base->waiting = 0;
-	sink->known = batch.n;
-	if (base->failed)
-		return;
-	if (sink->conditional != NULL && sink->op == AMPSF_DELETE &&
+	if (sink->conditional != NULL && sink->b.op == AMPSF_DELETE &&
 		!check_versions(sink, &batch, pos, &batch.n))
 		ereport(ERROR, (errcode(ERRCODE_FDW_UNABLE_TO_CREATE_REPLY),
 						errmsg("could not read again %d rows (object %s)", batch.n, sink->object),
@@ -798,20 +738,9 @@ flush(AmpsfRowSink *base, bool finish)
 			break;
 		ampsf_write_pause(attempt);
 		send_batch(&again);
-		if (sink->stats != NULL)
-			sink->stats->retries++;
+		if (sink->b.stats != NULL)
+			sink->b.stats->retries++;
 	}
-}
-
-static int
-results(AmpsfRowSink *base, AmpsfWriteResult **res)
-{
-	Collections *sink = (Collections *) base;
-	int n = sink->known;
-
-	*res = sink->results;
-	sink->known = 0;
-	return n;
 }
 
 /* Rows of a call that was under way: the session knows how far it got. */
@@ -823,9 +752,9 @@ abandon(AmpsfRowSink *base)
 	base->failed = true;
 	if (sink->call == NULL || !ampsf_call_in_flight(sink->call))
 		return;
-	for (int i = 0; i < sink->known; i++)
-		if (sink->results[i].outcome == AMPSF_NOT_SENT)
-			sink->results[i].outcome = AMPSF_IN_DOUBT;
+	for (int i = 0; i < sink->b.known; i++)
+		if (sink->b.results[i].outcome == AMPSF_NOT_SENT)
+			sink->b.results[i].outcome = AMPSF_IN_DOUBT;
 }
 
 static const AmpsfRowSinkOps collections_ops = {
@@ -833,44 +762,36 @@ static const AmpsfRowSinkOps collections_ops = {
 	.has_room = has_room,
 	.add = add,
 	.flush = flush,
-	.results = results,
+	.results = ampsf_batch_results,
 	.abandon = abandon,
 	.raise = throw_failure,
-	.close = close_sink,
+	.close = ampsf_batch_close,
 };
 
 AmpsfRowSink *
 ampsf_collections_open(const AmpsfWriteSpec *spec)
 {
-	MemoryContext cxt =
-		AllocSetContextCreate(CurrentMemoryContext, "ampsf collections", ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(cxt);
-	Collections *sink = palloc0(sizeof(Collections));
+	bool single = spec->conditional != NULL && spec->op == AMPSF_UPDATE;
+	Collections *sink;
+	MemoryContext old;
 	int nheaders = 0;
 
 	Assert(spec->max_rows >= 1 && spec->max_rows <= AMPSF_MAX_COLLECTION);
-	sink->base.ops = &collections_ops;
-	sink->session = spec->session;
-	sink->op = spec->op;
+	sink = ampsf_batch_create(sizeof(Collections), &collections_ops, spec,
+							  single ? Min(spec->max_rows, AMPSF_MAX_BATCH) : spec->max_rows,
+							  MAX_BYTES);
+	old = MemoryContextSwitchTo(sink->b.cxt);
 	sink->object = pstrdup(spec->object);
 	sink->key = spec->key != NULL ? pstrdup(spec->key) : NULL;
 	sink->conditional = spec->conditional != NULL ? pstrdup(spec->conditional) : NULL;
-	sink->max_rows = one_by_one(sink) ? Min(spec->max_rows, AMPSF_MAX_BATCH) : spec->max_rows;
 	sink->all_or_none = spec->all_or_none;
-	sink->stats = spec->stats;
-	sink->usage = ampsf_session_usage(spec->session, spec->object, verbs[spec->op]);
 	while (spec->headers != NULL && spec->headers[nheaders] != NULL)
 		nheaders++;
 	sink->headers = palloc0(sizeof(char *) * (nheaders + 1));
 	for (int i = 0; i < nheaders; i++)
 		sink->headers[i] = pstrdup(spec->headers[i]);
-	sink->cxt = cxt;
-	sink->file_cxt = AllocSetContextCreate(cxt, "ampsf write file", ALLOCSET_SMALL_SIZES);
-	sink->call_cxt = AllocSetContextCreate(cxt, "ampsf write call", ALLOCSET_DEFAULT_SIZES);
-	sink->result_cxt = AllocSetContextCreate(cxt, "ampsf write results", ALLOCSET_SMALL_SIZES);
-	sink->rows = palloc(sizeof(SinkRow) * spec->max_rows);
-	sink->results = palloc0(sizeof(AmpsfWriteResult) * spec->max_rows);
-	initStringInfo(&sink->text);
+	sink->file_cxt = AllocSetContextCreate(sink->b.cxt, "ampsf write file", ALLOCSET_SMALL_SIZES);
+	sink->extra = palloc0(sizeof(RowExtra) * sink->b.max_rows);
 	MemoryContextSwitchTo(old);
-	return &sink->base;
+	return &sink->b.base;
 }
