@@ -56,7 +56,8 @@ struct AmpsfCall
 	int slot; /* of the business unit, while a request is under way; else -1 */
 	AmpsfStats *stats;
 	AmpsfUsage *usage;
-	bool beyond_budget;
+	bool beyond_budget, unmetered, once;
+	int timeout;
 	bool unsettled; /* sent, and not answered yet */
 
 	CallState state;
@@ -260,7 +261,10 @@ ampsf_call_start(AmpsfSession *session, const AmpsfCallSpec *spec, MemoryContext
 	call->slot = -1;
 	call->stats = spec->stats;
 	call->usage = spec->usage ? spec->usage : ampsf_usage(session->serverid, NULL, NULL);
-	call->beyond_budget = spec->beyond_budget;
+	call->beyond_budget = spec->beyond_budget || spec->unmetered;
+	call->unmetered = spec->unmetered;
+	call->once = spec->once;
+	call->timeout = spec->timeout ? spec->timeout : session->options->request_timeout;
 	call->state = CALL_LOGIN;
 	call->fresh_login = true;
 	session->users++;
@@ -377,23 +381,24 @@ send_call(AmpsfCall *call)
 	spec.headers = headers;
 	spec.ca_file = o->ca_file;
 	spec.connect_timeout = o->connect_timeout;
-	spec.request_timeout = o->request_timeout;
+	spec.request_timeout = call->timeout;
 	spec.max_response = o->max_response;
 	spec.window = call->window;
 	spec.early = call->early;
 	spec.compression = o->compression;
-	spec.replayable = call->idempotent;
+	spec.replayable = call->idempotent && !call->once;
 	check_head_size(call, spec.url, headers);
 	call->http = ampsf_http_start(&spec, call->attempt_cxt);
 	ampsf_auth_wipe(authorization);
 	MemoryContextSwitchTo(old);
 
-	spent.calls = 1;
+	spent.calls = call->unmetered ? 0 : 1;
 	spent.retries = call->attempts > 0 ? 1 : 0;
 	spent.bytes_out = call->body_len;
 	count(call, &spent);
-	ampsf_budget_spend(session);
-	call->unsettled = true;
+	if (!call->unmetered)
+		ampsf_budget_spend(session);
+	call->unsettled = !call->unmetered;
 	call->generation = session->generation;
 	call->bytes_counted = 0;
 	call->attempts++;
@@ -497,7 +502,7 @@ judge_answer(AmpsfCall *call)
 	bool again, throttled, hopeless;
 
 	call->state = CALL_DONE;
-	if (status < 400)
+	if (status < 400 || call->once)
 		return;
 	/* A gateway that lost its server does not know what that server did. */
 	call->unknown = !call->idempotent && (status == 502 || status == 504);
@@ -535,7 +540,7 @@ judge_failure(AmpsfCall *call, AmpsfHttpFailure kind)
 	call->was_sent |= ampsf_http_sent_all(call->http);
 	safe = (call->idempotent && !seen) || !ampsf_http_sent_any(call->http);
 
-	if (safe && ampsf_failure_is_transient(kind) &&
+	if (safe && !call->once && ampsf_failure_is_transient(kind) &&
 		call->attempts <= call->session->options->max_retries)
 	{
 		back_off(call);
@@ -558,10 +563,11 @@ take_answer(AmpsfCall *call)
 	if (!ampsf_http_sent_any(call->http))
 	{
 		/* The org never saw it. */
-		spent.calls = -1;
+		spent.calls = call->unmetered ? 0 : -1;
 		spent.retries = call->attempts > 1 ? -1 : 0;
 		spent.bytes_out = -(int64) call->body_len;
-		ampsf_budget_refund();
+		if (!call->unmetered)
+			ampsf_budget_refund();
 	}
 	count(call, &spent);
 	give_slot(call);

@@ -246,10 +246,11 @@ ampsf_session_disconnect(Oid serverid)
 	return n;
 }
 
-void
-ampsf_session_login(AmpsfSession *session)
+/* Waits for a token other than that of generation bad. */
+static void
+log_in(AmpsfSession *session, uint64 bad)
 {
-	AmpsfLoginState state = ampsf_login_step(session, 0, true, NULL);
+	AmpsfLoginState state = ampsf_login_step(session, bad, true, NULL);
 
 	while (state != AMPSF_LOGIN_READY)
 	{
@@ -257,8 +258,27 @@ ampsf_session_login(AmpsfSession *session)
 			ampsf_login_throw(session, &session->login_failure);
 		ampsf_http_sleep();
 		ampsf_http_drive();
-		state = ampsf_login_step(session, 0, false, NULL);
+		state = ampsf_login_step(session, bad, false, NULL);
 	}
+}
+
+void
+ampsf_session_login(AmpsfSession *session)
+{
+	log_in(session, 0);
+}
+
+void
+ampsf_session_renew(AmpsfSession *session)
+{
+	if (AMPSF_AUTH_IS_GIVEN(session->kind))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+				 errmsg("Salesforce does not accept the access token, or no longer"),
+				 errhint("Store a new one with ALTER USER MAPPING ... OPTIONS (SET access_token "
+						 "'...'), or use a login that renews itself, such as client "
+						 "credentials.")));
+	log_in(session, session->generation);
 }
 
 void

@@ -26,6 +26,9 @@ extern AmpsfSession *ampsf_session_get(Oid serverid, Oid userid);
 extern int ampsf_session_disconnect(Oid serverid);
 /* Logs in now if there is no token yet; for doctor. */
 extern void ampsf_session_login(AmpsfSession *session);
+/* Logs in anew: the org has refused the token by other means than 401.  ERROR where that is not in
+ * our hands. */
+extern void ampsf_session_renew(AmpsfSession *session);
 
 /*
  * What another process needs to go on in the same login: in memory that only the processes of one
@@ -110,6 +113,9 @@ typedef struct AmpsfCallSpec
 	struct AmpsfUsage
 		*usage; /* the account that pays, see ampsf_session_usage(); NULL: that of all else */
 	bool beyond_budget; /* not held back by limits: it tidies up, or looks what is left */
+	bool unmetered; /* no API call by the org's count: costs nothing of the quota, nor of limits */
+	bool once;		/* sent once, whatever comes; a 401 is an answer like any other */
+	int timeout;	/* milliseconds without a byte moving; 0: the server's request_timeout */
 } AmpsfCallSpec;
 
 /*
