@@ -161,7 +161,8 @@ start_postgres()
 		# Nothing here outlives the test, and plans must not change under it.
 		printf '%s\n' 'fsync = off' 'synchronous_commit = off' 'full_page_writes = off' 'autovacuum = off' \
 			'jit = off' 'shared_buffers = 64MB' 'max_connections = 40' "timezone = 'UTC'" \
-			"lc_messages = 'C'" "log_line_prefix = '%p %q%u '" 'ampsf.allow_http_loopback = on'
+			"lc_messages = 'C'" "log_line_prefix = '%p %q%u '" 'ampsf.allow_http_loopback = on' \
+			'ampsf.max_sync_workers = 0'
 		printf '%s\n' "${conf[@]}"
 	} | as_owner tee -a "$dir/data/postgresql.conf" >/dev/null
 	local server=$pgbin/postgres

@@ -13,7 +13,9 @@ bool ampsf_enable_key_lookup = true;
 int ampsf_bulk_poll_interval = 50;
 int ampsf_statement_call_limit = 0;
 int ampsf_max_soql_length = 100000;
+int ampsf_max_sync_workers = 4;
 bool ampsf_applying = false;
+char *ampsf_change_time = NULL;
 
 void
 ampsf_guc_init(void)
@@ -54,10 +56,22 @@ ampsf_guc_init(void)
 		"A statement that needs more fails before the call that would be one too many.",
 		&ampsf_statement_call_limit, 0, 0, INT_MAX, PGC_USERSET, 0, NULL, NULL, NULL);
 
+	DefineCustomIntVariable(
+		"ampsf.max_sync_workers",
+		"Background workers that keep mirrors and write back, in each database; 0 is none at all.",
+		"One that starts them, and one for each subscription to change events, come on top.",
+		&ampsf_max_sync_workers, 4, 0, 32, PGC_SIGHUP, 0, NULL, NULL, NULL);
+
 	DefineCustomBoolVariable(
 		"ampsf.applying", "Set while a mirror writes to its table what the org told.",
 		"Triggers on the table may look at it, to tell such a row from one that a user changes.",
 		&ampsf_applying, false, PGC_USERSET, GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
+
+	DefineCustomStringVariable(
+		"ampsf.change_time",
+		"While a mirror writes to its table: when the org changed the rows, in place of their times.",
+		"Empty: by the times of the rows.", &ampsf_change_time, "", PGC_USERSET, GUC_NOT_IN_SAMPLE,
+		NULL, NULL, NULL);
 
 	MarkGUCPrefixReserved("ampsf");
 }

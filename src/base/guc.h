@@ -17,7 +17,10 @@ extern int ampsf_bulk_poll_interval; /* milliseconds */
 
 extern int ampsf_statement_call_limit; /* API calls of one statement; 0: any number */
 
+extern int ampsf_max_sync_workers; /* of each database; 0: no background workers */
+
 extern bool ampsf_applying; /* a mirror writes to its table; of the extension's SQL */
+extern char *ampsf_change_time; /* and when the org changed the rows, or "" */
 
 extern void ampsf_guc_init(void);
 
