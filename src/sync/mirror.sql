@@ -1,12 +1,13 @@
 -- The live columns of a foreign table, with the fields that they stand for.
 CREATE FUNCTION @extschema@.mirror_columns(
 	relation regclass, OUT attnum smallint, OUT name name, OUT field text, OUT type text, OUT collation text,
-	OUT filterable boolean, OUT not_null boolean)
+	OUT filterable boolean, OUT not_null boolean, OUT calculated boolean)
 RETURNS SETOF record
 LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
 	SELECT a.attnum, a.attname, coalesce(o.o ->> 'field', a.attname), format_type(a.atttypid, a.atttypmod),
 		CASE WHEN a.attcollation <> t.typcollation THEN a.attcollation::regcollation::text END,
-		coalesce(o.o ->> 'filterable', 'true') IN ('true', 'on', 'yes', '1'), a.attnotnull
+		coalesce(o.o ->> 'filterable', 'true') IN ('true', 'on', 'yes', '1'), a.attnotnull,
+		coalesce(o.o ->> 'calculated', 'false') IN ('true', 'on', 'yes', '1')
 	FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
 		LEFT JOIN LATERAL (SELECT jsonb_object_agg(option_name, option_value) AS o
 			FROM pg_options_to_table(a.attfdwoptions)) o ON true
@@ -70,7 +71,8 @@ COMMENT ON FUNCTION @extschema@.mirror_claim(regclass) IS 'the caller''s mirror,
 CREATE FUNCTION @extschema@.mirror(
 	foreign_table regclass, target text DEFAULT NULL, every interval DEFAULT '5 minutes',
 	deletes text DEFAULT 'remove', lookback interval DEFAULT '10 minutes', compare_every interval DEFAULT '1 day',
-	chunk_rows integer DEFAULT 100000, schema name DEFAULT current_schema())
+	chunk_rows integer DEFAULT 100000, formula_every interval DEFAULT NULL, formula_columns name[] DEFAULT NULL,
+	schema name DEFAULT current_schema())
 RETURNS regclass
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -82,6 +84,7 @@ DECLARE
 	made regclass;
 	c record;
 	ddl text;
+	c_name name;
 BEGIN
 	IF foreign_table IS NULL OR NOT EXISTS (
 		SELECT FROM pg_foreign_table f JOIN pg_foreign_server s ON s.oid = f.ftserver
@@ -99,6 +102,12 @@ BEGIN
 		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('"%s" is no way to treat deleted rows', deletes),
 			HINT = 'It is remove, or mark.';
 	END IF;
+	FOREACH c_name IN ARRAY coalesce(formula_columns, '{}') LOOP
+		IF NOT EXISTS (SELECT FROM @extschema@.mirror_columns(foreign_table) m WHERE m.name = c_name AND lower(m.field) <> 'id') THEN
+			RAISE EXCEPTION USING ERRCODE = 'undefined_column',
+				MESSAGE = format('%s has no column "%s" that could be read as a formula is', foreign_table, c_name);
+		END IF;
+	END LOOP;
 	parts := parse_ident(coalesce(target, quote_ident((SELECT relname FROM pg_class WHERE oid = foreign_table))));
 	IF cardinality(parts) = 1 AND schema IS NOT NULL THEN
 		parts := ARRAY[schema::text] || parts;
@@ -142,11 +151,12 @@ BEGIN
 		EXECUTE format('COMMENT ON COLUMN %s.deleted_at IS %L', place, 'when the org deleted the row; null: it is there');
 	END IF;
 	INSERT INTO @extschema@.mirror_definition (target, source, cursor_column, created_column, deletes, every, lookback,
-			compare_every, chunk_rows)
-		VALUES (made, foreign_table, cursor_column, created_column, deletes, every, lookback, compare_every, chunk_rows);
+			compare_every, chunk_rows, formula_every, formula_columns)
+		VALUES (made, foreign_table, cursor_column, created_column, deletes, every, lookback, compare_every, chunk_rows, formula_every,
+			coalesce(formula_columns, '{}'));
 	RETURN made;
 END $$;
-COMMENT ON FUNCTION @extschema@.mirror(regclass, text, interval, text, interval, interval, integer, name) IS
+COMMENT ON FUNCTION @extschema@.mirror(regclass, text, interval, text, interval, interval, integer, interval, name[], name) IS
 	'makes a local table that CALL ampsf.sync(table) fills and keeps equal to the object; deletes: remove, or mark (deleted_at)';
 
 CREATE FUNCTION @extschema@.unmirror(target regclass) RETURNS void

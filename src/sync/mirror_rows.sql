@@ -12,6 +12,19 @@ END $$;
 COMMENT ON FUNCTION @extschema@.mirror_applying(boolean) IS
 	'says that rows are a mirror''s own, until the end of the transaction; returns what was said before; of mirrors';
 
+-- When the org changed the rows that are about to be written, where that is known better than by their own
+-- times: of change events, and of formula fields.  For the history of a mirror; used like mirror_applying().
+CREATE FUNCTION @extschema@.mirror_change_time(changed timestamptz) RETURNS timestamptz
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	was timestamptz := nullif(current_setting('ampsf.change_time', true), '')::timestamptz;
+BEGIN
+	PERFORM set_config('ampsf.change_time', coalesce(to_char(changed AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), ''), true);
+	RETURN was;
+END $$;
+COMMENT ON FUNCTION @extschema@.mirror_change_time(timestamptz) IS
+	'says when rows were changed that are about to be written, null: by their own times; returns what was said before; of mirrors';
+
 -- Of a table that shows deleted rows too (include_deleted), those are no rows of the mirror.
 CREATE FUNCTION @extschema@.mirror_filter(d @extschema@.mirror_definition) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -88,7 +101,7 @@ BEGIN
 			WHERE lower(c.field) = 'isdeleted';
 		EXECUTE format('UPDATE %s t SET deleted_at = g.time%s FROM unnest($1, $2) g (id, time) '
 			'WHERE t.%I = g.id AND t.deleted_at IS NULL',
-			d.target, coalesce(format(', %I = true', flag), ''), key) USING ids, times;
+			d.target, CASE WHEN flag IS NOT NULL THEN format(', %I = true', flag) ELSE '' END, key) USING ids, times;
 	END IF;
 	GET DIAGNOSTICS n = ROW_COUNT;
 	PERFORM @extschema@.mirror_applying(was);

@@ -16,6 +16,7 @@ DECLARE
 	condition text;
 	since timestamptz;
 	n bigint;
+	n_formulas bigint := 0;
 BEGIN
 	SELECT * INTO before FROM @extschema@.mirror_spent();
 	-- At each step: a run may wait for its foreign table to be mended.
@@ -46,6 +47,10 @@ BEGIN
 		IF high = 'infinity' THEN
 			-- What changes from now on is for the next run, which begins where this one began, and looks back
 			-- further still: rows may become visible late, with an older time.
+			-- All rows have been read, and so their formula fields.
+			IF d.watermark IS NULL OR d.cursor_column IS NULL THEN
+				d.formulas_at := d.run_started;
+			END IF;
 			IF d.watermark IS NULL THEN
 				d.compared_at := d.run_started;
 				-- Whether all have come: where the org cannot count so many, a comparison tells.
@@ -63,6 +68,14 @@ BEGIN
 			d.watermark := d.run_started;
 			d.deleted_to := coalesce(d.deleted_to, d.run_started);
 			d.stage := 'deletes';
+		END IF;
+	ELSIF d.stage = 'formulas' THEN
+		n_chunks := 1;
+		SELECT g.updated, g.spans INTO n_formulas, d.formula_spans FROM @extschema@.mirror_read_formulas(d) g;
+		IF cardinality(d.formula_spans) = 0 THEN
+			d.formula_spans := NULL;
+			d.formulas_at := d.run_started;
+			d.stage := 'idle';
 		END IF;
 	ELSE
 		since := d.deleted_to - d.lookback;
@@ -84,12 +97,14 @@ BEGIN
 			n_deleted := @extschema@.mirror_remove(d, log.ids, log.times);
 			d.deleted_to := least(coalesce(log.latest_covered, d.run_started), d.run_started);
 		END IF;
-		d.stage := 'idle';
+		d.stage := CASE WHEN @extschema@.mirror_formulas_due(d) THEN 'formulas' ELSE 'idle' END;
+	END IF;
+	IF d.stage = 'idle' THEN
 		d.next_run := clock_timestamp() + d.every;
 	END IF;
 	SELECT * INTO after FROM @extschema@.mirror_spent();
 	UPDATE @extschema@.mirror_run r SET chunks = r.chunks + n_chunks, inserted = r.inserted + n_inserted,
-			updated = r.updated + n_updated, deleted = r.deleted + n_deleted, compared = r.compared OR by_ids,
+			updated = r.updated + n_updated, deleted = r.deleted + n_deleted, formulas = r.formulas + n_formulas, compared = r.compared OR by_ids,
 			calls = r.calls + after.calls - before.calls, rows_read = r.rows_read + after.rows - before.rows,
 			state = CASE WHEN d.stage = 'idle' THEN 'done' ELSE 'running' END,
 			finished = CASE WHEN d.stage = 'idle' THEN clock_timestamp() END
@@ -97,6 +112,7 @@ BEGIN
 	UPDATE @extschema@.mirror_definition m SET stage = d.stage, run = d.run, run_started = d.run_started,
 			read_to = d.read_to, watermark = d.watermark, deleted_to = d.deleted_to, compared_at = d.compared_at,
 			compare_asked = d.compare_asked, warning = d.warning, next_run = d.next_run, rows_expected = d.rows_expected,
+			formula_spans = d.formula_spans, formulas_at = d.formulas_at,
 			rows = m.rows + n_inserted - CASE WHEN d.deletes = 'remove' THEN n_deleted ELSE 0 END,
 			failures = 0, last_error = NULL
 		WHERE m.target = d.target;

@@ -39,7 +39,7 @@ CREATE TABLE @extschema@.mirror_definition (
 	compare_every interval NOT NULL CHECK (compare_every > '0'),
 	chunk_rows integer NOT NULL CHECK (chunk_rows > 0),
 	paused boolean NOT NULL DEFAULT false,
-	stage text NOT NULL DEFAULT 'idle' CHECK (stage IN ('idle', 'rows', 'deletes')),
+	stage text NOT NULL DEFAULT 'idle' CHECK (stage IN ('idle', 'rows', 'deletes', 'formulas')),
 	run bigint,
 	run_started timestamptz,
 	read_to timestamptz,
@@ -52,13 +52,23 @@ CREATE TABLE @extschema@.mirror_definition (
 	next_run timestamptz NOT NULL DEFAULT now(),
 	failures integer NOT NULL DEFAULT 0,
 	last_error text,
-	warning text
+	warning text,
+	formula_every interval CHECK (formula_every > '0'),
+	formula_columns name[] NOT NULL DEFAULT '{}',
+	formula_spans timestamptz[],
+	formulas_at timestamptz,
+	live_view regclass,
+	live_formulas boolean NOT NULL DEFAULT false,
+	history regclass
 );
 COMMENT ON TABLE @extschema@.mirror_definition IS 'mirrors: what each is, and how far it has come; see the view mirror_status';
 COMMENT ON COLUMN @extschema@.mirror_definition.run_started IS 'the org''s time when the run under way began; becomes the watermark';
 COMMENT ON COLUMN @extschema@.mirror_definition.read_to IS 'of the run under way: rows whose cursor is less are in the mirror';
 COMMENT ON COLUMN @extschema@.mirror_definition.watermark IS 'changes before this time of the org are in the mirror';
 COMMENT ON COLUMN @extschema@.mirror_definition.deleted_to IS 'deletions before this time of the org are in the mirror';
+COMMENT ON COLUMN @extschema@.mirror_definition.formula_columns IS 'to be read again as formula fields are, besides those';
+COMMENT ON COLUMN @extschema@.mirror_definition.formula_spans IS 'of a refresh of formula fields under way: where the chunks still to be read begin and end';
+COMMENT ON COLUMN @extschema@.mirror_definition.formulas_at IS 'formula fields of all rows are those of this time of the org, or later ones';
 ALTER TABLE @extschema@.mirror_definition ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON @extschema@.mirror_definition TO PUBLIC
 	USING (owner = (SELECT pg_catalog.quote_ident(current_user)::pg_catalog.regrole));
@@ -77,6 +87,7 @@ CREATE TABLE @extschema@.mirror_run (
 	inserted bigint NOT NULL DEFAULT 0,
 	updated bigint NOT NULL DEFAULT 0,
 	deleted bigint NOT NULL DEFAULT 0,
+	formulas bigint NOT NULL DEFAULT 0,
 	compared boolean NOT NULL DEFAULT false,
 	calls bigint NOT NULL DEFAULT 0,
 	rows_read bigint NOT NULL DEFAULT 0,
@@ -85,6 +96,7 @@ CREATE TABLE @extschema@.mirror_run (
 );
 COMMENT ON TABLE @extschema@.mirror_run IS 'runs of mirrors, the latest 1,000 of each; one that was interrupted is continued, and stays one run';
 COMMENT ON COLUMN @extschema@.mirror_run.rows_read IS 'rows that came from the org, those unchanged since the last run too';
+COMMENT ON COLUMN @extschema@.mirror_run.formulas IS 'rows of which only formula fields had changed';
 COMMENT ON COLUMN @extschema@.mirror_run.compared IS 'all Ids were compared';
 COMMENT ON COLUMN @extschema@.mirror_run.error IS 'of its latest failure';
 CREATE INDEX ON @extschema@.mirror_run (target, id);
@@ -103,7 +115,8 @@ CREATE VIEW @extschema@.mirror_status WITH (security_invoker = true) AS
 			ELSE d.stage END AS phase,
 		d.rows, d.rows_expected, d.watermark,
 		pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) d.watermark AS lag,
-		d.compared_at, d.next_run, d.failures, d.last_error, d.warning, r.runs, r.calls
+		d.compared_at, d.next_run, d.failures, d.last_error, d.warning, r.runs, r.calls,
+		d.formulas_at
 	FROM @extschema@.mirror_definition d
 		LEFT JOIN LATERAL (
 			SELECT pg_catalog.count(*) AS runs, pg_catalog.sum(m.calls) AS calls FROM @extschema@.mirror_run m
