@@ -17,6 +17,7 @@
 #include "fault.h"
 #include "locks.h"
 #include "oauth.h"
+#include "org.h"
 #include "pagecache.h"
 #include "rules_org.h"
 #include "store.h"
@@ -118,6 +119,7 @@ reset(Request *r, Response *w)
 	cursors_reset();
 	locks_clear();
 	rules_clear();
+	org_reset();
 	known = store_seed(seed);
 	store_unlock();
 	fault_clear();
@@ -235,23 +237,108 @@ locks(Request *r, Response *w)
 	ok(w);
 }
 
+static const Object *
+object_of_id(const char *id)
+{
+	return id ? schema_by_prefix(id) : NULL;
+}
+
+static void
+done(Response *w, bool good, StoreError *e)
+{
+	if (good)
+		ok(w);
+	else
+		bad(w, e->message ? e->message : "no such row");
+	store_error_free(e);
+}
+
 /* POST /__sandbox/undelete?id=X: somebody takes the row out of the recycle bin. */
 static void
 undelete(Request *r, Response *w)
 {
 	const char *id = req_param(r, "id");
-	const Object *o = id ? schema_by_prefix(id) : NULL;
+	const Object *o = object_of_id(id);
 	StoreError e = {0};
-	bool done;
 
 	store_lock();
-	done = o != NULL && store_undelete(o, id, &e);
+	done(w, o != NULL && store_undelete(o, id, &e), &e);
 	store_unlock();
-	if (done)
-		ok(w);
-	else
-		bad(w, e.message ? e.message : "no such row");
-	store_error_free(&e);
+}
+
+/* POST /__sandbox/merge?master=X&losers=A,B, the master's new values as JSON in the body. */
+static void
+merge(Request *r, Response *w)
+{
+	const char *master = req_param(r, "master");
+	const Object *o = object_of_id(master);
+	char *ids = req_own(r, strdup(req_param(r, "losers") ? req_param(r, "losers") : ""));
+	json_object *values = r->body_len > 0 ? json_tokener_parse(r->body) : NULL;
+	const char *losers[3];
+	char *save = NULL;
+	StoreError e = {0};
+	int n = 0;
+
+	for (char *p = strtok_r(ids, ",", &save); p && n < 3; p = strtok_r(NULL, ",", &save))
+		losers[n++] = p;
+	store_lock();
+	store_set_user(NULL);
+	done(w, o != NULL && store_merge(o, master, losers, n, values, &e), &e);
+	store_unlock();
+	json_object_put(values);
+}
+
+/* POST /__sandbox/purge?id=X: that row, deleted or not; ?object=X: what is in the recycle bin of
+ * it. */
+static void
+purge(Request *r, Response *w)
+{
+	const char *id = req_param(r, "id");
+	const char *name = req_param(r, "object");
+	const Object *o = id ? object_of_id(id) : name ? schema_find(name, strlen(name)) : NULL;
+	char full[SF_ID_LEN + 1];
+	StoreError e = {0};
+	bool good = o != NULL || (id == NULL && name == NULL);
+
+	store_lock();
+	store_set_user(NULL);
+	if (good && id != NULL)
+	{
+		good = store_canonical_id(id, strlen(id), full) && store_row_state(o, full) != 0 &&
+			   (store_row_state(o, full) == 2 || store_delete(o, full, &e));
+		if (good)
+			store_purge(o, full);
+	}
+	else if (good)
+		store_empty_bin(o);
+	done(w, good, &e);
+	store_unlock();
+}
+
+/* POST /__sandbox/set?id=X&FIELD=VALUE: the value changes, and nothing tells of it. */
+static void
+set_values(Request *r, Response *w)
+{
+	const char *id = req_param(r, "id");
+	const Object *o = object_of_id(id);
+	char *text = req_own(r, strdup(r->raw_query));
+	char *save = NULL;
+	StoreError e = {0};
+	bool good = o != NULL;
+
+	store_lock();
+	for (char *p = strtok_r(text, "&", &save); p && good; p = strtok_r(NULL, "&", &save))
+	{
+		char *eq = strchr(p, '=');
+		const Field *f = eq ? schema_field(o, p, (size_t) (eq - p)) : NULL;
+		char *value = eq ? req_own(r, url_decode(eq + 1, strlen(eq + 1), true)) : NULL;
+
+		if (strncmp(p, "id=", 3) == 0)
+			continue;
+		good = f != NULL && store_set_silently(o, id, f, *value ? value : NULL, &e);
+	}
+	done(w, good, &e);
+	store_unlock();
 }
 
 void
@@ -268,6 +355,17 @@ admin_handle(Request *r, Response *w)
 		org_rules(r, w);
 	else if (strcmp(name, "locks") == 0)
 		locks(r, w);
+	else if (strcmp(name, "org") == 0)
+	{
+		if (post)
+			take_settings(r, w, org_set);
+		if (w->status != 400)
+		{
+			buf_clear(&w->body);
+			org_list(&w->body);
+			ok(w);
+		}
+	}
 	else if (strcmp(name, "jobs") == 0)
 	{
 		bulk_list_admin(&w->body);
@@ -289,6 +387,12 @@ admin_handle(Request *r, Response *w)
 		reset(r, w);
 	else if (strcmp(name, "undelete") == 0)
 		undelete(r, w);
+	else if (strcmp(name, "merge") == 0)
+		merge(r, w);
+	else if (strcmp(name, "purge") == 0)
+		purge(r, w);
+	else if (strcmp(name, "set") == 0)
+		set_values(r, w);
 	else if (strcmp(name, "now") == 0)
 		clock_set(r, w);
 	else if (strcmp(name, "bulk") == 0)

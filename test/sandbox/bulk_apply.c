@@ -1,8 +1,7 @@
 /*
  * bulk_apply.c - the rows of an ingest job, written by the same rules as those of REST.
  *
- * Owns: the three results.  Must not know: HTTP, SQL but for
- * hardDelete.
+ * Owns: the three results.  Must not know: HTTP, SQL.
  */
 #include <ctype.h>
 #include <stdio.h>
@@ -13,6 +12,7 @@
 #include "bulk_apply.h"
 #include "config.h"
 #include "locks.h"
+#include "org.h"
 #include "rules_org.h"
 #include "store_internal.h"
 
@@ -296,26 +296,6 @@ row_values(const Apply *a, StoreError *e)
 	return values;
 }
 
-/* For good, with what was deleted because of it. */
-static void
-purge(const Object *o, const char *id)
-{
-	for (int i = 0; i < schema_count(); i++)
-	{
-		const Object *x = schema_object(i);
-		char sql[512];
-		sqlite3_stmt *st;
-
-		snprintf(sql, sizeof(sql), "DELETE FROM \"%s\" WHERE \"%s\" = ?1%s", x->name,
-				 STORE_DELETED_WITH, x == o ? " OR \"Id\" = ?1" : "");
-		st = store_prepare(sql);
-		sqlite3_bind_text(st, 1, id, -1, SQLITE_STATIC);
-		sqlite3_step(st);
-		sqlite3_finalize(st);
-	}
-	store_changed();
-}
-
 static bool
 write_row(Apply *a, json_object *values, const char *given, char id[SF_ID_LEN + 1], bool *created,
 		  StoreError *e)
@@ -350,7 +330,7 @@ write_row(Apply *a, json_object *values, const char *given, char id[SF_ID_LEN + 
 	}
 	store_canonical_id(given, strlen(given), id);
 	if (ok && j->operation == BULK_HARD_DELETE)
-		purge(j->object, id);
+		store_purge(j->object, id);
 	return ok;
 }
 
@@ -476,9 +456,11 @@ static bool
 apply_chunk(Apply *a, int n, int64_t *processed, int64_t *failed)
 {
 	bool more = true;
+	time_t began = org_late();
 
 	read_keys(a, n);
 	store_lock();
+	store_set_began(began);
 	store_set_user(a->job->user_id);
 	/* an assignment rule has to be named */
 	rules_headers(&(WriteHeaders){.no_assignment = a->job->assignment == NULL,
@@ -495,6 +477,7 @@ apply_chunk(Apply *a, int n, int64_t *processed, int64_t *failed)
 			++*failed;
 	}
 	store_commit();
+	store_set_began(0);
 	locks_pause();
 	store_unlock();
 	return more;

@@ -17,6 +17,7 @@ typedef struct Rule
 	char *spec; /* as given */
 	char *path, *method, *match;
 	int skip, count; /* count 0: for ever */
+	int percent;	 /* of those that are left */
 	long seen, struck;
 	Fault fault;
 	struct Rule *next;
@@ -54,24 +55,13 @@ static const struct
 	{"early-end", FAULT_EARLY_END},
 };
 
-static const char *const keys[] = {"path",
-								   "method",
-								   "match",
-								   "skip",
-								   "count",
-								   "do",
-								   "status",
-								   "code",
-								   "message",
-								   "body",
-								   "retry-after",
-								   "ms",
-								   "bytes-per-second",
-								   "bytes",
-								   "rows"};
+static const char *const keys[] = {
+	"path", "method",  "match", "skip",		   "count", "percent",			"do",	 "status",
+	"code", "message", "body",	"retry-after", "ms",	"bytes-per-second", "bytes", "rows"};
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static Rule *rules;
+static unsigned dice = 1;
 
 const char *
 fault_name(FaultKind kind)
@@ -158,6 +148,8 @@ set_value(Rule *r, const char *key, char *value)
 		number = &r->skip;
 	else if (strcmp(key, "count") == 0)
 		number = &r->count;
+	else if (strcmp(key, "percent") == 0)
+		number = &r->percent;
 	else if (strcmp(key, "status") == 0)
 		number = &r->fault.status;
 	else if (strcmp(key, "ms") == 0)
@@ -227,6 +219,7 @@ fault_add(const char *spec, char **reason)
 	*reason = NULL;
 	r->spec = strdup(spec);
 	r->count = 1;
+	r->percent = 100;
 	r->fault.bytes = -1;
 	r->fault.rows = -1;
 	while (*p)
@@ -312,6 +305,8 @@ fault_strike(const char *method, const char *path, const char *query, const char
 			!(body != NULL && strstr(body, r->match)))
 			continue;
 		if (++r->seen <= r->skip || hit || (r->count > 0 && r->struck >= r->count))
+			continue;
+		if (r->percent < 100 && rand_r(&dice) / (RAND_MAX / 100 + 1) >= r->percent)
 			continue;
 		r->struck++;
 		hit = true;

@@ -19,6 +19,7 @@
 #include "cursors.h"
 #include "fault.h"
 #include "oauth.h"
+#include "org.h"
 #include "pagecache.h"
 #include "reqlog.h"
 #include "rules_org.h"
@@ -54,6 +55,7 @@ enum
 	OPT_RULE,
 	OPT_AE,
 	OPT_AE_PROSPECTS,
+	OPT_ORG,
 	OPT_BULK,					 /* and those that follow: one for each of bulk_options[] */
 	OPT_READING = OPT_BULK + 50, /* and those that follow: one for each of readings[] */
 	OPT_HELP = OPT_READING + 100
@@ -166,6 +168,7 @@ static const struct option plain_options[] = {
 	{"readings", required_argument, NULL, OPT_READINGS},
 	{"rule", required_argument, NULL, OPT_RULE},
 	{"ae", required_argument, NULL, OPT_AE},
+	{"org", required_argument, NULL, OPT_ORG},
 	{"ae-prospects", required_argument, NULL, OPT_AE_PROSPECTS},
 	{"help", no_argument, NULL, OPT_HELP},
 	{NULL, 0, NULL, 0},
@@ -196,7 +199,8 @@ static const char help[] =
 	"  --chunked on|off         chunked answers, as Salesforce sends them (on)\n"
 	"  --page-cache-mb N        memory for rendered pages (512)\n"
 	"  --ae-prospects N         prospects of Account Engagement (5000)\n"
-	"  --ae NAME=VALUE          a setting of Account Engagement (see README.md)\n";
+	"  --ae NAME=VALUE          a setting of Account Engagement (see README.md)\n"
+	"  --org NAME=VALUE         what the clock, late writes and stamps do (see README.md)\n";
 
 static const char readings_help[] =
 	"\nWhat no document settles (the first word is the default):\n"
@@ -305,14 +309,14 @@ take_now(const char *text)
 }
 
 static void
-take_ae(const char *arg)
+take_setting(const char *arg, bool (*set)(const char *name, const char *value), const char *wrong)
 {
 	char name[64];
 	size_t n = strcspn(arg, "=");
 
 	snprintf(name, sizeof(name), "%.*s", (int) n, arg);
-	if (arg[n] != '=' || n >= sizeof(name) || !ae_set(name, arg + n + 1))
-		usage("\"%s\" is not a setting of Account Engagement", arg);
+	if (arg[n] != '=' || n >= sizeof(name) || !set(name, arg + n + 1))
+		usage(wrong, arg);
 }
 
 static void
@@ -387,7 +391,9 @@ take(int opt, const char *arg)
 			usage("\"%s\" is not a number that fits here", arg);
 	}
 	else if (opt == OPT_AE)
-		take_ae(arg);
+		take_setting(arg, ae_set, "\"%s\" is not a setting of Account Engagement");
+	else if (opt == OPT_ORG)
+		take_setting(arg, org_set, "\"%s\" is not a setting of the org");
 	else if (opt == OPT_HELP)
 		print_help();
 	else if (opt == '?')
@@ -499,6 +505,7 @@ main(int argc, char **argv)
 	if ((config.tls_cert == NULL) != (config.tls_key == NULL))
 		usage("%s", "--tls-cert and --tls-key belong together");
 
+	org_keep();
 	/* Blocked before any thread exists, so that only sigwait() below sees them. */
 	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&ends);

@@ -15,6 +15,7 @@
 #include "bulk.h"
 #include "config.h"
 #include "oauth.h"
+#include "org.h"
 #include "reqlog.h"
 #include "rest.h"
 #include "rules_org.h"
@@ -252,6 +253,13 @@ override_method(Request *r)
 		r->method = m;
 }
 
+static bool
+is_write(const Request *r)
+{
+	return !is_get(r) && r->n_seg > 0 &&
+		   (strcmp(r->seg[0], "sobjects") == 0 || strcmp(r->seg[0], "composite") == 0);
+}
+
 static void
 data_handle(Request *r, Response *w)
 {
@@ -297,8 +305,12 @@ data_handle(Request *r, Response *w)
 		bulk_resource(r, w);
 	else
 	{
+		time_t began = is_write(r) ? org_late() : 0;
+
 		store_lock();
+		store_set_began(began);
 		resource(r, w);
+		store_set_began(0);
 		store_unlock();
 	}
 	snprintf(info, sizeof(info), "api-usage=%lld/%lld", (long long) api_used(),

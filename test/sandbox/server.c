@@ -25,7 +25,9 @@
 #include "config.h"
 #include "fault.h"
 #include "oauth.h"
+#include "org.h"
 #include "reqlog.h"
+#include "rest.h"
 #include "server.h"
 
 /* The vendor's bounds on a request line, and on it together with the headers. */
@@ -406,6 +408,7 @@ make_response(Sending *s, bool chunked)
 	struct MHD_Response *m;
 	bool empty = w->status == 204 || w->status == 304;
 
+	char date[40];
 	/* Straight from the file, where nothing has to be done to it. */
 	bool straight = w->from_file && w->body.len == 0 && s->tail_len == 0 && s->rate == 0 &&
 					s->stop_at == SIZE_MAX;
@@ -419,6 +422,8 @@ make_response(Sending *s, bool chunked)
 											  send_more, s, sending_free);
 	if (m == NULL)
 		return NULL;
+	rest_http_date(time(NULL) + org.skew, date);
+	MHD_add_response_header(m, "Date", date);
 	if (!empty && res_find_header(w, "Content-Type") == NULL)
 		MHD_add_response_header(m, "Content-Type",
 								w->content_type ? w->content_type
@@ -787,7 +792,7 @@ listen_at(const char *host, int port, const char *cert, const char *key)
 {
 	struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons((uint16_t) port)};
 	unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD |
-					 MHD_USE_POLL | (cert ? MHD_USE_TLS : 0);
+					 MHD_USE_POLL | MHD_USE_SUPPRESS_DATE_NO_CLOCK | (cert ? MHD_USE_TLS : 0);
 	struct MHD_OptionItem tls[] = {{MHD_OPTION_HTTPS_MEM_CERT, 0, (void *) cert},
 								   {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *) key},
 								   {MHD_OPTION_END, 0, NULL}};

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "org.h"
 #include "store_internal.h"
 
 #define MAX_BIG 100000000
@@ -22,6 +23,7 @@ static pthread_mutex_t mutex;
 static pthread_once_t mutex_once = PTHREAD_ONCE_INIT;
 static uint64_t version = 1;
 static time_t fixed_clock;
+static time_t began;
 static bool milliseconds;
 static bool blanks;
 static int depth;
@@ -138,13 +140,22 @@ store_next_number(const Object *o)
 }
 
 void
+store_keep_number(const Object *o)
+{
+	char sql[200];
+
+	snprintf(sql, sizeof(sql), "INSERT OR REPLACE INTO \"__numbers\" VALUES ('%s', %lld)", o->name,
+			 (long long) numbers[o->index]);
+	store_exec(sql);
+}
+
+void
 store_set_number(const Object *o, int64_t last)
 {
 	numbers[o->index] = last;
 }
 
-/* Counters go on where the file's rows end; Ids are never used again, because rows are never
- * removed. */
+/* Counters go on where the file's rows end, or where purged ones did: Ids are never used again. */
 static void
 load_numbers(void)
 {
@@ -157,10 +168,15 @@ load_numbers(void)
 		sqlite3_stmt *s;
 
 		numbers[i] = 0;
-		snprintf(sql, sizeof(sql), "SELECT max(\"Id\") FROM \"%s\"", o->name);
+		snprintf(sql, sizeof(sql),
+				 "SELECT max(\"Id\"), (SELECT last FROM \"__numbers\" WHERE object = '%s') FROM "
+				 "\"%s\"",
+				 o->name, o->name);
 		s = store_prepare(sql);
 		if (sqlite3_step(s) == SQLITE_ROW && sqlite3_column_text(s, 0))
 			numbers[i] = store_id_number((const char *) sqlite3_column_text(s, 0));
+		if (sqlite3_column_int64(s, 1) > numbers[i])
+			numbers[i] = sqlite3_column_int64(s, 1);
 		sqlite3_finalize(s);
 	}
 }
@@ -217,6 +233,7 @@ store_reset(void)
 		numbers[i] = 0;
 	}
 	store_exec("DELETE FROM \"__cleared\"");
+	store_exec("DELETE FROM \"__numbers\"");
 	memcpy(user, admin_id, sizeof(user));
 	store_changed();
 }
@@ -224,7 +241,7 @@ store_reset(void)
 time_t
 store_now(void)
 {
-	return fixed_clock ? fixed_clock : time(NULL);
+	return fixed_clock ? fixed_clock : time(NULL) + org.skew;
 }
 
 time_t
@@ -237,6 +254,18 @@ void
 store_set_clock(time_t fixed)
 {
 	fixed_clock = fixed;
+}
+
+void
+store_set_began(time_t t)
+{
+	began = t;
+}
+
+time_t
+store_began(void)
+{
+	return began ? began : store_now();
 }
 
 void

@@ -52,7 +52,9 @@ uint64_t store_version(void);
 
 /* The org's clock.  --now T makes it stand still at T, so that a test sees the same timestamps. */
 time_t store_now(void);
-void store_set_clock(time_t fixed);			/* 0: the machine's clock */
+void store_set_clock(time_t fixed);			/* 0: the machine's clock, and what org.h says of it */
+/* When the transaction at hand began, which is what its rows are stamped with; 0: now. */
+void store_set_began(time_t t);
 void store_timestamp(time_t t, char out[29]); /* yyyy-mm-ddThh:mm:ss.000+0000 */
 
 /* How texts compare and what datetimes keep, before store_open(): false is the default (see main.c). */
@@ -80,6 +82,19 @@ bool store_insert(const Object *o, json_object *values, char id[SF_ID_LEN + 1], 
 bool store_update(const Object *o, const char *id, json_object *values, StoreError *e);
 bool store_delete(const Object *o, const char *id, StoreError *e); /* cascades; into the recycle bin */
 bool store_undelete(const Object *o, const char *id, StoreError *e);
+/*
+ * store_merge.c.  One or two losers go into the recycle bin, what pointed to them points to the master, and
+ * that gets the values (or NULL).
+ */
+bool store_merge(const Object *o, const char *master, const char *const *losers, int n,
+				 json_object *values, StoreError *e);
+/* Out of the recycle bin for good, with what was deleted because of it; everything in the bin of an object,
+ * or (NULL) of all. */
+void store_purge(const Object *o, const char *id);
+void store_empty_bin(const Object *o);
+/* A value changes (text NULL: to null) though nobody wrote the row: no audit field moves. */
+bool store_set_silently(const Object *o, const char *id, const Field *f, const char *text,
+						StoreError *e);
 /*
  * Upsert by an external id or idLookup field.  *created says which; *matches > 1 means ambiguous: nothing
  * written, ids of the matches (malloc'ed, 19 bytes each) in *match_ids for the 300 answer.

@@ -1,13 +1,15 @@
 /*
  * store_delete.c - into the recycle bin and out of it again, with the rows that hang on a row.
  *
- * A delete moves neither SystemModstamp nor LastModifiedDate of the deleted rows.  Custom lookups
- * to a deleted row are cleared (and restored by an undelete); standard ones keep pointing at it.
+ * A delete moves SystemModstamp of the deleted rows only where the org is told to, and never
+ * LastModifiedDate.  Custom lookups to a deleted row are cleared (and restored by an undelete);
+ * standard ones keep pointing at it.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "org.h"
 #include "store_internal.h"
 
 /* Ids of the live children by one relationship, packed as store_find packs them. */
@@ -140,7 +142,7 @@ clear_lookups(const ChildRelationship *c, const char *id)
 
 	if (!schema_field(o, c->field, strlen(c->field))->custom)
 		return;
-	store_timestamp(store_now(), now);
+	store_timestamp(store_began(), now);
 	buf_init(&sql);
 	buf_addf(
 		&sql,
@@ -163,11 +165,13 @@ mark_deleted(const Object *o, const char *id, const char *root)
 	char now[SF_STAMP_LEN + 1];
 	Buf sql;
 
-	store_timestamp(store_now(), now);
+	store_timestamp(store_began(), now);
 	buf_init(&sql);
 	buf_addf(&sql,
-			 "UPDATE \"%s\" SET \"IsDeleted\" = 1, \"%s\" = ?1, \"%s\" = ?2 WHERE \"Id\" = ?3",
-			 o->name, STORE_DELETED_DATE, STORE_DELETED_WITH);
+			 "UPDATE \"%s\" SET \"IsDeleted\" = 1, \"%s\" = ?1, \"%s\" = ?2%s WHERE \"Id\" = ?3",
+			 o->name, STORE_DELETED_DATE, STORE_DELETED_WITH,
+			 org.deletes_move && schema_field(o, "SystemModstamp", 14) ? ", \"SystemModstamp\" = ?1"
+																	   : "");
 	run2(sql.data, now, root, id);
 	buf_free(&sql);
 }
@@ -257,7 +261,7 @@ restore_lookups(const char *id)
 		const char *field = (const char *) sqlite3_column_text(s, 1);
 		char now[SF_STAMP_LEN + 1];
 
-		store_timestamp(store_now(), now);
+		store_timestamp(store_began(), now);
 		buf_clear(&sql);
 		buf_addf(&sql,
 				 "UPDATE \"%s\" SET \"%s\" = ?1, \"SystemModstamp\" = ?2 WHERE \"Id\" = ?3 AND "
@@ -290,7 +294,7 @@ restore_rows(const Object *o, const char *root, StoreError *e)
 	while (sqlite3_step(s) == SQLITE_ROW)
 		buf_add(&ids, sqlite3_column_text(s, 0), SF_ID_LEN + 1);
 	sqlite3_finalize(s);
-	store_timestamp(store_now(), now);
+	store_timestamp(store_began(), now);
 	for (i = 0; ok && i < ids.len; i += SF_ID_LEN + 1)
 	{
 		Row *r = row_load(o, ids.data + i);
@@ -300,10 +304,11 @@ restore_rows(const Object *o, const char *root, StoreError *e)
 		{
 			buf_clear(&sql);
 			buf_addf(&sql,
-					 "UPDATE \"%s\" SET \"IsDeleted\" = 0, \"%s\" = NULL, \"%s\" = NULL%s WHERE "
+					 "UPDATE \"%s\" SET \"IsDeleted\" = 0, \"%s\" = NULL, \"%s\" = NULL%s%s WHERE "
 					 "\"Id\" = ?2 AND ?1 IS NOT NULL",
 					 o->name, STORE_DELETED_DATE, STORE_DELETED_WITH,
-					 schema_field(o, "SystemModstamp", 14) ? ", \"SystemModstamp\" = ?1" : "");
+					 schema_field(o, "SystemModstamp", 14) ? ", \"SystemModstamp\" = ?1" : "",
+					 schema_field(o, "MasterRecordId", 14) ? ", \"MasterRecordId\" = NULL" : "");
 			run2(sql.data, now, ids.data + i, NULL);
 			restore_lookups(ids.data + i);
 			rules_effects(NULL, r);

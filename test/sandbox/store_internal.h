@@ -52,8 +52,10 @@ bool store_blanks(void);		  /* whether texts keep those at their ends */
 time_t store_fixed_clock(void);	  /* 0 while the machine's clock runs */
 void store_exec(const char *sql); /* ends the program when SQLite refuses */
 sqlite3_stmt *store_prepare(const char *sql);
+time_t store_began(void);		  /* when the transaction at hand began */
 int64_t store_next_number(const Object *o); /* 1, 2, 3 ... per object: Ids and auto-numbers */
 void store_set_number(const Object *o, int64_t last);
+void store_keep_number(const Object *o); /* though the rows go that tell of it */
 void store_reset(void); /* empties all tables and counters */
 
 /* store_id.c */
@@ -114,6 +116,8 @@ bool store_insert_mode(const Object *o, json_object *values, WriteMode mode, cha
 					   StoreError *e);
 /* For effects: writes one row without any rule. */
 void store_insert_row(Row *r);
+/* What a write stamps the row with: a row that somebody else wrote meanwhile is not set back. */
+void store_row_stamp(const Row *r, char out[SF_STAMP_LEN + 1]);
 
 /* seed.c: a row as JSON, written without asking whether a user may; the texts are copied. */
 json_object *seed_row(void);

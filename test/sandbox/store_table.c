@@ -365,4 +365,5 @@ store_create_tables(void)
 	}
 	store_exec("CREATE TABLE IF NOT EXISTS \"__cleared\" (object TEXT, field TEXT, id TEXT, "
 			   "parent TEXT)");
+	store_exec("CREATE TABLE IF NOT EXISTS \"__numbers\" (object TEXT PRIMARY KEY, last INTEGER)");
 }

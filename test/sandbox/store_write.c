@@ -220,13 +220,23 @@ set_default(Row *r, const Field *f)
 		row_set_real(r, f->name, 0);
 }
 
+void
+store_row_stamp(const Row *r, char out[SF_STAMP_LEN + 1])
+{
+	const char *last = row_text(r, "SystemModstamp");
+
+	store_timestamp(store_began(), out);
+	if (last && strcmp(last, out) > 0 && store_began() != store_now())
+		memcpy(out, last, SF_STAMP_LEN + 1);
+}
+
 /* Times of the row: now, unless a seed says when. */
 static void
 set_audit(Row *r, bool insert)
 {
 	char now[SF_STAMP_LEN + 1];
 
-	store_timestamp(store_now(), now);
+	store_row_stamp(r, now);
 	if (insert)
 	{
 		if (row_null(r, "CreatedDate"))
