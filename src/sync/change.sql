@@ -10,6 +10,7 @@ CREATE TABLE @extschema@.change (
 	channel text,
 	replay_id bigint,
 	object text NOT NULL,
+	object_key text GENERATED ALWAYS AS (pg_catalog.lower(object)) STORED,
 	record_id text,
 	type text NOT NULL,
 	changed_fields text[],
@@ -24,6 +25,7 @@ CREATE TABLE @extschema@.change (
 COMMENT ON TABLE @extschema@.change IS 'change events, one row for each record, in the order in which the org committed them';
 COMMENT ON COLUMN @extschema@.change.subscription IS 'that of ampsf.subscribe(); null: it came by Ampersand''s webhook';
 COMMENT ON COLUMN @extschema@.change.replay_id IS 'the event''s place in its channel: increasing, with gaps';
+COMMENT ON COLUMN @extschema@.change.object_key IS 'its name without case, as it is looked for';
 COMMENT ON COLUMN @extschema@.change.record_id IS 'null: an event of a whole object (GAP_OVERFLOW, LOST)';
 COMMENT ON COLUMN @extschema@.change.type IS
 	'CREATE, UPDATE, DELETE, UNDELETE; GAP_ and one of them: changed, but not told how; GAP_OVERFLOW: more changes in a '
@@ -37,7 +39,7 @@ COMMENT ON COLUMN @extschema@.change.origin IS 'which API and client made the ch
 -- An event that is delivered again is stored once.
 CREATE UNIQUE INDEX change_once ON @extschema@.change (subscription, replay_id, object, record_id, type) NULLS NOT DISTINCT
 	WHERE subscription IS NOT NULL;
-CREATE INDEX change_object ON @extschema@.change (server, object, id);
+CREATE INDEX change_object ON @extschema@.change (server, object_key, id);
 ALTER TABLE @extschema@.change ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON @extschema@.change TO PUBLIC
 	USING (owner = (SELECT pg_catalog.quote_ident(current_user)::pg_catalog.regrole));

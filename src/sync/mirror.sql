@@ -151,9 +151,9 @@ BEGIN
 		EXECUTE format('COMMENT ON COLUMN %s.deleted_at IS %L', place, 'when the org deleted the row; null: it is there');
 	END IF;
 	INSERT INTO @extschema@.mirror_definition (target, source, cursor_column, created_column, deletes, every, lookback,
-			compare_every, chunk_rows, formula_every, formula_columns)
+			compare_every, chunk_rows, formula_every, formula_columns, applied_to)
 		VALUES (made, foreign_table, cursor_column, created_column, deletes, every, lookback, compare_every, chunk_rows, formula_every,
-			coalesce(formula_columns, '{}'));
+			coalesce(formula_columns, '{}'), (SELECT coalesce(max(e.id), 0) FROM @extschema@.change e));
 	RETURN made;
 END $$;
 COMMENT ON FUNCTION @extschema@.mirror(regclass, text, interval, text, interval, interval, integer, interval, name[], name) IS

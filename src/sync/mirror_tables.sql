@@ -53,6 +53,10 @@ CREATE TABLE @extschema@.mirror_definition (
 	failures integer NOT NULL DEFAULT 0,
 	last_error text,
 	warning text,
+	applied_to bigint NOT NULL DEFAULT 0,
+	events bigint NOT NULL DEFAULT 0,
+	last_event timestamptz,
+	event_error text,
 	formula_every interval CHECK (formula_every > '0'),
 	formula_columns name[] NOT NULL DEFAULT '{}',
 	formula_spans timestamptz[],
@@ -66,6 +70,9 @@ COMMENT ON COLUMN @extschema@.mirror_definition.run_started IS 'the org''s time 
 COMMENT ON COLUMN @extschema@.mirror_definition.read_to IS 'of the run under way: rows whose cursor is less are in the mirror';
 COMMENT ON COLUMN @extschema@.mirror_definition.watermark IS 'changes before this time of the org are in the mirror';
 COMMENT ON COLUMN @extschema@.mirror_definition.deleted_to IS 'deletions before this time of the org are in the mirror';
+COMMENT ON COLUMN @extschema@.mirror_definition.applied_to IS 'change events up to this id of ampsf.change are in the mirror';
+COMMENT ON COLUMN @extschema@.mirror_definition.last_event IS 'when the org committed the latest of them';
+COMMENT ON COLUMN @extschema@.mirror_definition.event_error IS 'why events wait that are there';
 COMMENT ON COLUMN @extschema@.mirror_definition.formula_columns IS 'to be read again as formula fields are, besides those';
 COMMENT ON COLUMN @extschema@.mirror_definition.formula_spans IS 'of a refresh of formula fields under way: where the chunks still to be read begin and end';
 COMMENT ON COLUMN @extschema@.mirror_definition.formulas_at IS 'formula fields of all rows are those of this time of the org, or later ones';
@@ -88,6 +95,7 @@ CREATE TABLE @extschema@.mirror_run (
 	updated bigint NOT NULL DEFAULT 0,
 	deleted bigint NOT NULL DEFAULT 0,
 	formulas bigint NOT NULL DEFAULT 0,
+	events bigint NOT NULL DEFAULT 0,
 	compared boolean NOT NULL DEFAULT false,
 	calls bigint NOT NULL DEFAULT 0,
 	rows_read bigint NOT NULL DEFAULT 0,
@@ -97,6 +105,7 @@ CREATE TABLE @extschema@.mirror_run (
 COMMENT ON TABLE @extschema@.mirror_run IS 'runs of mirrors, the latest 1,000 of each; one that was interrupted is continued, and stays one run';
 COMMENT ON COLUMN @extschema@.mirror_run.rows_read IS 'rows that came from the org, those unchanged since the last run too';
 COMMENT ON COLUMN @extschema@.mirror_run.formulas IS 'rows of which only formula fields had changed';
+COMMENT ON COLUMN @extschema@.mirror_run.events IS 'change events that were applied: runs of the kind events, one for all between two others';
 COMMENT ON COLUMN @extschema@.mirror_run.compared IS 'all Ids were compared';
 COMMENT ON COLUMN @extschema@.mirror_run.error IS 'of its latest failure';
 CREATE INDEX ON @extschema@.mirror_run (target, id);
@@ -116,7 +125,7 @@ CREATE VIEW @extschema@.mirror_status WITH (security_invoker = true) AS
 		d.rows, d.rows_expected, d.watermark,
 		pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) d.watermark AS lag,
 		d.compared_at, d.next_run, d.failures, d.last_error, d.warning, r.runs, r.calls,
-		d.formulas_at
+		d.formulas_at, d.events, d.last_event, d.event_error
 	FROM @extschema@.mirror_definition d
 		LEFT JOIN LATERAL (
 			SELECT pg_catalog.count(*) AS runs, pg_catalog.sum(m.calls) AS calls FROM @extschema@.mirror_run m
