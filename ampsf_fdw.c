@@ -16,6 +16,7 @@
 #include "plan/plan_modify.h"
 #include "plan/scan_paths.h"
 #include "schema/import.h"
+#include "sync/worker.h"
 
 AMPSF_MODULE_MAGIC;
 
@@ -30,6 +31,7 @@ _PG_init(void)
 	ampsf_key_join_init();
 	ampsf_key_join_plan_init();
 	ampsf_estimate_init();
+	ampsf_launcher_init();
 }
 
 PG_FUNCTION_INFO_V1(ampsf_fdw_handler);
@@ -38,6 +40,8 @@ Datum
 ampsf_fdw_handler(PG_FUNCTION_ARGS)
 {
 	FdwRoutine *routine = makeNode(FdwRoutine);
+
+	ampsf_launcher_first_use();
 
 	routine->GetForeignRelSize = ampsfGetForeignRelSize;
 	routine->GetForeignPaths = ampsfGetForeignPaths;

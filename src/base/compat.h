@@ -9,6 +9,7 @@
 #include "postgres.h"
 #include "access/stratnum.h"
 #include "access/tupdesc.h"
+#include "catalog/pg_database.h"
 #include "catalog/pg_foreign_server.h"
 #include "commands/explain.h"
 #include "foreign/fdwapi.h"
@@ -195,6 +196,23 @@ ampsf_result_user(ResultRelInfo *rri, EState *estate)
 	return OidIsValid(rte->checkAsUser) ? rte->checkAsUser : GetUserId();
 #endif
 }
+
+static inline bool
+ampsf_owns_database(Oid database, Oid userid)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_ownercheck(DatabaseRelationId, database, userid);
+#else
+	return pg_database_ownercheck(database, userid);
+#endif
+}
+
+/* PortalRun lost its argument run_once in 18. */
+#if PG_VERSION_NUM >= 180000
+#define AMPSF_PORTAL_RUN(portal, dest) PortalRun(portal, FETCH_ALL, true, dest, dest, NULL)
+#else
+#define AMPSF_PORTAL_RUN(portal, dest) PortalRun(portal, FETCH_ALL, true, true, dest, dest, NULL)
+#endif
 
 /* ExecutorRun_hook lost its last argument in 18. */
 #if PG_VERSION_NUM >= 180000

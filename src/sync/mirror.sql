@@ -154,6 +154,8 @@ BEGIN
 			compare_every, chunk_rows, formula_every, formula_columns, applied_to)
 		VALUES (made, foreign_table, cursor_column, created_column, deletes, every, lookback, compare_every, chunk_rows, formula_every,
 			coalesce(formula_columns, '{}'), (SELECT coalesce(max(e.id), 0) FROM @extschema@.change e));
+	PERFORM @extschema@.cron_follow();
+	PERFORM @extschema@.wake();
 	RETURN made;
 END $$;
 COMMENT ON FUNCTION @extschema@.mirror(regclass, text, interval, text, interval, interval, integer, interval, name[], name) IS
@@ -165,6 +167,7 @@ BEGIN
 	PERFORM @extschema@.mirror_claim(target);
 	DELETE FROM @extschema@.mirror_run r WHERE r.target = unmirror.target;
 	DELETE FROM @extschema@.mirror_definition d WHERE d.target = unmirror.target;
+	PERFORM @extschema@.cron_follow();
 END $$;
 COMMENT ON FUNCTION @extschema@.unmirror(regclass) IS 'the table stays, with its rows, and is kept no longer';
 
@@ -182,5 +185,6 @@ BEGIN
 	PERFORM @extschema@.mirror_find(target);
 	UPDATE @extschema@.mirror_definition d SET paused = false, next_run = least(next_run, now()), failures = 0
 		WHERE d.target = resume.target;
+	PERFORM @extschema@.wake();
 END $$;
 COMMENT ON FUNCTION @extschema@.resume(regclass) IS 'ends a pause, or the wait after a failure: the mirror is due now';

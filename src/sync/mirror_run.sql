@@ -126,7 +126,8 @@ LANGUAGE sql STRICT SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION @extschema@.mirror_unlock(regclass) IS 'ends a run; of mirrors';
 
--- Each failure doubles the wait, up to an hour.
+-- Each failure doubles the wait, up to an hour.  Where only calls lack, which come back one by one, it is asked
+-- more evenly.
 CREATE FUNCTION @extschema@.mirror_failed(target regclass, error text[]) RETURNS text[]
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -134,7 +135,8 @@ DECLARE
 BEGIN
 	UPDATE @extschema@.mirror_run r SET state = 'failed', error = mirror_failed.error[1] WHERE r.id = d.run AND r.state <> 'done';
 	UPDATE @extschema@.mirror_definition m SET failures = m.failures + 1, last_error = mirror_failed.error[1],
-			next_run = clock_timestamp() + least(m.every * power(2, least(m.failures, 20)), greatest(m.every, interval '1 hour'))
+			next_run = clock_timestamp() + CASE WHEN error[2] = '53400' THEN greatest(m.every, interval '15 minutes')
+				ELSE least(m.every * power(2, least(m.failures, 20)), greatest(m.every, interval '1 hour')) END
 		WHERE m.target = d.target;
 	RETURN ARRAY[error[1], error[2], coalesce(nullif(error[3], ''), format('This was a run of mirror %s.', target)),
 		coalesce(nullif(error[4], ''), 'The next run goes on where this one ended.')];
@@ -187,7 +189,7 @@ BEGIN
 		END;
 		COMMIT;
 		-- The rest of an older run brings what was so then: who asks now wants what is so now.
-		EXIT WHEN scheduled AND (done OR @extschema@.mirror_paused(target));
+		EXIT WHEN scheduled AND (done OR @extschema@.mirror_paused(target) OR @extschema@.work_pressed());
 		EXIT WHEN done AND NOT again;
 		again := again AND NOT done;
 	END LOOP;

@@ -1,0 +1,562 @@
+/*
+ * launcher.c - the process of a database that starts workers for what is due.
+ *
+ * What there is to do, and for whom, tells the SQL function ampsf.work_list(); the launcher runs
+ * nothing of any user's.  When there is nothing left, now or later, it ends.  Workers are processes
+ * of their own, each with the rights of the role whose work it does.  Must not know: what a kind
+ * of work is, except that a worker of kind "events" stays for ever.
+ */
+#include "postgres.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include "access/xact.h"
+#include "catalog/dependency.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "commands/extension.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/value.h"
+#include "parser/parse_func.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/dsm.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/proc.h"
+#include "tcop/tcopprot.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "base/ampsf.h"
+#include "base/guc.h"
+#include "sync/presence.h"
+#include "sync/worker.h"
+
+extern PGDLLEXPORT void ampsf_launcher_main(Datum arg);
+
+#define MAX_WORKERS 64
+
+/* Milliseconds. */
+#define IDLE_WAIT 60000	  /* the list is looked at at least so often */
+#define SOON 3000		  /* work that ended and is still due: not at once again */
+#define ADOPTED_WAIT 5000 /* the end of another launcher's worker is not told to this one */
+#define TROUBLE_WAIT 10000
+#define MAX_BACKOFF 60000
+
+#define NO_WORKER "no background worker is free: max_worker_processes is too small"
+
+/* A piece of work that was listed, or is being done. */
+typedef struct Job
+{
+	char kind[AMPSF_KIND_LEN];
+	int64 key;
+	Oid owner;
+	TimestampTz due;
+	bool listed;
+	BackgroundWorkerHandle *handle; /* NULL: not run by a worker of this launcher's */
+	int slot;
+	bool adopted; /* run by a worker of one before */
+	TimestampTz started;
+	TimestampTz due_started; /* what was due then */
+	TimestampTz ended;
+	TimestampTz not_before;
+	int failures;
+	char told[400]; /* what was recorded last that hinders it; "": nothing */
+	char problem[400];
+} Job;
+
+static List *jobs = NIL;
+static dsm_segment *segment;
+static AmpsfWorkReport *reports;
+static bool slot_used[MAX_WORKERS];
+static MemoryContext own_context; /* lives as long as the launcher */
+static MemoryContext turn_context;
+static bool connected = false;
+static bool exhausted = false;	  /* it was logged that no process is to be had */
+static char last_error[400] = ""; /* logged once, not at each turn */
+
+static bool
+stays(const Job *job)
+{
+	return strcmp(job->kind, "events") == 0;
+}
+
+static bool
+runs(const Job *job)
+{
+	return job->handle != NULL || job->adopted;
+}
+
+/* -------- SQL -------- */
+
+static void
+begin(const char *activity)
+{
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	SPI_connect();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	pgstat_report_activity(STATE_RUNNING, activity);
+}
+
+static void
+commit(void)
+{
+	SPI_finish();
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	pgstat_report_stat(true);
+	pgstat_report_activity(STATE_IDLE, NULL);
+}
+
+/* Nothing is run that is not the extension's: this process is a superuser's. */
+static bool
+is_member(const char *function, int nargs, const Oid *args)
+{
+	Oid extension = get_extension_oid(AMPSF_FDW_NAME, true);
+	Oid oid;
+
+	if (!OidIsValid(extension) || !OidIsValid(get_namespace_oid("ampsf", true)))
+		return false;
+	oid = LookupFuncName(list_make2(makeString("ampsf"), makeString(pstrdup(function))), nargs,
+						 args, true);
+	return OidIsValid(oid) && getExtensionOfObject(ProcedureRelationId, oid) == extension;
+}
+
+static Job *
+find(const char *kind, int64 key)
+{
+	MemoryContext old;
+	ListCell *lc;
+	Job *job;
+
+	foreach (lc, jobs)
+	{
+		job = lfirst(lc);
+		if (job->key == key && strcmp(job->kind, kind) == 0)
+			return job;
+	}
+	old = MemoryContextSwitchTo(own_context);
+	job = palloc0(sizeof(Job));
+	strlcpy(job->kind, kind, sizeof(job->kind));
+	job->key = key;
+	job->slot = -1;
+	jobs = lappend(jobs, job);
+	MemoryContextSwitchTo(old);
+	return job;
+}
+
+static void
+read_row(HeapTuple row, TupleDesc desc)
+{
+	char *kind = SPI_getvalue(row, desc, 1);
+	char *problem = SPI_getvalue(row, desc, 5);
+	bool null;
+	Datum key = SPI_getbinval(row, desc, 2, &null);
+	Datum owner;
+	Datum due;
+	Job *job;
+
+	if (kind == NULL || null || strlen(kind) >= AMPSF_KIND_LEN)
+		return;
+	job = find(kind, DatumGetInt64(key));
+	owner = SPI_getbinval(row, desc, 3, &null);
+	job->owner = null ? InvalidOid : DatumGetObjectId(owner);
+	due = SPI_getbinval(row, desc, 4, &null);
+	/* Somebody wants it at another time: what went before does not matter. */
+	if (!null && job->due != DatumGetTimestampTz(due))
+	{
+		job->due = DatumGetTimestampTz(due);
+		if (!stays(job))
+			job->not_before = 0;
+	}
+	strlcpy(job->problem, problem ? problem : "", sizeof(job->problem));
+	job->listed = true;
+}
+
+/* What there is to do.  Jobs that are neither listed nor done any more are forgotten. */
+static void
+read_list(void)
+{
+	ListCell *lc;
+
+	foreach (lc, jobs)
+		((Job *) lfirst(lc))->listed = false;
+	begin("ampsf.work_list()");
+	if (is_member("work_list", 0, NULL))
+	{
+		if (SPI_execute("SELECT kind, key, owner, due, problem FROM ampsf.work_list()", false, 0) !=
+			SPI_OK_SELECT)
+			elog(ERROR, "could not read ampsf.work_list()");
+		for (uint64 i = 0; i < SPI_processed; i++)
+			read_row(SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
+	}
+	commit();
+	foreach (lc, jobs)
+	{
+		Job *job = lfirst(lc);
+
+		if (!job->listed && job->handle == NULL)
+		{
+			jobs = foreach_delete_current(jobs, lc);
+			pfree(job);
+		}
+	}
+}
+
+/* Records why it is not done; counts: it was tried. */
+static void
+record(Job *job, const char *problem, bool counts)
+{
+	static const Oid types[] = {TEXTOID, INT8OID, TEXTOID, BOOLOID};
+	Oid argtypes[4];
+	Datum args[4];
+
+	if (!counts && strcmp(job->told, problem) == 0)
+		return;
+	memcpy(argtypes, types, sizeof(types));
+	begin("ampsf.work_failed()");
+	if (is_member("work_failed", 4, types))
+	{
+		args[0] = CStringGetTextDatum(job->kind);
+		args[1] = Int64GetDatum(job->key);
+		args[2] = CStringGetTextDatum(problem);
+		args[3] = BoolGetDatum(counts);
+		if (SPI_execute_with_args("SELECT ampsf.work_failed($1, $2, $3, $4)", 4, argtypes, args,
+								  NULL, false, 0) != SPI_OK_SELECT)
+			elog(ERROR, "could not run ampsf.work_failed()");
+	}
+	commit();
+	/* In the log once, until something else is the matter. */
+	if (strcmp(job->told, problem) != 0)
+		ereport(LOG, (errmsg("%s " INT64_FORMAT ": %s", job->kind, job->key, problem)));
+	strlcpy(job->told, problem, sizeof(job->told));
+}
+
+/* -------- workers -------- */
+
+static bool
+start_worker(Job *job)
+{
+	BackgroundWorker worker = {0};
+	AmpsfWorkOrder order = {0};
+	MemoryContext old;
+	bool ok;
+	int slot = 0;
+
+	while (slot < MAX_WORKERS && slot_used[slot])
+		slot++;
+	if (slot == MAX_WORKERS)
+		return false;
+	memset(&reports[slot], 0, sizeof(AmpsfWorkReport));
+	order.database = MyDatabaseId;
+	order.owner = job->owner;
+	order.key = job->key;
+	strlcpy(order.kind, job->kind, sizeof(order.kind));
+	order.segment = dsm_segment_handle(segment);
+	order.slot = slot;
+
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	/* The launcher starts it anew, and is started anew itself. */
+	worker.bgw_restart_time = BGW_NEVER_RESTART;
+	strlcpy(worker.bgw_library_name, AMPSF_FDW_NAME, sizeof(worker.bgw_library_name));
+	strlcpy(worker.bgw_function_name, "ampsf_worker_main", sizeof(worker.bgw_function_name));
+	snprintf(worker.bgw_name, sizeof(worker.bgw_name), "ampsf %s " INT64_FORMAT, job->kind,
+			 job->key);
+	snprintf(worker.bgw_type, sizeof(worker.bgw_type), "ampsf %s", job->kind);
+	StaticAssertStmt(sizeof(order) <= BGW_EXTRALEN, "a work order must fit into bgw_extra");
+	memcpy(worker.bgw_extra, &order, sizeof(order));
+	worker.bgw_notify_pid = MyProcPid;
+
+	old = MemoryContextSwitchTo(own_context);
+	ok = RegisterDynamicBackgroundWorker(&worker, &job->handle);
+	MemoryContextSwitchTo(old);
+	if (!ok)
+	{
+		job->handle = NULL;
+		return false;
+	}
+	slot_used[slot] = true;
+	job->slot = slot;
+	job->started = GetCurrentTimestamp();
+	job->due_started = job->due;
+	return true;
+}
+
+static int
+backoff(const Job *job)
+{
+	return Min(1000 << Min(job->failures, 10), MAX_BACKOFF);
+}
+
+/* A worker of ours has ended: as it should, or why not. */
+static void
+worker_ended(Job *job)
+{
+	AmpsfWorkReport *report = &reports[job->slot];
+	char problem[400] = "";
+
+	job->ended = GetCurrentTimestamp();
+	if (report->error[0] != '\0')
+		strlcpy(problem, report->error, sizeof(problem));
+	else if (!report->done)
+		strlcpy(problem,
+				report->started
+					? "the background worker was terminated"
+					: "the background worker could not begin: the server's log says why",
+				sizeof(problem));
+	slot_used[job->slot] = false;
+	job->slot = -1;
+	pfree(job->handle);
+	job->handle = NULL;
+	/* One that stays and has done so for a while does not fail again and again. */
+	if (problem[0] == '\0' ||
+		(stays(job) && TimestampDifferenceExceeds(job->started, job->ended, MAX_BACKOFF)))
+		job->failures = 0;
+	if (problem[0] == '\0')
+	{
+		job->told[0] = '\0';
+		job->not_before = TimestampTzPlusMilliseconds(job->ended, SOON);
+		return;
+	}
+	job->not_before = TimestampTzPlusMilliseconds(job->ended, backoff(job));
+	job->failures++;
+	record(job, problem, true);
+}
+
+/* Which workers live: ours that have ended are seen to. */
+static void
+look_after_workers(void)
+{
+	ListCell *lc;
+	pid_t pid;
+
+	foreach (lc, jobs)
+	{
+		Job *job = lfirst(lc);
+
+		job->adopted = false;
+		if (job->handle != NULL && GetBackgroundWorkerPid(job->handle, &pid) == BGWH_STOPPED)
+			worker_ended(job);
+	}
+}
+
+/* What is due longest comes first; what has had its turn, after those that have not. */
+static int
+by_turn(const ListCell *a, const ListCell *b)
+{
+	const Job *x = lfirst(a);
+	const Job *y = lfirst(b);
+	TimestampTz tx = Max(x->due, x->ended);
+	TimestampTz ty = Max(y->due, y->ended);
+
+	return tx < ty ? -1 : tx > ty ? 1 : x->key < y->key ? -1 : x->key > y->key;
+}
+
+static void
+at_most(long *wait, long ms)
+{
+	*wait = Min(*wait, Max(ms, 0));
+}
+
+/* Milliseconds until the next look. */
+static long
+start_workers(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	long wait = IDLE_WAIT;
+	bool waiting = false;
+	int busy = 0;
+	ListCell *lc;
+
+	list_sort(jobs, by_turn);
+	foreach (lc, jobs)
+	{
+		Job *job = lfirst(lc);
+
+		if (job->handle == NULL)
+			job->adopted =
+				ampsf_presence_holder(ampsf_place_work(MyDatabaseId, job->kind, job->key)) != 0;
+		if (job->adopted)
+			at_most(&wait, ADOPTED_WAIT);
+		busy += runs(job) && !stays(job);
+	}
+	foreach (lc, jobs)
+	{
+		Job *job = lfirst(lc);
+		TimestampTz when = Max(job->due, job->not_before);
+
+		if (runs(job) || !job->listed)
+			continue;
+		if (job->problem[0] != '\0')
+			record(job, job->problem, false);
+		else if (when > now)
+			at_most(&wait, TimestampDifferenceMilliseconds(now, when) + 1);
+		else if (!stays(job) && busy >= ampsf_max_sync_workers)
+			waiting = true;
+		else if (!start_worker(job))
+		{
+			at_most(&wait, TROUBLE_WAIT);
+			if (!exhausted)
+				ereport(LOG, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED), errmsg(NO_WORKER)));
+			exhausted = true;
+			record(job, NO_WORKER, false);
+		}
+		else
+		{
+			exhausted = false;
+			busy += !stays(job);
+		}
+	}
+	/* Long work makes room when others wait. */
+	if (waiting)
+		(void) ampsf_presence_take(ampsf_place_waiting(MyDatabaseId));
+	else
+		ampsf_presence_give(ampsf_place_waiting(MyDatabaseId));
+	return wait;
+}
+
+static void
+stop_all(void)
+{
+	ListCell *lc;
+
+	foreach (lc, jobs)
+	{
+		Job *job = lfirst(lc);
+		int pid;
+
+		if (job->handle != NULL)
+			TerminateBackgroundWorker(job->handle);
+		else if ((pid = ampsf_presence_holder(
+					  ampsf_place_work(MyDatabaseId, job->kind, job->key))) > 0)
+			(void) kill(pid, SIGTERM);
+	}
+}
+
+/* -------- the process -------- */
+
+/*
+ * A launcher that could not connect would be started again and again: its database is gone, or
+ * lets nobody in.  An exit status of 0 ends that.
+ */
+static void
+gone(int code, Datum arg)
+{
+	if (!connected && code == 1)
+		_exit(0);
+}
+
+/*
+ * One look at what there is to do.  -1: nothing, now or later; otherwise milliseconds until the
+ * next one.  An error is logged, and the next look comes later.
+ */
+static long
+turn(void)
+{
+	volatile long wait = TROUBLE_WAIT;
+	MemoryContext old = MemoryContextSwitchTo(turn_context);
+
+	PG_TRY();
+	{
+		look_after_workers();
+		read_list();
+		wait = jobs == NIL ? -1 : start_workers();
+		last_error[0] = '\0';
+	}
+	PG_CATCH();
+	{
+		ErrorData *error;
+
+		HOLD_INTERRUPTS();
+		MemoryContextSwitchTo(turn_context);
+		error = CopyErrorData();
+		FlushErrorState();
+		AbortOutOfAnyTransaction();
+		/* Somebody has locked the extension's tables: that passes. */
+		if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE &&
+			strcmp(last_error, error->message) != 0)
+		{
+			strlcpy(last_error, error->message, sizeof(last_error));
+			ereport(LOG, (errmsg("looking for work of mirrors and subscriptions failed: %s",
+								 error->message),
+						  errdetail("It is tried again each %d seconds.", TROUBLE_WAIT / 1000)));
+		}
+		pgstat_report_activity(STATE_IDLE, NULL);
+		RESUME_INTERRUPTS();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(turn_context);
+	return wait;
+}
+
+static void
+launch(void)
+{
+	while (!ShutdownRequestPending)
+	{
+		long wait;
+
+		CHECK_FOR_INTERRUPTS();
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+		}
+		if (ampsf_max_sync_workers == 0)
+			return;
+		wait = turn();
+		if (wait < 0)
+		{
+			/* Who commits work from here on finds no launcher, and starts one: what was committed
+			 * before is seen by one more look. */
+			ampsf_presence_give(ampsf_place_launcher(MyDatabaseId));
+			if (turn() < 0 || !ampsf_presence_take(ampsf_place_launcher(MyDatabaseId)))
+				return;
+			continue;
+		}
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, wait,
+						 PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+	}
+}
+
+void
+ampsf_launcher_main(Datum arg)
+{
+	Oid database = DatumGetObjectId(arg);
+
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
+	BackgroundWorkerUnblockSignals();
+	if (!ampsf_presence_take(ampsf_place_launcher(database)))
+		proc_exit(0);
+	on_proc_exit(gone, (Datum) 0);
+	BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
+	connected = true;
+	SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION);
+	SetConfigOption("lock_timeout", "2s", PGC_USERSET, PGC_S_SESSION);
+	SetConfigOption("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION);
+	own_context = AllocSetContextCreate(TopMemoryContext, "ampsf launcher", ALLOCSET_SMALL_SIZES);
+	turn_context =
+		AllocSetContextCreate(TopMemoryContext, "ampsf launcher turn", ALLOCSET_DEFAULT_SIZES);
+	segment = dsm_create(sizeof(AmpsfWorkReport) * MAX_WORKERS, 0);
+	dsm_pin_mapping(segment);
+	reports = dsm_segment_address(segment);
+	launch();
+	stop_all();
+	proc_exit(0);
+}
