@@ -31,6 +31,7 @@
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/proc.h"
+#include "storage/procarray.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -64,11 +65,9 @@ typedef struct Job
 	Oid owner;
 	TimestampTz due;
 	bool listed;
-	BackgroundWorkerHandle *handle; /* NULL: not run by a worker of this launcher's */
-	int slot;
-	bool adopted; /* run by a worker of one before */
+	bool running; /* by a worker of this launcher's */
+	bool adopted; /* by one of a launcher before */
 	TimestampTz started;
-	TimestampTz due_started; /* what was due then */
 	TimestampTz ended;
 	TimestampTz not_before;
 	int failures;
@@ -76,10 +75,18 @@ typedef struct Job
 	char problem[400];
 } Job;
 
+typedef struct Worker
+{
+	BackgroundWorkerHandle *handle; /* NULL: there is none in this slot */
+	Job *job;						/* NULL: it has nothing to do */
+	Oid owner;
+	char kind[AMPSF_KIND_LEN];
+} Worker;
+
 static List *jobs = NIL;
 static dsm_segment *segment;
-static AmpsfWorkReport *reports;
-static bool slot_used[MAX_WORKERS];
+static AmpsfWorkSlot *slots;
+static Worker workers[MAX_WORKERS];
 static MemoryContext own_context; /* lives as long as the launcher */
 static MemoryContext turn_context;
 static bool connected = false;
@@ -87,15 +94,9 @@ static bool exhausted = false;	  /* it was logged that no process is to be had *
 static char last_error[400] = ""; /* logged once, not at each turn */
 
 static bool
-stays(const Job *job)
+stays(const char *kind)
 {
-	return strcmp(job->kind, "events") == 0;
-}
-
-static bool
-runs(const Job *job)
-{
-	return job->handle != NULL || job->adopted;
+	return strcmp(kind, "events") == 0;
 }
 
 /* -------- SQL -------- */
@@ -151,7 +152,6 @@ find(const char *kind, int64 key)
 	job = palloc0(sizeof(Job));
 	strlcpy(job->kind, kind, sizeof(job->kind));
 	job->key = key;
-	job->slot = -1;
 	jobs = lappend(jobs, job);
 	MemoryContextSwitchTo(old);
 	return job;
@@ -178,7 +178,7 @@ read_row(HeapTuple row, TupleDesc desc)
 	if (!null && job->due != DatumGetTimestampTz(due))
 	{
 		job->due = DatumGetTimestampTz(due);
-		if (!stays(job))
+		if (!stays(kind))
 			job->not_before = 0;
 	}
 	strlcpy(job->problem, problem ? problem : "", sizeof(job->problem));
@@ -207,7 +207,7 @@ read_list(void)
 	{
 		Job *job = lfirst(lc);
 
-		if (!job->listed && job->handle == NULL)
+		if (!job->listed && !job->running)
 		{
 			jobs = foreach_delete_current(jobs, lc);
 			pfree(job);
@@ -239,12 +239,40 @@ record(Job *job, const char *problem, bool counts)
 	}
 	commit();
 	/* In the log once, until something else is the matter. */
-	if (strcmp(job->told, problem) != 0)
+	if (strcmp(job->told, problem) != 0 && !(exhausted && strcmp(problem, NO_WORKER) == 0))
 		ereport(LOG, (errmsg("%s " INT64_FORMAT ": %s", job->kind, job->key, problem)));
 	strlcpy(job->told, problem, sizeof(job->told));
+	exhausted = exhausted || strcmp(problem, NO_WORKER) == 0;
 }
 
 /* -------- workers -------- */
+
+static void
+set_latch(const Worker *worker)
+{
+	PGPROC *proc;
+	pid_t pid;
+
+	if (GetBackgroundWorkerPid(worker->handle, &pid) == BGWH_STARTED &&
+		(proc = BackendPidGetProc(pid)) != NULL)
+		SetLatch(&proc->procLatch);
+}
+
+/* A worker that has nothing to do is given something, or let go; false if it is not idle. */
+static bool
+tell(Worker *worker, AmpsfWorkState what, int64 key)
+{
+	AmpsfWorkSlot *slot = &slots[worker - workers];
+	uint32 idle = AMPSF_WORK_IDLE;
+
+	if (worker->handle == NULL || worker->job != NULL)
+		return false;
+	slot->key = key;
+	if (!pg_atomic_compare_exchange_u32(&slot->state, &idle, what))
+		return false;
+	set_latch(worker);
+	return true;
+}
 
 static bool
 start_worker(Job *job)
@@ -252,20 +280,20 @@ start_worker(Job *job)
 	BackgroundWorker worker = {0};
 	AmpsfWorkOrder order = {0};
 	MemoryContext old;
-	bool ok;
-	int slot = 0;
+	int i = 0;
 
-	while (slot < MAX_WORKERS && slot_used[slot])
-		slot++;
-	if (slot == MAX_WORKERS)
+	while (i < MAX_WORKERS && workers[i].handle != NULL)
+		i++;
+	if (i == MAX_WORKERS)
 		return false;
-	memset(&reports[slot], 0, sizeof(AmpsfWorkReport));
+	memset(&slots[i], 0, sizeof(AmpsfWorkSlot));
+	pg_atomic_init_u32(&slots[i].state, AMPSF_WORK_BUSY);
 	order.database = MyDatabaseId;
 	order.owner = job->owner;
 	order.key = job->key;
 	strlcpy(order.kind, job->kind, sizeof(order.kind));
 	order.segment = dsm_segment_handle(segment);
-	order.slot = slot;
+	order.slot = i;
 
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
 	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
@@ -273,83 +301,96 @@ start_worker(Job *job)
 	worker.bgw_restart_time = BGW_NEVER_RESTART;
 	strlcpy(worker.bgw_library_name, AMPSF_FDW_NAME, sizeof(worker.bgw_library_name));
 	strlcpy(worker.bgw_function_name, "ampsf_worker_main", sizeof(worker.bgw_function_name));
-	snprintf(worker.bgw_name, sizeof(worker.bgw_name), "ampsf %s " INT64_FORMAT, job->kind,
-			 job->key);
+	snprintf(worker.bgw_name, sizeof(worker.bgw_name), "ampsf %s", job->kind);
 	snprintf(worker.bgw_type, sizeof(worker.bgw_type), "ampsf %s", job->kind);
 	StaticAssertStmt(sizeof(order) <= BGW_EXTRALEN, "a work order must fit into bgw_extra");
 	memcpy(worker.bgw_extra, &order, sizeof(order));
 	worker.bgw_notify_pid = MyProcPid;
 
 	old = MemoryContextSwitchTo(own_context);
-	ok = RegisterDynamicBackgroundWorker(&worker, &job->handle);
+	if (!RegisterDynamicBackgroundWorker(&worker, &workers[i].handle))
+		workers[i].handle = NULL;
 	MemoryContextSwitchTo(old);
-	if (!ok)
-	{
-		job->handle = NULL;
+	if (workers[i].handle == NULL)
 		return false;
-	}
-	slot_used[slot] = true;
-	job->slot = slot;
-	job->started = GetCurrentTimestamp();
-	job->due_started = job->due;
+	exhausted = false;
+	workers[i].job = job;
+	workers[i].owner = job->owner;
+	strlcpy(workers[i].kind, job->kind, sizeof(workers[i].kind));
 	return true;
 }
 
-static int
-backoff(const Job *job)
+/* A worker of the same owner and kind may have time. */
+static bool
+give_to_idle(Job *job)
 {
-	return Min(1000 << Min(job->failures, 10), MAX_BACKOFF);
+	for (int i = 0; i < MAX_WORKERS; i++)
+	{
+		Worker *worker = &workers[i];
+
+		if (worker->owner == job->owner && strcmp(worker->kind, job->kind) == 0 &&
+			tell(worker, AMPSF_WORK_ORDERED, job->key))
+		{
+			worker->job = job;
+			return true;
+		}
+	}
+	return false;
 }
 
-/* A worker of ours has ended: as it should, or why not. */
 static void
-worker_ended(Job *job)
+job_ended(Job *job, const char *problem)
 {
-	AmpsfWorkReport *report = &reports[job->slot];
-	char problem[400] = "";
-
 	job->ended = GetCurrentTimestamp();
-	if (report->error[0] != '\0')
-		strlcpy(problem, report->error, sizeof(problem));
-	else if (!report->done)
-		strlcpy(problem,
-				report->started
-					? "the background worker was terminated"
-					: "the background worker could not begin: the server's log says why",
-				sizeof(problem));
-	slot_used[job->slot] = false;
-	job->slot = -1;
-	pfree(job->handle);
-	job->handle = NULL;
+	job->running = false;
 	/* One that stays and has done so for a while does not fail again and again. */
-	if (problem[0] == '\0' ||
-		(stays(job) && TimestampDifferenceExceeds(job->started, job->ended, MAX_BACKOFF)))
+	if (problem == NULL ||
+		(stays(job->kind) && TimestampDifferenceExceeds(job->started, job->ended, MAX_BACKOFF)))
 		job->failures = 0;
-	if (problem[0] == '\0')
+	if (problem == NULL)
 	{
 		job->told[0] = '\0';
 		job->not_before = TimestampTzPlusMilliseconds(job->ended, SOON);
 		return;
 	}
-	job->not_before = TimestampTzPlusMilliseconds(job->ended, backoff(job));
+	job->not_before =
+		TimestampTzPlusMilliseconds(job->ended, Min(1000 << Min(job->failures, 10), MAX_BACKOFF));
 	job->failures++;
 	record(job, problem, true);
 }
 
-/* Which workers live: ours that have ended are seen to. */
+/* Which workers have done their work, or have ended: as they should, or why not. */
 static void
 look_after_workers(void)
 {
-	ListCell *lc;
-	pid_t pid;
-
-	foreach (lc, jobs)
+	for (int i = 0; i < MAX_WORKERS; i++)
 	{
-		Job *job = lfirst(lc);
+		Worker *worker = &workers[i];
+		Job *job = worker->job;
+		bool stopped;
+		uint32 state;
+		const char *problem = NULL;
+		pid_t pid;
 
-		job->adopted = false;
-		if (job->handle != NULL && GetBackgroundWorkerPid(job->handle, &pid) == BGWH_STOPPED)
-			worker_ended(job);
+		if (worker->handle == NULL)
+			continue;
+		stopped = GetBackgroundWorkerPid(worker->handle, &pid) == BGWH_STOPPED;
+		state = pg_atomic_read_u32(&slots[i].state);
+		if (!stopped && state != AMPSF_WORK_IDLE && state != AMPSF_WORK_LEAVING)
+			continue;
+		if (state == AMPSF_WORK_BUSY || state == AMPSF_WORK_ORDERED)
+			problem = slots[i].error[0] != '\0' ? pstrdup(slots[i].error)
+					  : slots[i].began
+						  ? "the background worker was terminated"
+						  : "the background worker could not begin: the server's log says why";
+		worker->job = NULL;
+		if (stopped)
+		{
+			pfree(worker->handle);
+			worker->handle = NULL;
+		}
+		if (job != NULL)
+			job_ended(job, problem);
 	}
 }
 
@@ -371,6 +412,59 @@ at_most(long *wait, long ms)
 	*wait = Min(*wait, Max(ms, 0));
 }
 
+/* Workers of this launcher's that do not stay, and what those of one before do. */
+static int
+count_workers(long *wait)
+{
+	ListCell *lc;
+	int n = 0;
+
+	for (int i = 0; i < MAX_WORKERS; i++)
+		n += workers[i].handle != NULL && !stays(workers[i].kind);
+	foreach (lc, jobs)
+	{
+		Job *job = lfirst(lc);
+
+		job->adopted =
+			!job->running &&
+			ampsf_presence_holder(ampsf_place_work(MyDatabaseId, job->kind, job->key)) != 0;
+		if (!job->adopted)
+			continue;
+		at_most(wait, ADOPTED_WAIT);
+		n += !stays(job->kind);
+	}
+	return n;
+}
+
+static void
+let_an_idle_one_go(void)
+{
+	for (int i = 0; i < MAX_WORKERS; i++)
+		if (tell(&workers[i], AMPSF_WORK_LEAVING, 0))
+			return;
+}
+
+/* False: no worker is free, for want of processes or by the setting. */
+static bool
+start(Job *job, int *busy, bool *waiting)
+{
+	if (!give_to_idle(job))
+	{
+		if (!stays(job->kind) && *busy >= ampsf_max_sync_workers)
+		{
+			*waiting = true;
+			let_an_idle_one_go();
+			return true;
+		}
+		if (!start_worker(job))
+			return false;
+		*busy += !stays(job->kind);
+	}
+	job->running = true;
+	job->started = GetCurrentTimestamp();
+	return true;
+}
+
 /* Milliseconds until the next look. */
 static long
 start_workers(void)
@@ -378,46 +472,27 @@ start_workers(void)
 	TimestampTz now = GetCurrentTimestamp();
 	long wait = IDLE_WAIT;
 	bool waiting = false;
-	int busy = 0;
+	int busy;
 	ListCell *lc;
 
 	list_sort(jobs, by_turn);
-	foreach (lc, jobs)
-	{
-		Job *job = lfirst(lc);
-
-		if (job->handle == NULL)
-			job->adopted =
-				ampsf_presence_holder(ampsf_place_work(MyDatabaseId, job->kind, job->key)) != 0;
-		if (job->adopted)
-			at_most(&wait, ADOPTED_WAIT);
-		busy += runs(job) && !stays(job);
-	}
+	busy = count_workers(&wait);
 	foreach (lc, jobs)
 	{
 		Job *job = lfirst(lc);
 		TimestampTz when = Max(job->due, job->not_before);
 
-		if (runs(job) || !job->listed)
+		if (job->running || job->adopted || !job->listed)
 			continue;
 		if (job->problem[0] != '\0')
 			record(job, job->problem, false);
 		else if (when > now)
 			at_most(&wait, TimestampDifferenceMilliseconds(now, when) + 1);
-		else if (!stays(job) && busy >= ampsf_max_sync_workers)
-			waiting = true;
-		else if (!start_worker(job))
+		else if (!start(job, &busy, &waiting))
 		{
 			at_most(&wait, TROUBLE_WAIT);
-			if (!exhausted)
-				ereport(LOG, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED), errmsg(NO_WORKER)));
-			exhausted = true;
+			let_an_idle_one_go();
 			record(job, NO_WORKER, false);
-		}
-		else
-		{
-			exhausted = false;
-			busy += !stays(job);
 		}
 	}
 	/* Long work makes room when others wait. */
@@ -433,15 +508,15 @@ stop_all(void)
 {
 	ListCell *lc;
 
+	for (int i = 0; i < MAX_WORKERS; i++)
+		if (workers[i].handle != NULL && !tell(&workers[i], AMPSF_WORK_LEAVING, 0))
+			TerminateBackgroundWorker(workers[i].handle);
 	foreach (lc, jobs)
 	{
 		Job *job = lfirst(lc);
-		int pid;
+		int pid = ampsf_presence_holder(ampsf_place_work(MyDatabaseId, job->kind, job->key));
 
-		if (job->handle != NULL)
-			TerminateBackgroundWorker(job->handle);
-		else if ((pid = ampsf_presence_holder(
-					  ampsf_place_work(MyDatabaseId, job->kind, job->key))) > 0)
+		if (!job->running && pid > 0)
 			(void) kill(pid, SIGTERM);
 	}
 }
@@ -553,9 +628,9 @@ ampsf_launcher_main(Datum arg)
 	own_context = AllocSetContextCreate(TopMemoryContext, "ampsf launcher", ALLOCSET_SMALL_SIZES);
 	turn_context =
 		AllocSetContextCreate(TopMemoryContext, "ampsf launcher turn", ALLOCSET_DEFAULT_SIZES);
-	segment = dsm_create(sizeof(AmpsfWorkReport) * MAX_WORKERS, 0);
+	segment = dsm_create(sizeof(AmpsfWorkSlot) * MAX_WORKERS, 0);
 	dsm_pin_mapping(segment);
-	reports = dsm_segment_address(segment);
+	slots = dsm_segment_address(segment);
 	launch();
 	stop_all();
 	proc_exit(0);

@@ -77,23 +77,27 @@ start_launcher(Oid database)
 	return ok;
 }
 
+bool
+ampsf_launcher_nudge(void)
+{
+	int pid = ampsf_presence_holder(ampsf_place_launcher(MyDatabaseId));
+	PGPROC *proc = pid > 0 ? BackendPidGetProc(pid) : NULL;
+
+	if (proc != NULL)
+		SetLatch(&proc->procLatch);
+	return pid > 0;
+}
+
 /* False where no process is to be had.  Does not raise: it may be called after a commit. */
 static bool
 wake_launcher(void)
 {
-	int pid = ampsf_presence_holder(ampsf_place_launcher(MyDatabaseId));
-	pid_t own;
+	pid_t pid;
 
-	if (pid > 0)
-	{
-		PGPROC *proc = BackendPidGetProc(pid);
-
-		if (proc != NULL)
-			SetLatch(&proc->procLatch);
+	if (ampsf_launcher_nudge())
 		return true;
-	}
 	/* One that has not begun yet will see what was committed by now. */
-	if (started != NULL && GetBackgroundWorkerPid(started, &own) == BGWH_NOT_YET_STARTED)
+	if (started != NULL && GetBackgroundWorkerPid(started, &pid) == BGWH_NOT_YET_STARTED)
 		return true;
 	return start_launcher(MyDatabaseId);
 }

@@ -1,9 +1,9 @@
 /*
  * worker.c - the process that does one piece of work, as the role whose work it is.
  *
- * It ends with it; the launcher starts another one when there is more.  What goes wrong is told to
- * the launcher, which records it, where the work itself has not done so.  Must not know: what the
- * work is, except that events are waited for in C.
+ * When it is done, the launcher may give it more.  What goes wrong is told to the launcher, which
+ * records it, where the work itself has not done so.  Must not know: what the work is, except that
+ * events are waited for in C.
  */
 #include "postgres.h"
 
@@ -35,7 +35,9 @@ PG_FUNCTION_INFO_V1(ampsf_sql_work_pressed);
 extern PGDLLEXPORT void ampsf_worker_main(Datum arg);
 
 /* How long work may go on while other work waits for a worker, in milliseconds. */
-#define TURN 30000
+#define TURN 10000
+/* How long a worker waits for more to do: a new one would have to log in. */
+#define LINGER 60000
 
 static bool is_worker = false;
 static TimestampTz turn_began;
@@ -89,17 +91,16 @@ run_statement(const char *sql)
 static void
 do_work(const AmpsfWorkOrder *order)
 {
-	char *sql = MemoryContextAlloc(TopMemoryContext, 100);
+	char *sql;
 
-	snprintf(sql, 100, "CALL ampsf.work('%s', " INT64_FORMAT ")", order->kind, order->key);
+	sql = psprintf("CALL ampsf.work('%s', " INT64_FORMAT ")", order->kind, order->key);
 	run_statement(sql);
 }
 
 /* What a role has set for its sessions holds, except what would end or hide a worker. */
 static void
-settle(const AmpsfWorkOrder *order)
+settle(void)
 {
-	SetConfigOption("application_name", MyBgworkerEntry->bgw_name, PGC_USERSET, PGC_S_SESSION);
 	SetConfigOption("client_encoding", GetDatabaseEncodingName(), PGC_USERSET, PGC_S_SESSION);
 	SetConfigOption("statement_timeout", "0", PGC_USERSET, PGC_S_SESSION);
 	if (GetConfigOption("transaction_timeout", true, false) != NULL)
@@ -108,13 +109,99 @@ settle(const AmpsfWorkOrder *order)
 	SetConfigOption("default_transaction_read_only", "off", PGC_USERSET, PGC_S_SESSION);
 }
 
+/* pg_stat_activity shows what it does; idle: only the kind. */
+static void
+show(const AmpsfWorkOrder *order, bool idle)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), idle ? "ampsf %s" : "ampsf %s " INT64_FORMAT, order->kind,
+			 order->key);
+	SetConfigOption("application_name", name, PGC_USERSET, PGC_S_SESSION);
+}
+
+/* One piece of work.  False if it failed: the slot says why. */
+static bool
+work(const AmpsfWorkOrder *order, AmpsfWorkSlot *slot)
+{
+	uint64 place = ampsf_place_work(order->database, order->kind, order->key);
+	volatile bool ok = false;
+
+	/* Somebody does it: a worker of a launcher that has ended. */
+	if (!ampsf_presence_take(place))
+		return true;
+	show(order, false);
+	turn_began = GetCurrentTimestamp();
+	PG_TRY();
+	{
+		do_work(order);
+		ok = true;
+	}
+	PG_CATCH();
+	{
+		ErrorData *error;
+
+		HOLD_INTERRUPTS();
+		MemoryContextSwitchTo(MessageContext);
+		error = CopyErrorData();
+		FlushErrorState();
+		strlcpy(slot->error, error->message, sizeof(slot->error));
+		AbortOutOfAnyTransaction();
+		RESUME_INTERRUPTS();
+	}
+	PG_END_TRY();
+	ampsf_presence_give(place);
+	show(order, true);
+	MemoryContextSwitchTo(MessageContext);
+	MemoryContextReset(MessageContext);
+	return ok;
+}
+
+/* Waits for more to do, some time.  False: it is to end, and the slot says that it does. */
+static bool
+wait_for_order(AmpsfWorkOrder *order, AmpsfWorkSlot *slot)
+{
+	TimestampTz since = GetCurrentTimestamp();
+
+	pg_atomic_write_u32(&slot->state, AMPSF_WORK_IDLE);
+	(void) ampsf_launcher_nudge();
+	for (;;)
+	{
+		uint32 state = pg_atomic_read_u32(&slot->state);
+		long left = LINGER - TimestampDifferenceMilliseconds(since, GetCurrentTimestamp());
+
+		if (state == AMPSF_WORK_ORDERED)
+		{
+			order->key = slot->key;
+			pg_atomic_write_u32(&slot->state, AMPSF_WORK_BUSY);
+			return true;
+		}
+		if (state == AMPSF_WORK_LEAVING)
+			return false;
+		if (left <= 0)
+		{
+			/* Unless an order comes at this moment. */
+			(void) pg_atomic_compare_exchange_u32(&slot->state, &state, AMPSF_WORK_LEAVING);
+			continue;
+		}
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, left,
+						 PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+		}
+	}
+}
+
 void
 ampsf_worker_main(Datum arg)
 {
 	AmpsfWorkOrder order;
 	dsm_segment *segment;
-	AmpsfWorkReport *report;
-	MemoryContext context;
+	AmpsfWorkSlot *slot;
 
 	memcpy(&order, MyBgworkerEntry->bgw_extra, sizeof(order));
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
@@ -125,38 +212,15 @@ ampsf_worker_main(Datum arg)
 	if (segment == NULL)
 		proc_exit(0);
 	dsm_pin_mapping(segment);
-	report = (AmpsfWorkReport *) dsm_segment_address(segment) + order.slot;
-	if (!ampsf_presence_take(ampsf_place_work(order.database, order.kind, order.key)))
-	{
-		report->done = true;
-		proc_exit(0);
-	}
+	slot = (AmpsfWorkSlot *) dsm_segment_address(segment) + order.slot;
 	BackgroundWorkerInitializeConnectionByOid(order.database, order.owner, 0);
-	settle(&order);
+	settle();
+	slot->began = true;
 	is_worker = true;
-	turn_began = GetCurrentTimestamp();
-	report->started = true;
 	MessageContext =
 		AllocSetContextCreate(TopMemoryContext, "ampsf worker", ALLOCSET_DEFAULT_SIZES);
-	context = MemoryContextSwitchTo(MessageContext);
-
-	PG_TRY();
-	{
-		do_work(&order);
-		report->done = true;
-	}
-	PG_CATCH();
-	{
-		ErrorData *error;
-
-		HOLD_INTERRUPTS();
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		strlcpy(report->error, error->message, sizeof(report->error));
-		AbortOutOfAnyTransaction();
-		RESUME_INTERRUPTS();
-	}
-	PG_END_TRY();
+	MemoryContextSwitchTo(MessageContext);
+	while (work(&order, slot) && wait_for_order(&order, slot))
+		;
 	proc_exit(0);
 }
