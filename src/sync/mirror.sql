@@ -33,6 +33,20 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @extschema@.mirror_find(regclass) IS 'the caller''s mirror; of mirrors';
 
+-- Who has a mirror that is in no run has it for a moment, to apply change events for instance: to be waited for.
+CREATE FUNCTION @extschema@.mirror_wait(target regclass, began timestamptz) RETURNS boolean
+LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	d @extschema@.mirror_definition := @extschema@.mirror_find(target);
+BEGIN
+	IF d.stage <> 'idle' OR clock_timestamp() > began + interval '10 seconds' THEN
+		RETURN false;
+	END IF;
+	PERFORM pg_sleep(0.02);
+	RETURN true;
+END $$;
+COMMENT ON FUNCTION @extschema@.mirror_wait(regclass, timestamptz) IS 'of mirrors';
+
 -- One at a time does anything with a mirror's rows: a run, whose lock is the session's since it has many
 -- transactions, or one transaction.
 CREATE FUNCTION @extschema@.mirror_lock(target regclass, OUT taken boolean, OUT resumed boolean)
@@ -40,12 +54,16 @@ LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	d @extschema@.mirror_definition := @extschema@.mirror_find(target);
 	class integer := hashtext('@extschema@.mirror');
+	began timestamptz := clock_timestamp();
 BEGIN
 	-- A session that was interrupted between two steps has it still.
 	taken := EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'advisory' AND l.pid = pg_backend_pid() AND l.granted
 			AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 			AND l.classid = class::oid AND l.objid = target::oid AND l.objsubid = 2)
 		OR pg_try_advisory_lock(class, target::oid::integer);
+	WHILE NOT taken AND @extschema@.mirror_wait(target, began) LOOP
+		taken := pg_try_advisory_lock(class, target::oid::integer);
+	END LOOP;
 	-- Read again: who had the lock until now may have changed it.
 	d := @extschema@.mirror_find(target);
 	resumed := d.stage <> 'idle';
@@ -59,11 +77,14 @@ CREATE FUNCTION @extschema@.mirror_claim(target regclass) RETURNS @extschema@.mi
 LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	d @extschema@.mirror_definition := @extschema@.mirror_find(target);
+	began timestamptz := clock_timestamp();
 BEGIN
-	IF NOT pg_try_advisory_xact_lock(hashtext('@extschema@.mirror'), target::oid::integer) THEN
-		RAISE EXCEPTION USING ERRCODE = 'object_in_use', MESSAGE = format('mirror %s is being synchronized by another session', target),
-			HINT = 'The view pg_locks tells which one holds the advisory lock.';
-	END IF;
+	WHILE NOT pg_try_advisory_xact_lock(hashtext('@extschema@.mirror'), target::oid::integer) LOOP
+		IF NOT @extschema@.mirror_wait(target, began) THEN
+			RAISE EXCEPTION USING ERRCODE = 'object_in_use', MESSAGE = format('mirror %s is being synchronized by another session', target),
+				HINT = 'The view pg_locks tells which one holds the advisory lock.';
+		END IF;
+	END LOOP;
 	RETURN @extschema@.mirror_find(target);
 END $$;
 COMMENT ON FUNCTION @extschema@.mirror_claim(regclass) IS 'the caller''s mirror, for this transaction alone; of mirrors';

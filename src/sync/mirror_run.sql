@@ -194,6 +194,11 @@ BEGIN
 		again := again AND NOT done;
 	END LOOP;
 	PERFORM @extschema@.mirror_unlock(target);
+	-- Change events that waited for the end of the run.
+	WHILE error IS NULL AND @extschema@.mirror_apply_one(target) > 0 LOOP
+		COMMIT;
+	END LOOP;
+	COMMIT;
 END $$;
 COMMENT ON PROCEDURE @extschema@.mirror_work(regclass, boolean, boolean, text[]) IS 'a run; of mirrors';
 
