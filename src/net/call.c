@@ -773,6 +773,15 @@ ampsf_call_unknown_outcome(const AmpsfCall *call)
 	return call->unknown;
 }
 
+const char *
+ampsf_call_failure(const AmpsfCall *call)
+{
+	const AmpsfFailure *f = &call->failure;
+
+	return f->kind == AMPSF_HTTP_ANSWERED && f->err.message ? f->err.message
+															: ampsf_failure_detail(f);
+}
+
 static void
 throw_unknown(const AmpsfCall *call, const char *what)
 {

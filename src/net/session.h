@@ -169,6 +169,8 @@ extern bool ampsf_call_was_sent(const AmpsfCall *call);
 extern void ampsf_call_disown(AmpsfCall *call);
 /* The request has been sent in full and its answer is not there yet. */
 extern bool ampsf_call_in_flight(const AmpsfCall *call);
+/* Why there is no answer: a sentence. */
+extern const char *ampsf_call_failure(const AmpsfCall *call);
 /* ereport(ERROR) for a call that did not succeed: "could not <what>", with all that is known. */
 extern void ampsf_call_throw(const AmpsfCall *call, const char *what, const char *soql)
 	__attribute__((noreturn));

@@ -8,6 +8,7 @@ CREATE TABLE @extschema@.change (
 	subscription bigint,
 	server name NOT NULL,
 	channel text,
+	epoch integer,
 	replay_id bigint,
 	object text NOT NULL,
 	object_key text GENERATED ALWAYS AS (pg_catalog.lower(object)) STORED,
@@ -26,6 +27,7 @@ COMMENT ON TABLE @extschema@.change IS 'change events, one row for each record, 
 COMMENT ON COLUMN @extschema@.change.subscription IS 'that of ampsf.subscribe(); null: it came by Ampersand''s webhook';
 COMMENT ON COLUMN @extschema@.change.replay_id IS 'the event''s place in its channel: increasing, with gaps';
 COMMENT ON COLUMN @extschema@.change.object_key IS 'its name without case, as it is looked for';
+COMMENT ON COLUMN @extschema@.change.epoch IS 'replay ids of different epochs do not compare: the org began to count anew, or no longer knew where we were';
 COMMENT ON COLUMN @extschema@.change.record_id IS 'null: an event of a whole object (GAP_OVERFLOW, LOST)';
 COMMENT ON COLUMN @extschema@.change.type IS
 	'CREATE, UPDATE, DELETE, UNDELETE; GAP_ and one of them: changed, but not told how; GAP_OVERFLOW: more changes in a '
@@ -36,9 +38,9 @@ COMMENT ON COLUMN @extschema@.change."values" IS
 COMMENT ON COLUMN @extschema@.change.committed IS 'when the org committed the transaction';
 COMMENT ON COLUMN @extschema@.change.sequence IS 'the event''s place in its transaction, from 1';
 COMMENT ON COLUMN @extschema@.change.origin IS 'which API and client made the change, as Salesforce tells it';
--- An event that is delivered again is stored once.
-CREATE UNIQUE INDEX change_once ON @extschema@.change (subscription, replay_id, object, record_id, type) NULLS NOT DISTINCT
-	WHERE subscription IS NOT NULL;
+-- An event that is delivered again is stored once; after a refresh an org gives the same ids to others.
+CREATE UNIQUE INDEX change_once ON @extschema@.change (subscription, replay_id, object, record_id, type, transaction_key)
+	NULLS NOT DISTINCT WHERE subscription IS NOT NULL AND type <> 'LOST';
 CREATE INDEX change_object ON @extschema@.change (server, object_key, id);
 ALTER TABLE @extschema@.change ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON @extschema@.change TO PUBLIC
