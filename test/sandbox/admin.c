@@ -163,6 +163,7 @@ clock_set(Request *r, Response *w)
 	}
 	store_lock();
 	store_set_clock(when);
+	store_changed();
 	store_unlock();
 	ok(w);
 }
@@ -235,6 +236,29 @@ locks(Request *r, Response *w)
 	locks_list(&w->body);
 	store_unlock();
 	ok(w);
+}
+
+/* POST /__sandbox/schema, a change a line: what an administrator does to fields. */
+static void
+schema_changes(Request *r, Response *w)
+{
+	char *text =
+		req_own(r, strdup(strcmp(r->method, "POST") == 0 && r->body != NULL ? r->body : ""));
+	const char *wrong = NULL;
+	char *save = NULL;
+
+	store_lock();
+	store_set_user(NULL);
+	if (strcmp(r->method, "DELETE") == 0)
+		store_schema_reset();
+	for (char *p = strtok_r(text, "\r\n", &save); p && !wrong; p = strtok_r(NULL, "\r\n", &save))
+		wrong = store_schema_change(p);
+	store_schema_list(&w->body);
+	store_unlock();
+	if (wrong == NULL)
+		ok(w);
+	else
+		bad(w, wrong);
 }
 
 static const Object *
@@ -353,6 +377,8 @@ admin_handle(Request *r, Response *w)
 		stats(w);
 	else if (strcmp(name, "rules") == 0)
 		org_rules(r, w);
+	else if (strcmp(name, "schema") == 0)
+		schema_changes(r, w);
 	else if (strcmp(name, "locks") == 0)
 		locks(r, w);
 	else if (strcmp(name, "org") == 0)

@@ -39,6 +39,7 @@ new_query(Request *r, Response *w, const char *soql, bool all, json_object *o)
 	bool ok;
 
 	store_lock();
+	store_set_user(r->user_id);
 	ok = bulk_check(soql, &opt, &st, &e);
 	store_unlock();
 	if (!ok)
@@ -116,6 +117,7 @@ typedef struct Work
 	BulkRender *render;
 	BulkResult *result;
 	uint64_t version; /* of the store whose rows these are */
+	unsigned schema;  /* and of its objects */
 } Work;
 
 /* The rows are those of now, in an order that is not that of their Ids. */
@@ -136,6 +138,8 @@ open_work(Work *k, char **error)
 		return true;
 	}
 	k->version = store_version();
+	k->schema = schema_generation();
+	store_set_user(j->user_id);
 	if (bulk_check(j->soql, &opt, &st, &e))
 		k->cursor = soql_open(j->soql, strlen(j->soql), &opt, &e);
 	if (k->cursor == NULL)
@@ -166,7 +170,7 @@ close_work(Work *k)
 }
 
 static void
-make_result(Work *k)
+make_result(Work *k, char **error)
 {
 	uint32_t lengths[SLICE];
 	int64_t total = soql_total(k->cursor);
@@ -179,7 +183,11 @@ make_result(Work *k)
 
 		buf_clear(&rows);
 		store_lock();
-		n = bulk_unwanted(k->job) ? 0 : bulk_render_rows(k->render, at, n, &rows, lengths);
+		/* a field may have gone that is asked for */
+		if (k->schema != schema_generation() && *error == NULL)
+			*error = strdup("InvalidBatch : The object has changed");
+		n = bulk_unwanted(k->job) || *error ? 0
+											: bulk_render_rows(k->render, at, n, &rows, lengths);
 		store_unlock();
 		bulk_result_add(k->result, rows.data ? rows.data : "", lengths, n);
 		if (at + SLICE < total)
@@ -189,7 +197,7 @@ make_result(Work *k)
 	bulk_result_end(k->result);
 	close_work(k);
 	store_lock();
-	if (!bulk_unwanted(k->job))
+	if (!bulk_unwanted(k->job) && *error == NULL)
 		bulk_keep_add(k->job, k->version, k->result);
 	store_unlock();
 }
@@ -204,12 +212,12 @@ bulk_run_query(BulkJob *j, char **error)
 	if (!open_work(&k, error))
 		return false;
 	if (k.cursor != NULL)
-		make_result(&k);
+		make_result(&k, error);
 	bulk_lock();
 	j->result = k.result;
 	j->processed = bulk_result_rows(k.result);
 	bulk_unlock();
-	return true;
+	return *error == NULL;
 }
 
 /* ---- locators ---- */

@@ -94,9 +94,10 @@ result_open(const char *soql, const SoqlOptions *opt, SoqlError *e)
 	SoqlCursor *c;
 	char *key;
 
-	/* Date literals move with the clock, so a result is shared only within the hour. */
-	if (asprintf(&key, "%d %s %ld %s", opt->all_rows, opt->version,
-				 (long) (store_now() / 3600), soql) < 0)
+	/* Date literals move with the clock, so a result is shared only within the hour; and among those who see the
+	 * same fields. */
+	if (asprintf(&key, "%d %s %ld %s %s", opt->all_rows, opt->version,
+				 (long) (store_now() / 3600), schema_hides() ? store_user() : "", soql) < 0)
 		abort();
 	for (r = results; r != NULL; r = r->next)
 	{
@@ -285,11 +286,17 @@ locator_count(void)
 }
 
 void
-cursors_reset(void)
+cursors_close(void)
 {
 	while (locators != NULL)
 		close_locator(locators);
 	while (results != NULL)
 		close_result(results);
+}
+
+void
+cursors_reset(void)
+{
+	cursors_close();
 	next_locator = 0;
 }

@@ -49,7 +49,9 @@ Locator *locator_open_child(SoqlCursor *child, const char *version, const char *
 Locator *locator_find(const char *id, const char *user_id);
 void locator_kill(const char *id);
 int locator_count(void);
-/* Releases everything: before the org is filled again. */
+/* Releases everything: before the objects change, or the org is filled again, and Ids begin anew.
+ */
+void cursors_close(void);
 void cursors_reset(void);
 
 #endif

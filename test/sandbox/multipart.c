@@ -163,7 +163,7 @@ files_of_row(Response *w, const Object *o, json_object *row, const Part *parts, 
 {
 	for (int i = 1; i < n; i++)
 	{
-		const Field *f = schema_field(o, parts[i].name, strlen(parts[i].name));
+		const Field *f = schema_seen_field(o, parts[i].name, strlen(parts[i].name));
 
 		if (f == NULL || f->type != FT_BASE64)
 			return bad_part(w, "A binary part is not named after a field that holds files",

@@ -548,7 +548,7 @@ rest_collections(Request *r, Response *w)
 		res_not_allowed(w, r, "PATCH");
 	else
 	{
-		key = schema_field(o, r->seg[3], strlen(r->seg[3]));
+		key = schema_seen_field(o, r->seg[3], strlen(r->seg[3]));
 		if (key == NULL || (!key->external_id && !key->id_lookup))
 			res_errorf(w, 404, "NOT_FOUND",
 					   "Provided external ID field does not exist or is not accessible: %s",

@@ -116,7 +116,7 @@ rest_precondition(const Request *r, Response *w, time_t modified, const char *et
 	return false;
 }
 
-/* The describes never change while the program runs, so they are as old as its start. */
+/* The describes are as old as the program's start, or as the last change of a field. */
 static time_t
 schema_time(void)
 {
@@ -124,7 +124,7 @@ schema_time(void)
 
 	if (t == 0)
 		t = store_now();
-	return t;
+	return schema_changed_at() > t ? schema_changed_at() : t;
 }
 
 void
@@ -132,7 +132,8 @@ rest_global(Request *r, Response *w)
 {
 	char etag[64];
 
-	snprintf(etag, sizeof(etag), "\"global-%s-%lx\"", r->version, (long) schema_time());
+	snprintf(etag, sizeof(etag), "\"global-%s-%lx.%u\"", r->version, (long) schema_time(),
+			 schema_generation());
 	if (rest_precondition(r, w, schema_time(), etag))
 		return;
 	w->status = 200;
@@ -144,7 +145,8 @@ rest_describe(Request *r, Response *w, const Object *o)
 {
 	char etag[160];
 
-	snprintf(etag, sizeof(etag), "\"%s-%s-%lx\"", o->name, r->version, (long) schema_time());
+	snprintf(etag, sizeof(etag), "\"%s-%s-%lx.%u%s\"", o->name, r->version, (long) schema_time(),
+			 schema_generation(), schema_hides() ? r->user_id : "");
 	if (rest_precondition(r, w, schema_time(), etag))
 		return;
 	w->status = 200;

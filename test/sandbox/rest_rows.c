@@ -141,7 +141,7 @@ rest_fields(Request *r, Response *w, const Object *o, const char *names, int *n)
 
 		while (use > lead && p[use - 1] == ' ')
 			use--;
-		f = lead < use ? schema_field(o, p + lead, use - lead) : NULL;
+		f = lead < use ? schema_seen_field(o, p + lead, use - lead) : NULL;
 		if (f == NULL || *n == MAX_FIELDS)
 		{
 			res_errorf(w, 400, "INVALID_FIELD", "No such column '%.*s' on sobject of type %s",
@@ -388,7 +388,7 @@ upsert_new(Request *r, Response *w, const Object *o)
 void
 rest_row_by_key(Request *r, Response *w, const Object *o, const char *field, const char *value)
 {
-	const Field *f = schema_field(o, field, strlen(field));
+	const Field *f = schema_seen_field(o, field, strlen(field));
 	char *ids = NULL;
 	int n;
 

@@ -111,7 +111,7 @@ read_words(Search *s, const char **p)
 static bool
 searched(const Search *s, const Field *f)
 {
-	if (!f->stored || !f->filterable)
+	if (!f->stored || !f->filterable || !schema_seen(f))
 		return false;
 	switch (s->scope)
 	{

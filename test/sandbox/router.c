@@ -63,7 +63,7 @@ object_resource(Request *r, Response *w)
 	{
 		char id[SF_ID_LEN + 1];
 
-		f = schema_field(o, r->seg[3], strlen(r->seg[3]));
+		f = schema_seen_field(o, r->seg[3], strlen(r->seg[3]));
 		if (f != NULL && f->type == FT_BASE64 && store_canonical_id(third, strlen(third), id))
 			rest_blob(r, w, o, third, f);
 		else

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store_internal.h"
+#include "rules_rollup.h"
 
 /* An update of other rows that takes one Id. */
 static void
@@ -201,4 +201,5 @@ rules_effects(const Row *r, const Row *old)
 	for (i = 0; i < sizeof(effects) / sizeof(effects[0]); i++)
 		if (strcmp(effects[i].object, o->name) == 0)
 			effects[i].apply(r, old);
+	rollup_effects(r, old);
 }

@@ -185,7 +185,7 @@ rules_by_external_id(const Field *f, json_object *json, Value *out, StoreError *
 	}
 	if (!name || !target)
 		return refuse_foreign(e, name ? name : f->relationship);
-	key = schema_field(target, name, strlen(name));
+	key = schema_seen_field(target, name, strlen(name));
 	if (!key || !(key->external_id || key->id_lookup))
 		return refuse_foreign(e, name);
 	text = given ? json_object_get_string(given) : NULL;

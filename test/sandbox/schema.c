@@ -13,16 +13,6 @@
 
 #include "schema_internal.h"
 
-/* What stays in memory beside an Object. */
-typedef struct Loaded
-{
-	Object object;
-	json_object *raw;	   /* the file */
-	json_object **sandbox; /* per field */
-	char *text;			   /* the describe as JSON, with version marks */
-	char *global;		   /* the entry in describeGlobal, likewise */
-} Loaded;
-
 static Loaded *loaded;
 static int n_loaded;
 
@@ -129,8 +119,8 @@ fill_lists(Field *f, json_object *d)
 	}
 }
 
-static void
-fill_field(Field *f, json_object *d, json_object *extra)
+void
+schema_fill_field(Field *f, json_object *d, json_object *extra)
 {
 	f->name = get_str(d, "name");
 	f->type_name = get_str(d, "type");
@@ -183,14 +173,14 @@ load_object(Loaded *l, const char *file, const char *text)
 	fields = get(d, "fields");
 	raw_fields = get(l->raw, "fields");
 	o->n_fields = json_object_array_length(fields);
-	o->fields = zalloc(o->n_fields, sizeof(Field));
-	l->sandbox = zalloc(o->n_fields, sizeof(json_object *));
+	o->fields = zalloc(o->n_fields + SCHEMA_SPARE, sizeof(Field));
+	l->sandbox = zalloc(o->n_fields + SCHEMA_SPARE, sizeof(json_object *));
 	for (i = 0; i < o->n_fields; i++)
 	{
 		Field *f = &o->fields[i];
 
 		l->sandbox[i] = get(json_object_array_get_idx(raw_fields, i), "sandbox");
-		fill_field(f, json_object_array_get_idx(fields, i), l->sandbox[i]);
+		schema_fill_field(f, json_object_array_get_idx(fields, i), l->sandbox[i]);
 		f->index = i;
 		if (f->name_field)
 			o->name_field = f;
@@ -479,12 +469,20 @@ schema_field(const Object *o, const char *name, size_t len)
 }
 
 Field *
+schema_seen_field(const Object *o, const char *name, size_t len)
+{
+	Field *f = schema_field(o, name, len);
+
+	return f && schema_seen(f) ? f : NULL;
+}
+
+Field *
 schema_relationship(const Object *o, const char *name, size_t len)
 {
 	int i;
 
 	for (i = 0; i < o->n_fields; i++)
-		if (same_name(o->fields[i].relationship, name, len))
+		if (same_name(o->fields[i].relationship, name, len) && schema_seen(&o->fields[i]))
 			return &o->fields[i];
 	return NULL;
 }
@@ -500,10 +498,34 @@ schema_child(const Object *o, const char *name, size_t len)
 	return NULL;
 }
 
+Loaded *
+schema_loaded(const Object *o)
+{
+	return &loaded[o->index];
+}
+
 json_object *
 schema_sandbox(const Field *f)
 {
 	return loaded[f->object->index].sandbox[f->index];
+}
+
+/* The describe as the user at hand sees it; released by json_object_put(). */
+static json_object *
+seen_describe(const Loaded *l)
+{
+	json_object *all = get(l->object.describe, "fields");
+	json_object *seen = json_object_new_array();
+	json_object *o = json_object_new_object();
+
+	for (int i = 0; i < l->object.n_fields; i++)
+		if (schema_seen(&l->object.fields[i]))
+			json_object_array_add(seen, json_object_get(json_object_array_get_idx(all, i)));
+	json_object_object_foreach(l->object.describe, key, v)
+	{
+		json_object_object_add(o, key, strcmp(key, "fields") == 0 ? seen : json_object_get(v));
+	}
+	return o;
 }
 
 /* Copies text, with the version where the marks are. */
@@ -539,5 +561,18 @@ schema_describe_global(Buf *out, const char *version)
 void
 schema_describe(Buf *out, const Object *o, const char *version)
 {
-	add_versioned(out, loaded[o->index].text, version);
+	const Loaded *l = &loaded[o->index];
+	json_object *d;
+
+	if (l->first == NULL && !schema_hides())
+	{
+		add_versioned(out, l->text, version);
+		return;
+	}
+	d = seen_describe(l);
+	add_versioned(
+		out,
+		json_object_to_json_string_ext(d, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE),
+		version);
+	json_object_put(d);
 }

@@ -2,7 +2,8 @@
  * schema.h - the objects of the org: what their describe says, and how they are kept.
  *
  * Every file in objects/ is one object in the shape of a real describe; see objects/README.md.
- * Loaded once at start, read-only afterwards, so no locking is needed.
+ * Loaded once at start; what changes afterwards (schema_change.h) does so under store_lock(), and never moves
+ * or frees an Object or a Field that somebody may hold.
  *
  * How rows are kept in SQLite (the contract between store.c and soql_*.c):
  *  - one table per object, named by its API name in double quotes; one column per stored field, named
@@ -22,6 +23,7 @@
 #define SANDBOX_SCHEMA_H
 
 #include <stdbool.h>
+#include <time.h>
 #include <json-c/json.h>
 #include "buf.h"
 
@@ -88,6 +90,9 @@ typedef struct Field
 	const char *number_format;	/* sandbox only: auto-number, e.g. INV-{00000} */
 	struct Object *object;
 	int index;					/* in object->fields */
+	bool gone;					/* removed: its name is one that nobody asks for */
+	char **hidden;				/* Ids of users who do not see it; "": nobody does */
+	int n_hidden;
 } Field;
 
 typedef struct ChildRelationship
@@ -120,10 +125,22 @@ Object *schema_object(int index);			   /* in order of name */
 Object *schema_find(const char *name, size_t len); /* case-insensitive; NULL if unknown */
 Object *schema_by_prefix(const char *id);	   /* by the first three characters of an Id */
 Field *schema_field(const Object *o, const char *name, size_t len); /* case-insensitive; NULL */
+/* The same, if the user at hand may see the field. */
+Field *schema_seen_field(const Object *o, const char *name, size_t len);
 /* The lookup whose relationshipName this is, case-insensitive; NULL if there is none. */
-Field *schema_relationship(const Object *o, const char *name, size_t len);
+Field *schema_relationship(const Object *o, const char *name, size_t len); /* that may be seen */
 /* The child relationship of that name, case-insensitive; NULL if there is none. */
 const ChildRelationship *schema_child(const Object *o, const char *name, size_t len);
+
+/* Is the field there, and does the user at hand see it? */
+bool schema_seen(const Field *f);
+/* Who asks; NULL: the org itself, which sees what is not hidden from everybody. */
+void schema_set_viewer(const char *user_id);
+/* A number that changes with every change of the objects, and the time of the last one (0: none). */
+unsigned schema_generation(void);
+time_t schema_changed_at(void);
+/* Is any field hidden from some users only? */
+bool schema_hides(void);
 
 /* The sObject entry of describeGlobal (urls included), and the whole describe, for that version ("62.0"). */
 void schema_describe_global(Buf *out, const char *version);

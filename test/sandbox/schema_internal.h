@@ -6,6 +6,28 @@
 
 #include "schema.h"
 
+/* Fields that may be added to an object while the program runs: they have their places beforehand.
+ */
+#define SCHEMA_SPARE 32
+
+/* What stays in memory beside an Object. */
+typedef struct Loaded
+{
+	Object object;
+	json_object *raw;	   /* the file */
+	json_object **sandbox; /* per field */
+	char *text;			   /* the describe as JSON, with version marks */
+	char *global;		   /* the entry in describeGlobal, likewise */
+	/* schema_change.c: the fields as they were loaded, once any has changed */
+	Field *first;
+	json_object **first_describes;
+	int n_first;
+} Loaded;
+
+Loaded *schema_loaded(const Object *o);
+/* extra: the "sandbox" member of its file, or NULL; d and extra stay alive as long as the field. */
+void schema_fill_field(Field *f, json_object *d, json_object *extra);
+
 /* Stands where a served describe has the API version. */
 #define SCHEMA_VERSION_MARK "@VERSION@"
 

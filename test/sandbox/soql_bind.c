@@ -80,7 +80,7 @@ static const Field *
 field_of(const Object *o, Slice name)
 {
 	if (o != &name_object)
-		return schema_field(o, name.p, name.n);
+		return schema_seen_field(o, name.p, name.n);
 	for (int i = 0; i < o->n_fields; i++)
 		if (slice_is(name, o->fields[i].name))
 			return &o->fields[i];

@@ -407,8 +407,16 @@ soql_render_row(const Object *o, const char *id, const Field **fields, int n_fie
 	buf_init(&text);
 	buf_adds(&text, "SELECT ");
 	if (fields == NULL)
+	{
+		const char *comma = "";
+
 		for (int i = 0; i < o->n_fields; i++)
-			buf_addf(&text, "%s%s", i ? "," : "", o->fields[i].name);
+			if (schema_seen(&o->fields[i]))
+			{
+				buf_addf(&text, "%s%s", comma, o->fields[i].name);
+				comma = ",";
+			}
+	}
 	else if (n_fields == 0)
 		buf_adds(&text, "Id");
 	for (int i = 0; fields && i < n_fields; i++)

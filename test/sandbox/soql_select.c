@@ -252,7 +252,7 @@ select_fields(Ctx *cx, Query *q, Item *it)
 		const Field *f = &q->object->fields[i];
 		Expr *e;
 
-		if ((standard && f->custom) || (custom && !f->custom))
+		if (!schema_seen(f) || (standard && f->custom) || (custom && !f->custom))
 			continue;
 		e = ctx_alloc(cx, sizeof(*e));
 		e->pos = it->pos;

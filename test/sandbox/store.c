@@ -201,7 +201,9 @@ store_open(const char *path)
 	store_make_id("00D", 1, org_id);
 	store_make_id("005", 1, admin_id);
 	memcpy(user, admin_id, sizeof(user));
+	store_schema_replay(false);
 	store_create_tables();
+	store_schema_replay(true);
 	load_numbers();
 }
 
@@ -365,6 +367,7 @@ void
 store_set_user(const char *user_id)
 {
 	snprintf(user, sizeof(user), "%s", user_id && *user_id ? user_id : admin_id);
+	schema_set_viewer(user);
 }
 
 const char *
@@ -480,6 +483,7 @@ store_seed(const char *seed)
 	if (!seed_size(seed, "big:", MAX_BIG, &big) && !seed_size(seed, "push:", MAX_PUSH, &push) &&
 		push < 0 && strcmp(seed, "demo") != 0 && strcmp(seed, "empty") != 0)
 		return false;
+	store_schema_reset();
 	store_begin();
 	store_reset();
 	seed_org();

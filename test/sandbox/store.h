@@ -49,6 +49,8 @@ void store_unlock(void);
 sqlite3 *store_db(void);
 /* Changes whenever any row changes: a key for caches. */
 uint64_t store_version(void);
+/* What was kept is not to be used any more. */
+void store_changed(void);
 
 /* The org's clock.  --now T makes it stand still at T, so that a test sees the same timestamps. */
 time_t store_now(void);
@@ -70,6 +72,7 @@ void store_rollback(void);
 
 /* The id of the acting user, for CreatedById and LastModifiedById: set per request. */
 void store_set_user(const char *user_id);
+const char *store_user(void);
 const char *store_org_id(void);				/* 18 characters, 00D... */
 const char *store_admin_id(void);			/* 18 characters, 005...: admin@sandbox.example */
 
@@ -109,6 +112,14 @@ bool store_canonical_id(const char *text, size_t len, char out[SF_ID_LEN + 1]);
 int store_row_state(const Object *o, const char *id);
 /* Ids whose field equals the value (with the field's case rule), live rows; returns count, ids malloc'ed. */
 int store_find(const Object *o, const Field *f, const char *value, char **ids);
+
+/*
+ * store_schema.c: a field comes, goes or changes, as a line says (see README.md); what is wrong with it, or
+ * NULL.  All lines in force, as a JSON array; and back to the objects as they were loaded.
+ */
+const char *store_schema_change(const char *line);
+void store_schema_list(Buf *out);
+void store_schema_reset(void);
 
 /* Live rows of the object, for recordCount and the planner's totals. */
 int64_t store_count(const Object *o);

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "org.h"
-#include "store_internal.h"
+#include "rules_rollup.h"
 
 /* Ids of the live children by one relationship, packed as store_find packs them. */
 static int
@@ -311,6 +311,7 @@ restore_rows(const Object *o, const char *root, StoreError *e)
 					 schema_field(o, "MasterRecordId", 14) ? ", \"MasterRecordId\" = NULL" : "");
 			run2(sql.data, now, ids.data + i, NULL);
 			restore_lookups(ids.data + i);
+			rollup_refresh(o, ids.data + i);
 			rules_effects(NULL, r);
 		}
 		row_free(r);

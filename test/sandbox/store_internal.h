@@ -45,8 +45,6 @@ typedef enum WriteMode
 } WriteMode;
 
 /* store.c */
-void store_changed(void);
-const char *store_user(void);
 bool store_milliseconds(void);	  /* whether datetimes keep them */
 bool store_blanks(void);		  /* whether texts keep those at their ends */
 time_t store_fixed_clock(void);	  /* 0 while the machine's clock runs */
@@ -67,6 +65,10 @@ void store_register(sqlite3 *db);
 void store_create_tables(void);
 void store_index(const Object *o, bool create); /* creates or drops the object's indices */
 bool store_field_written(const Field *f);		/* has a column that is not generated */
+void store_add_column(const Field *f);
+
+/* store_schema.c: the lines of the file, before its tables are made, and those that need them */
+void store_schema_replay(bool tables);
 
 /* store_row.c */
 Row *row_new(const Object *o);

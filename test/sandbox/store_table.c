@@ -9,7 +9,7 @@
 #include <string.h>
 #include <wctype.h>
 
-#include "store_internal.h"
+#include "rules_rollup.h"
 
 #define BMP 0x10000
 
@@ -208,6 +208,7 @@ store_register(sqlite3 *db)
 {
 	pthread_once(&once, load_upper);
 	sqlite3_create_collation(db, "SFCI", SQLITE_UTF8, NULL, compare_nocase);
+	formula_register(db);
 	sqlite3_create_function(db, "sf_upper", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL, sf_upper,
 							NULL, NULL);
 }
@@ -282,14 +283,24 @@ create_table(const Object *o)
 	buf_free(&b);
 }
 
+void
+store_add_column(const Field *f)
+{
+	Buf b;
+
+	buf_init(&b);
+	buf_addf(&b, "ALTER TABLE \"%s\" ADD COLUMN ", f->object->name);
+	add_column(&b, f);
+	store_exec(b.data);
+	buf_free(&b);
+}
+
 /* A data file that is older than an object's file lacks columns. */
 static void
 add_missing_columns(const Object *o)
 {
-	Buf b;
 	int i;
 
-	buf_init(&b);
 	for (i = 0; i < o->n_fields; i++)
 	{
 		if (!o->fields[i].stored)
@@ -297,12 +308,8 @@ add_missing_columns(const Object *o)
 		if (sqlite3_table_column_metadata(store_db(), NULL, o->name, o->fields[i].name, NULL, NULL,
 										  NULL, NULL, NULL) == SQLITE_OK)
 			continue;
-		buf_clear(&b);
-		buf_addf(&b, "ALTER TABLE \"%s\" ADD COLUMN ", o->name);
-		add_column(&b, &o->fields[i]);
-		store_exec(b.data);
+		store_add_column(&o->fields[i]);
 	}
-	buf_free(&b);
 }
 
 /*

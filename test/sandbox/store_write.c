@@ -17,7 +17,7 @@ writable(const Field *f, bool insert, WriteMode mode)
 {
 	if (mode == WRITE_SEED)
 		return store_field_written(f);
-	return insert ? f->createable : f->updateable;
+	return schema_seen(f) && (insert ? f->createable : f->updateable);
 }
 
 /* The field that a key of the request means, itself or by its relationship's name. */

@@ -6,6 +6,7 @@ use strict;
 use warnings;
 no warnings qw(exec);
 use FindBin qw($Bin);
+use JSON::PP;
 use POSIX ();
 use Time::HiRes qw(time);
 require "$Bin/test_http.pl";
@@ -165,6 +166,118 @@ sub test_silent
 	check(post_admin("set?id=$id&NumberOfEmployees=x")->{status} == 400 && post_admin("set?id=$id&Nothing=x")->{status} == 400, 'what does not fit');
 }
 
+sub schema { return http('POST', '/__sandbox/schema', token => undef, body => join("\n", @_)) }
+sub no_schema { return http('DELETE', '/__sandbox/schema', token => undef) }
+sub described { my ($object, $field, $who) = @_; my ($f) = grep { $_->{name} eq $field } @{ http('GET', "$D/sobjects/$object/describe", defined $who ? (token => $who) : ())->{json}{fields} }; return $f }
+sub rollup { my ($name, $function, $of) = @_; return qq({"name":"$name","type":"double","precision":18,"scale":2,"calculated":true,"sandbox":{"rollup":{"child":"Invoice__c","lookup":"Account__c","function":"$function") . ($of ? qq(,"field":"$of") : '') . '}}}' }
+sub formula { my ($name, $type, $sql) = @_; return $json->encode({ name => $name, type => $type, calculated => JSON::PP::true, calculatedFormula => 'X', sandbox => { formula => $sql } }) }
+
+sub test_formulas
+{
+	my $r = schema('add Account ' . rollup('Open_Invoices__c', 'count'), 'add Account ' . rollup('Invoiced__c', 'sum', 'Amount__c'),
+		'add Invoice__c ' . formula('Customer__c', 'string', q(sf_value('Account', "Account__c", 'Name'))),
+		'add Invoice__c ' . formula('Age__c', 'double', 'julianday(sf_today()) - julianday(substr("CreatedDate", 1, 10))'),
+		'add Account {"name":"Score__c","type":"double","precision":18,"scale":0,"calculated":true}');
+	check($r->{status} == 200, 'formulas and roll-ups are added', $r->{body});
+	my $f = described('Invoice__c', 'Customer__c');
+	check($f->{calculated} && !$f->{createable} && !$f->{updateable} && $f->{calculatedFormula} eq 'X' && !$f->{sandbox}, 'and described');
+
+	my $account = create('Account', Name => 'Rolling');
+	my $other = create('Account', Name => 'Other');
+	my $invoice = create('Invoice__c', Account__c => $account, Amount__c => 10.5);
+	create('Invoice__c', Account__c => $account, Amount__c => 2);
+	my $sums = sub { my $a = row('Account', $_[0] // $account, 'Open_Invoices__c', 'Invoiced__c'); return join ' ', map { defined $_ ? $_ + 0 : 'null' } @$a{qw(Open_Invoices__c Invoiced__c)} };
+	check($sums->() eq '2 12.5', 'roll-ups of inserts', $sums->());
+	change('Invoice__c', $invoice, Amount__c => 20);
+	check($sums->() eq '2 22', 'of an update', $sums->());
+	change('Invoice__c', $invoice, Account__c => $other);
+	check($sums->() eq '1 2' && $sums->($other) eq '1 20', 'of another parent', $sums->());
+	http('DELETE', "$D/sobjects/Invoice__c/$invoice");
+	check($sums->($other) eq '0 null', 'of a delete', $sums->($other));
+	post_admin("undelete?id=$invoice");
+	check($sums->($other) eq '1 20', 'of an undelete', $sums->($other));
+	post_admin("merge?master=$account&losers=$other");
+	check($sums->() eq '2 22', 'of a merge', $sums->());
+	my $child = row('Invoice__c', $invoice, 'Customer__c', 'Age__c', 'SystemModstamp');
+	check($child->{Customer__c} eq 'Rolling' && $child->{Age__c} == 0, 'formulas', $json->encode($child));
+	select undef, undef, undef, 1.1;
+	change('Account', $account, Name => 'Renamed');
+	org(skew => 86400 * 3);
+	my $later = row('Invoice__c', $invoice, 'Customer__c', 'Age__c', 'SystemModstamp');
+	check($later->{Customer__c} eq 'Renamed' && $later->{Age__c} == 3 && $later->{SystemModstamp} eq $child->{SystemModstamp},
+		'change with their parents and the clock, and no stamp with them', $json->encode($later));
+	org(skew => 0);
+	check(soql("SELECT COUNT() FROM Invoice__c WHERE Customer__c = 'Renamed'")->{json}{totalSize} == 2, 'a condition on one');
+	my $stamp = row('Account', $account, 'SystemModstamp')->{SystemModstamp};
+	select undef, undef, undef, 1.1;
+	change('Invoice__c', $invoice, Amount__c => 1);
+	check(row('Account', $account, 'SystemModstamp')->{SystemModstamp} eq $stamp && $sums->() eq '2 3', 'a roll-up leaves the stamp of its row alone', $sums->());
+	org('rollup-stamp' => 'moves');
+	change('Invoice__c', $invoice, Amount__c => 7);
+	check(row('Account', $account, 'SystemModstamp')->{SystemModstamp} gt $stamp, 'or moves it');
+	org('rollup-stamp' => 'stays');
+	check(post_admin("set?id=$account&Score__c=4")->{status} == 200 && row('Account', $account, 'Score__c')->{Score__c} == 4, 'a formula that changes when a test wants it');
+	is_error(http('PATCH', "$D/sobjects/Account/$account", body => { Score__c => 5 }), 400, 'INVALID_FIELD_FOR_INSERT_UPDATE', 'nobody writes a formula');
+	no_schema();
+	check(!described('Account', 'Score__c') && !described('Invoice__c', 'Age__c'), 'all of them go');
+	change('Invoice__c', $invoice, Amount__c => 8);
+}
+
+sub test_fields
+{
+	my $id = create('Invoice__c', Short_Text__c => 'abc', Quantity__c => 3);
+	check(schema('add Invoice__c {"name":"Region__c","type":"string","length":20,"externalId":true}')->{status} == 200, 'a field comes');
+	change('Invoice__c', $id, Region__c => 'north');
+	check(row('Invoice__c', $id, 'Region__c')->{Region__c} eq 'north' && described('Invoice__c', 'Region__c')->{length} == 20, 'and is used');
+	check(http('PATCH', "$D/sobjects/Invoice__c/Region__c/north", body => { Quantity__c => 4 })->{status} == 200, 'as a key, too');
+	is_error(http('PATCH', "$D/sobjects/Invoice__c/$id", body => { Region__c => 'x' x 30 }), 400, 'STRING_TOO_LONG', 'a text too long');
+	check(schema('change Invoice__c Region__c {"length":40}', 'change Invoice__c Quantity__c {"scale":2}')->{status} == 200, 'a field is widened');
+	change('Invoice__c', $id, Region__c => 'x' x 30, Quantity__c => 4.25);
+	check(row('Invoice__c', $id, 'Quantity__c')->{Quantity__c} == 4.25 && described('Invoice__c', 'Region__c')->{length} == 40, 'and holds more');
+	check(schema('change Account NumberOfEmployees {"type":"double"}')->{status} == 200 && described('Account', 'NumberOfEmployees')->{soapType} eq 'xsd:double', 'another type');
+	check(schema('rename Invoice__c Short_Text__c Brief__c')->{status} == 200, 'a field gets another name');
+	is_error(soql('SELECT Short_Text__c FROM Invoice__c'), 400, 'INVALID_FIELD', 'the old one is gone', q(No such column 'Short_Text__c'));
+	check(row('Invoice__c', $id, 'Brief__c')->{Brief__c} eq 'abc' && !described('Invoice__c', 'Short_Text__c') && described('Invoice__c', 'Brief__c'), 'the values stay');
+	my $modified = http('GET', "$D/sobjects/Invoice__c/describe")->{headers}{'last-modified'};
+	check(http('GET', "$D/sobjects/Invoice__c/describe", headers => { 'If-Modified-Since' => $modified })->{status} == 304, 'a describe that has not changed');
+	check(schema('remove Invoice__c Brief__c', 'remove Invoice__c Region__c')->{status} == 200, 'a field goes');
+	is_error(soql('SELECT Brief__c FROM Invoice__c'), 400, 'INVALID_FIELD', 'for queries');
+	is_error(http('PATCH', "$D/sobjects/Invoice__c/$id", body => { Brief__c => 'x' }), 400, 'INVALID_FIELD', 'for writes');
+	check(http('GET', "$D/sobjects/Invoice__c/$id")->{body} =~ /Amount/ && http('GET', "$D/sobjects/Invoice__c/$id")->{body} !~ /Brief|gone/ && soql("SELECT FIELDS(ALL) FROM Invoice__c WHERE Id = '$id'")->{body} !~ /Brief|gone/,
+		'for those who ask for everything');
+	check(create('Invoice__c', Quantity__c => 1), 'rows are made without it');
+	check(schema($_)->{status} == 400, "no: $_") for 'remove Account Name', 'rename Invoice__c Account__c X__c', 'remove Invoice__c Brief__c', 'add Invoice__c {"name":"Amount__c","type":"string"}',
+	  'add Invoice__c {"name":"New__c","type":"tape"}', 'change Invoice__c Amount__c {"name":"Other__c"}', 'paint Invoice__c Amount__c', 'add';
+	check(@{ http('GET', '/__sandbox/schema', token => undef)->{json} } == 7, 'what was changed');
+	no_schema();
+	check(described('Invoice__c', 'Short_Text__c') && row('Invoice__c', $id, 'Short_Text__c')->{Short_Text__c} eq 'abc' && !described('Invoice__c', 'Region__c'), 'as it was');
+	check(described('Account', 'NumberOfEmployees')->{type} eq 'int', 'the types, too');
+}
+
+sub test_hidden
+{
+	my $user = oauth({ grant_type => 'client_credentials', client_id => 'sandbox-user', client_secret => 'sandbox' })->{json}{access_token};
+	my $id = create('Contact', LastName => 'Seen', Title => 'Secret');
+	check(schema('hide Contact Title user1@sandbox.example')->{status} == 200, 'a field is hidden');
+	check(!described('Contact', 'Title', $user) && described('Contact', 'Title'), 'from that user');
+	my $q = "SELECT Title FROM Contact WHERE Id = '$id'";
+	check(soql($q)->{json}{records}[0]{Title} eq 'Secret', 'others see it');
+	is_error(soql($q, token => $user), 400, 'INVALID_FIELD', 'he does not', q(No such column 'Title'));
+	is_error(soql("SELECT Id FROM Contact WHERE Title = 'Secret'", token => $user), 400, 'INVALID_FIELD', 'nor in a condition');
+	is_error(soql('SELECT Contact.Title FROM Case', token => $user), 400, 'INVALID_FIELD', 'nor by a path');
+	check(http('GET', "$D/sobjects/Contact/$id", token => $user)->{body} !~ /Secret/ && http('GET', "$D/sobjects/Contact/$id")->{body} =~ /Secret/, 'nor in a whole row');
+	my $all = "SELECT FIELDS(STANDARD) FROM Contact WHERE Id = '$id'";
+	check(soql($all)->{body} =~ /Secret/ && soql($all, token => $user)->{body} !~ /Secret/, 'nor in all fields, though somebody else has just asked');
+	is_error(http('PATCH', "$D/sobjects/Contact/$id", token => $user, body => { Title => 'x' }), 400, 'INVALID_FIELD_FOR_INSERT_UPDATE', 'he does not write it');
+	my $job = { operation => 'query', query => 'SELECT Title FROM Contact' };
+	check(http('POST', "$D/jobs/query", token => $user, body => $job)->{status} == 400 && http('POST', "$D/jobs/query", body => $job)->{status} == 200, 'nor does he export it');
+	check(schema('show Contact Title user1@sandbox.example')->{status} == 200 && soql($q, token => $user)->{json}{records}[0]{Title} eq 'Secret', 'and he sees it again');
+	schema('hide Contact Title');
+	is_error(soql($q), 400, 'INVALID_FIELD', 'hidden from everybody');
+	no_schema();
+	check(soql($q)->{json}{records}[0]{Title} eq 'Secret', 'until all is as it was');
+}
+
 sub test_faults
 {
 	fault("path=*/limits;do=status;count=0;percent=40");
@@ -186,10 +299,26 @@ sub test_file
 	start('--data', "$tmp/org.db");
 	login();
 	check(create('Account', Name => 'second') gt $id, 'Ids go on behind purged rows', $id);
+	# fields are as they were, too
+	$id = create('Invoice__c', Short_Text__c => 'abc', Remark__c => 'r');
+	schema('rename Invoice__c Short_Text__c Brief__c', 'remove Invoice__c Remark__c', 'add Invoice__c {"name":"Region__c","type":"string","length":20}',
+		'add Account ' . rollup('Invoices__c', 'count'), 'hide Invoice__c Tax__c');
+	change('Invoice__c', $id, Region__c => 'south');
+	kill 'KILL', $pid;
+	waitpid $pid, 0;
+	start('--data', "$tmp/org.db");
+	login();
+	my $row = row('Invoice__c', $id, 'Brief__c', 'Region__c');
+	check($row->{Brief__c} eq 'abc' && $row->{Region__c} eq 'south' && !described('Invoice__c', 'Remark__c') && !described('Invoice__c', 'Tax__c'), 'fields are those of the file', $json->encode($row));
+	my $account = create('Account', Name => 'a');
+	change('Invoice__c', $id, Account__c => $account);
+	check(row('Account', $account, 'Invoices__c')->{Invoices__c} == 1, 'roll-ups, too');
+	post_admin('reset?seed=empty');
+	check(described('Invoice__c', 'Remark__c') && described('Invoice__c', 'Tax__c') && !described('Invoice__c', 'Region__c'), 'until a reset');
 }
 
 start('--seed', 'demo');
 login();
-run_tests(\&test_late, \&test_clock, \&test_deletes, \&test_merge, \&test_silent, \&test_faults, \&test_file);
+run_tests(\&test_late, \&test_clock, \&test_deletes, \&test_merge, \&test_silent, \&test_formulas, \&test_fields, \&test_hidden, \&test_faults, \&test_file);
 stop('the sandbox');
 finish();
