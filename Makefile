@@ -29,9 +29,9 @@ SQL_PARTS = \
 	src/sync/mirror_run.sql \
 	src/sync/verify.sql \
 	src/sync/change.sql \
+	src/sync/apply.sql \
 	src/sync/subscription.sql \
 	src/sync/event.sql \
-	src/sync/apply.sql \
 	src/sync/schedule.sql
 OBJS = ampsf_fdw.o $(patsubst %.c,%.o,$(sort $(wildcard src/*/*.c)))
 

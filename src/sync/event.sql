@@ -1,12 +1,5 @@
--- What the worker of a subscription does: each function is a transaction of its.
-
-CREATE FUNCTION @extschema@.foreign_object(foreign_table regclass, OUT server name, OUT object text)
-LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
-	SELECT s.srvname, coalesce((SELECT o.option_value FROM pg_options_to_table(f.ftoptions) o WHERE o.option_name = 'object'), c.relname)
-	FROM pg_foreign_table f JOIN pg_foreign_server s ON s.oid = f.ftserver JOIN pg_class c ON c.oid = f.ftrelid
-	WHERE f.ftrelid = foreign_table
-$$;
-COMMENT ON FUNCTION @extschema@.foreign_object(regclass) IS 'the object that a foreign table stands for';
+-- What the worker of a subscription does: each function is a transaction of its.  What becomes of the events in
+-- mirrors is apply.sql.
 
 -- Parts of compound fields come without what they have in common; here they have the names of the fields.
 CREATE FUNCTION @extschema@.event_field(compound text, part text) RETURNS text
@@ -130,8 +123,8 @@ COMMENT ON FUNCTION @extschema@.subscription_begin(bigint) IS 'of change events'
 -- Is it still to be applied to a mirror?
 CREATE FUNCTION @extschema@.change_needed(c @extschema@.change) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-	SELECT EXISTS (SELECT FROM @extschema@.mirror_definition d, @extschema@.foreign_object(d.source) f
-		WHERE d.owner = c.owner AND d.applied_to < c.id AND f.server = c.server AND lower(f.object) = lower(c.object))
+	SELECT EXISTS (SELECT FROM @extschema@.mirror_definition d, @extschema@.mirror_feed(d) f
+		WHERE d.owner = c.owner AND d.applied_to < c.id AND f.server = c.server AND f.object_key = c.object_key)
 $$;
 COMMENT ON FUNCTION @extschema@.change_needed(@extschema@.change) IS 'of change events';
 
@@ -219,11 +212,13 @@ COMMENT ON FUNCTION @extschema@.events_store(bigint, text) IS 'of change events'
 CREATE FUNCTION @extschema@.subscription_objects(s @extschema@.subscription) RETURNS SETOF text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT o FROM unnest(s.objects) o
-	UNION
-	SELECT c.object FROM @extschema@.change c WHERE s.objects IS NULL AND c.subscription = s.id
-	UNION
-	SELECT f.object FROM @extschema@.mirror_definition d, @extschema@.foreign_object(d.source) f
-		WHERE s.objects IS NULL AND d.owner = s.owner AND f.server = s.server
+	UNION ALL
+	SELECT min(o.object) FROM (
+		SELECT c.object FROM @extschema@.change c WHERE c.subscription = s.id
+		UNION
+		SELECT f.object_key FROM @extschema@.mirror_definition d, @extschema@.mirror_feed(d) f
+			WHERE d.owner = s.owner AND f.server = s.server) o
+		WHERE s.objects IS NULL GROUP BY lower(o.object)
 $$;
 COMMENT ON FUNCTION @extschema@.subscription_objects(@extschema@.subscription) IS 'of change events';
 
@@ -264,7 +259,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @extschema@.subscription_failed(bigint, text) IS 'of change events';
 
-CREATE FUNCTION @extschema@.subscription_quota(subscription bigint) RETURNS void
+CREATE FUNCTION @extschema@.subscription_quota(subscription bigint) RETURNS bigint
 LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	s @extschema@.subscription;
@@ -272,12 +267,13 @@ DECLARE
 BEGIN
 	SELECT * INTO s FROM @extschema@.subscription x WHERE x.id = subscription;
 	IF s.quota_seen > clock_timestamp() - interval '1 hour' THEN
-		RETURN;
+		RETURN s.quota_left;
 	END IF;
 	c := @extschema@.channel_call(s.server, 'limit', NULL, 'DailyDeliveredPlatformEvents');
 	UPDATE @extschema@.subscription x SET quota_seen = clock_timestamp(), quota_max = (c.answer ->> 'Max')::bigint,
 			quota_left = (c.answer ->> 'Remaining')::bigint
 		WHERE x.id = subscription;
+	RETURN (c.answer ->> 'Remaining')::bigint;
 END $$;
 COMMENT ON FUNCTION @extschema@.subscription_quota(bigint) IS 'of change events';
 

@@ -132,7 +132,7 @@ is_wanted(const Follower *f)
 
 /* What is done for its own sake, and may fail: it is tried again with the next answer. */
 static bool
-attempt(const Follower *f, const char *what, const char *sql)
+attempt(const Follower *f, const char *what, const char *sql, int64 *result)
 {
 	MemoryContext cxt = CurrentMemoryContext;
 	bool isnull;
@@ -141,7 +141,9 @@ attempt(const Follower *f, const char *what, const char *sql)
 	PG_TRY();
 	{
 		begin(what);
-		(void) select_one(f, sql, NULL, &isnull);
+		*result = DatumGetInt64(select_one(f, sql, NULL, &isnull));
+		if (isnull)
+			*result = 0;
 		commit();
 	}
 	PG_CATCH();
@@ -266,31 +268,26 @@ store(const Follower *f)
 	return !isnull;
 }
 
-/* Mirrors take what has come for them. */
+/* Mirrors take what has come for them, some thousands of events in a transaction. */
 static void
 apply(const Follower *f)
 {
-	bool isnull;
-	bool exists;
+	int64 n;
 
-	begin("ampsf.mirror_apply_due");
-	exists = DatumGetBool(select_one(
-		f, "SELECT to_regprocedure('ampsf.mirror_apply_due(bigint)') IS NOT NULL AND $1 > 0", NULL,
-		&isnull));
-	commit();
-	if (exists)
-		(void) attempt(f, "ampsf.mirror_apply_due", "SELECT ampsf.mirror_apply_due($1)");
+	while (attempt(f, "ampsf.mirror_apply_due", "SELECT ampsf.mirror_apply_due($1)", &n) && n > 0)
+		CHECK_FOR_INTERRUPTS();
 }
 
 static void
 ask_quota(Follower *f)
 {
 	TimestampTz now = GetCurrentTimestamp();
+	int64 left;
 
 	if (f->quota_asked != 0 && !TimestampDifferenceExceeds(f->quota_asked, now, QUOTA_EVERY))
 		return;
 	f->quota_asked = now;
-	(void) attempt(f, "ampsf.subscription_quota", "SELECT ampsf.subscription_quota($1)");
+	(void) attempt(f, "ampsf.subscription_quota", "SELECT ampsf.subscription_quota($1)", &left);
 }
 
 /* What is to be done about an answer that is not what was hoped for. */

@@ -27,6 +27,7 @@
 #include "utils/timestamp.h"
 
 #include "base/ampsf.h"
+#include "sync/event_worker.h"
 #include "sync/presence.h"
 #include "sync/worker.h"
 
@@ -93,6 +94,11 @@ do_work(const AmpsfWorkOrder *order)
 {
 	char *sql;
 
+	if (strcmp(order->kind, "events") == 0)
+	{
+		ampsf_event_worker(order->key);
+		return;
+	}
 	sql = psprintf("CALL ampsf.work('%s', " INT64_FORMAT ")", order->kind, order->key);
 	run_statement(sql);
 }
