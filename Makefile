@@ -26,6 +26,7 @@ SQL_PARTS = \
 	src/sync/mirror_rows.sql \
 	src/sync/mirror_columns.sql \
 	src/sync/formula.sql \
+	src/sync/live_view.sql \
 	src/sync/mirror_run.sql \
 	src/sync/verify.sql \
 	src/sync/change.sql \

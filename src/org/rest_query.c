@@ -21,6 +21,7 @@
 #include "net/usage.h"
 #include "org/page_chain.h"
 #include "utils/memutils.h"
+#include "wire/json_member.h"
 #include "wire/soql_object.h"
 #include "wire/text.h"
 #include "wire/utf8.h"
@@ -242,94 +243,6 @@ will_need_after(RestQuery *q)
 
 /* -------- taking a page -------- */
 
-/* Steps over one JSON value; NULL if it does not end before end. */
-static const char *
-skip_value(const char *p, const char *end)
-{
-	int depth = 0;
-
-	for (; p < end; p++)
-	{
-		switch (*p)
-		{
-			case '"':
-				for (p++; p < end && *p != '"'; p++)
-					if (*p == '\\')
-						p++;
-				if (p >= end)
-					return NULL;
-				if (depth == 0)
-					return p + 1;
-				break;
-			case '{':
-			case '[':
-				depth++;
-				break;
-			case '}':
-			case ']':
-				if (depth == 0)
-					return p; /* the end of a number or word, and of what it is in */
-				if (--depth == 0)
-					return p + 1;
-				break;
-			case ',':
-				if (depth == 0)
-					return p;
-				break;
-		}
-	}
-	return NULL;
-}
-
-static const char *
-skip_space(const char *p, const char *end)
-{
-	while (p < end && (*p == ' ' || *p == '\t' || *p == '\r' || *p == '\n'))
-		p++;
-	return p;
-}
-
-/*
- * The value of a key of the object at *p, as a slice; false if the object is broken or has no such
- * key.
- */
-static bool
-find_member(const char *p, const char *end, const char *key, const char **value, size_t *len)
-{
-	size_t keylen = strlen(key);
-
-	p = skip_space(p, end);
-	if (p >= end || *p != '{')
-		return false;
-	for (p = skip_space(p + 1, end); p < end && *p == '"';)
-	{
-		const char *name = p + 1;
-		const char *after = skip_value(p, end);
-		bool found;
-
-		if (!after)
-			return false;
-		found = (size_t) (after - name) == keylen + 1 && memcmp(name, key, keylen) == 0;
-		p = skip_space(after, end);
-		if (p >= end || *p != ':')
-			return false;
-		p = skip_space(p + 1, end);
-		after = skip_value(p, end);
-		if (!after)
-			return false;
-		if (found)
-		{
-			*value = p;
-			*len = after - p;
-			return true;
-		}
-		p = skip_space(after, end);
-		if (p < end && *p == ',')
-			p = skip_space(p + 1, end);
-	}
-	return false;
-}
-
 /*
  * Is it the answer to a query with more groups than fit into a page, and does the reader know what
  * to do?  Then the query ends without rows.
@@ -360,11 +273,12 @@ unwrap(RestQuery *q)
 	size_t list_len, body_len, status_len;
 	int status;
 
-	if (!find_member(q->text, end, "compositeResponse", &list, &list_len) || list_len < 2 ||
+	if (!ampsf_json_member(q->text, end, "compositeResponse", &list, &list_len) || list_len < 2 ||
 		*list != '[')
 		throw_reply(q, "there is no compositeResponse in it");
-	if (!find_member(list + 1, list + list_len, "httpStatusCode", &status_text, &status_len) ||
-		!find_member(list + 1, list + list_len, "body", &body, &body_len))
+	if (!ampsf_json_member(list + 1, list + list_len, "httpStatusCode", &status_text,
+						   &status_len) ||
+		!ampsf_json_member(list + 1, list + list_len, "body", &body, &body_len))
 		throw_reply(q, "there is no body and status in the compositeResponse");
 	status = atoi(status_text);
 	if (status < 200 || status > 299)

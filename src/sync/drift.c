@@ -19,9 +19,9 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+#include "functions/foreign_arg.h"
 #include "org/describe.h"
 #include "schema/types.h"
-#include "sync/foreign_arg.h"
 
 PG_FUNCTION_INFO_V1(ampsf_sql_drift);
 

@@ -93,7 +93,7 @@ CREATE FUNCTION @extschema@.mirror(
 	foreign_table regclass, target text DEFAULT NULL, every interval DEFAULT '5 minutes',
 	deletes text DEFAULT 'remove', lookback interval DEFAULT '10 minutes', compare_every interval DEFAULT '1 day',
 	chunk_rows integer DEFAULT 100000, formula_every interval DEFAULT NULL, formula_columns name[] DEFAULT NULL,
-	schema name DEFAULT current_schema())
+	live_view boolean DEFAULT false, live_formulas boolean DEFAULT false, schema name DEFAULT current_schema())
 RETURNS regclass
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -177,15 +177,19 @@ BEGIN
 			coalesce(formula_columns, '{}'), (SELECT coalesce(max(e.id), 0) FROM @extschema@.change e));
 	PERFORM @extschema@.cron_follow();
 	PERFORM @extschema@.wake();
+	IF live_view THEN
+		PERFORM @extschema@.live_view(made, live_formulas);
+	END IF;
 	RETURN made;
 END $$;
-COMMENT ON FUNCTION @extschema@.mirror(regclass, text, interval, text, interval, interval, integer, interval, name[], name) IS
+COMMENT ON FUNCTION @extschema@.mirror(regclass, text, interval, text, interval, interval, integer, interval, name[], boolean, boolean, name) IS
 	'makes a local table that CALL ampsf.sync(table) fills and keeps equal to the object; deletes: remove, or mark (deleted_at)';
 
 CREATE FUNCTION @extschema@.unmirror(target regclass) RETURNS void
 LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	PERFORM @extschema@.mirror_claim(target);
+	PERFORM @extschema@.live_view_suspend(d) FROM @extschema@.mirror_definition d WHERE d.target = unmirror.target;
 	DELETE FROM @extschema@.mirror_run r WHERE r.target = unmirror.target;
 	DELETE FROM @extschema@.mirror_definition d WHERE d.target = unmirror.target;
 	PERFORM @extschema@.cron_follow();

@@ -49,7 +49,12 @@ DECLARE
 	key name := @extschema@.mirror_key(d);
 	c record;
 	was boolean;
+	place text;
+	grants text;
 BEGIN
+	IF EXISTS (SELECT FROM @extschema@.mirror_changes(d) f WHERE NOT f.new) THEN
+		SELECT l.place, l.grants INTO place, grants FROM @extschema@.live_view_suspend(d) l;
+	END IF;
 	FOR c IN SELECT m.name, f.statement, f.new, col_description(d.source, m.attnum) AS note
 		FROM @extschema@.mirror_changes(d) f JOIN @extschema@.mirror_columns(d.source) m USING (name) LOOP
 		EXECUTE c.statement;
@@ -58,6 +63,7 @@ BEGIN
 		END IF;
 		added := added || c.name;
 	END LOOP;
+	PERFORM @extschema@.live_view_follow(d, place, grants);
 	IF cardinality(added) > 0 AND d.rows > 0 THEN
 		was := @extschema@.mirror_applying(true);
 		-- The rows are put by first, or an UPDATE would keep all columns of them, to look again at rows that change meanwhile.

@@ -62,6 +62,7 @@ CREATE TABLE @extschema@.mirror_definition (
 	formula_spans timestamptz[],
 	formulas_at timestamptz,
 	live_view regclass,
+	live_text text,
 	live_formulas boolean NOT NULL DEFAULT false,
 	history regclass
 );

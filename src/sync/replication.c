@@ -7,24 +7,17 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
-#include "foreign/foreign.h"
 #include "funcapi.h"
-#include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
-#include "base/ampsf.h"
 #include "base/options.h"
-#include "functions/server_arg.h"
+#include "functions/foreign_arg.h"
 #include "net/session.h"
 #include "org/json_call.h"
-#include "sync/foreign_arg.h"
 #include "wire/text.h"
 #include "wire/wiretime.h"
 
@@ -32,30 +25,6 @@ PG_FUNCTION_INFO_V1(ampsf_sql_server_time);
 PG_FUNCTION_INFO_V1(ampsf_sql_record_count);
 PG_FUNCTION_INFO_V1(ampsf_sql_deleted);
 PG_FUNCTION_INFO_V1(ampsf_sql_month_counts);
-
-void
-ampsf_foreign_arg(AmpsfForeignArg *arg, Oid relid)
-{
-	ForeignServer *server;
-
-	if (get_rel_relkind(relid) != RELKIND_FOREIGN_TABLE)
-		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
-						errmsg("\"%s\" is not a foreign table",
-							   get_rel_name(relid) ? get_rel_name(relid) : "-")));
-	if (pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
-		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FOREIGN_TABLE, get_rel_name(relid));
-	server = GetForeignServer(GetForeignTable(relid)->serverid);
-	if (!ampsf_is_our_server(server))
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("\"%s\" is not a foreign table of %s",
-															get_rel_name(relid), AMPSF_FDW_NAME)));
-	arg->table = ampsf_table_options(relid);
-	if (arg->table->engagement)
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("\"%s\" is a table of Account Engagement", get_rel_name(relid)),
-						errhint("This is for objects of the CRM module.")));
-	arg->session = ampsf_session_get(server->serverid, GetUserId());
-}
 
 /* The org's clock, in whole seconds, as its answers carry it.  One call. */
 Datum

@@ -1,0 +1,120 @@
+-- The live view of a mirror: its rows, less those that changed since its watermark, and those as they are now.
+
+-- Both stand for one question, which a statement asks once however often it names the view.  They are stable:
+-- the watermark that they go by is that of the statement's snapshot, as the mirror's rows are.
+CREATE FUNCTION @extschema@.live_ids(target regclass, OUT id text, OUT deleted timestamptz) RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 10000 ROWS 100 AS 'MODULE_PATHNAME', 'ampsf_sql_live_ids';
+COMMENT ON FUNCTION @extschema@.live_ids(regclass) IS 'Ids that changed, or were deleted, since a mirror''s watermark; of live views';
+
+CREATE FUNCTION @extschema@.live_rows(target regclass) RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 10000 ROWS 100 AS 'MODULE_PATHNAME', 'ampsf_sql_live_rows';
+COMMENT ON FUNCTION @extschema@.live_rows(regclass) IS 'rows that changed since a mirror''s watermark; of live views';
+
+-- What the view is: null if there is none.  A column that the foreign table has not keeps what the mirror has.
+CREATE FUNCTION @extschema@.live_view_text(d @extschema@.mirror_definition) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	WITH f AS (SELECT CASE WHEN d.live_formulas THEN @extschema@.mirror_formulas(d) ELSE '{}' END AS live),
+	key AS (SELECT quote_ident(@extschema@.mirror_key(d)) AS key),
+	c AS (SELECT a.attnum, quote_ident(a.attname) AS name, s.name IS NOT NULL AS read,
+			format_type(a.atttypid, a.atttypmod) AS type, s.type AS source_type, ' COLLATE ' || s.collation AS collate_as, lower(s.field) = 'isdeleted' AS flag,
+			d.deletes = 'mark' AND a.attname = 'deleted_at' AND s.name IS NULL AS mark,
+			coalesce(s.name = ANY ((SELECT live FROM f)::name[]), false) AS formula
+		FROM pg_attribute a LEFT JOIN @extschema@.mirror_columns(d.source) s ON s.name = a.attname
+		WHERE a.attrelid = d.target AND a.attnum > 0 AND NOT a.attisdropped)
+	SELECT format('SELECT %1$s FROM %2$s m%3$s WHERE NOT EXISTS (SELECT FROM @extschema@.live_ids(%2$L::regclass) g WHERE g.id = m.%4$s) '
+			'UNION ALL SELECT %5$s FROM @extschema@.live_rows(%2$L::regclass) n (%6$s) LEFT JOIN %2$s m ON m.%4$s = n.%4$s%7$s',
+		string_agg(CASE WHEN formula THEN format('CASE WHEN f.%1$s IS NULL THEN m.%2$s ELSE f.%2$s%3$s END AS %2$s', (SELECT key FROM key), name,
+			CASE WHEN type <> source_type THEN '::' || type ELSE '' END) ELSE 'm.' || name END, ', ' ORDER BY attnum),
+		d.target,
+		CASE WHEN bool_or(formula) THEN format(' LEFT JOIN %1$s f ON f.%2$s = m.%2$s', d.source, (SELECT key FROM key)) ELSE '' END,
+		(SELECT key FROM key),
+		string_agg(CASE WHEN mark THEN 'NULL::timestamptz' WHEN NOT read THEN 'm.' || name WHEN type <> source_type THEN format('n.%s::%s', name, type)
+			ELSE 'n.' || name END, ', ' ORDER BY attnum),
+		string_agg(name || ' ' || source_type || coalesce(collate_as, ''), ', ' ORDER BY attnum) FILTER (WHERE read),
+		CASE WHEN d.deletes = 'mark' THEN format(' UNION ALL SELECT %1$s FROM @extschema@.live_ids(%2$L::regclass) g JOIN %2$s m ON m.%3$s = g.id '
+				'WHERE g.deleted IS NOT NULL',
+			string_agg(CASE WHEN mark THEN format('coalesce(m.%1$s, g.deleted) AS %1$s', name) WHEN flag THEN 'true AS ' || name
+				ELSE 'm.' || name END, ', ' ORDER BY attnum), d.target, (SELECT key FROM key)) ELSE '' END)
+	FROM c
+$$;
+COMMENT ON FUNCTION @extschema@.live_view_text(@extschema@.mirror_definition) IS 'of live views';
+
+-- Makes the view, or makes it anew after its table or the foreign table got other columns.
+CREATE FUNCTION @extschema@.live_view_make(d @extschema@.mirror_definition, place text) RETURNS regclass
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	made regclass;
+	text text := @extschema@.live_view_text(d);
+BEGIN
+	EXECUTE format('CREATE OR REPLACE VIEW %s WITH (security_invoker = true) AS %s', place, text);
+	made := place::regclass;
+	EXECUTE format('COMMENT ON VIEW %s IS %L', made, format('%s, as the org has it now: its rows, and what changed since its last run', d.target));
+	UPDATE @extschema@.mirror_definition m SET live_view = made, live_text = text, live_formulas = d.live_formulas WHERE m.target = d.target;
+	RETURN made;
+END $$;
+COMMENT ON FUNCTION @extschema@.live_view_make(@extschema@.mirror_definition, text) IS 'of live views';
+
+CREATE FUNCTION @extschema@.live_view(target regclass, formulas boolean DEFAULT NULL) RETURNS regclass
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	d @extschema@.mirror_definition := @extschema@.mirror_claim(target);
+	at timestamptz;
+	place text;
+BEGIN
+	IF d.target IS NULL THEN
+		RETURN NULL;
+	END IF;
+	IF d.cursor_column IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'feature_not_supported', MESSAGE = format('mirror %s can have no live view', target),
+			DETAIL = 'Its object has no field that tells when a row changed.';
+	END IF;
+	IF EXISTS (SELECT FROM pg_class c WHERE c.oid = d.live_view) THEN
+		place := d.live_view;
+	ELSE
+		SELECT format('%I.%I', n.nspname, c.relname || '_now') INTO place
+			FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = d.target;
+		IF to_regclass(place) IS NOT NULL THEN
+			RAISE EXCEPTION USING ERRCODE = 'duplicate_table', MESSAGE = format('relation %s exists already', place);
+		END IF;
+		at := @extschema@.server_time(d.source);
+		IF (SELECT l.ids IS NULL FROM @extschema@.deleted(d.source, at - interval '2 minutes', at) l) THEN
+			RAISE EXCEPTION USING ERRCODE = 'feature_not_supported', MESSAGE = format('mirror %s can have no live view', target),
+				DETAIL = 'The org keeps no log of deletions of its object.';
+		END IF;
+	END IF;
+	d.live_formulas := coalesce(formulas, d.live_formulas);
+	RETURN @extschema@.live_view_make(d, place);
+END $$;
+COMMENT ON FUNCTION @extschema@.live_view(regclass, boolean) IS
+	'makes the view TABLE_now of a mirror: always as fresh as the org, for one call a statement; formulas: read formula fields from the org, too';
+
+-- A column of a table cannot get another type while a view shows it: the view is put aside, with what others
+-- were granted.  If a view of somebody else's stands on it, that is an error, as it is for the table.
+CREATE FUNCTION @extschema@.live_view_suspend(d @extschema@.mirror_definition, OUT place text, OUT grants text)
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	IF NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = d.live_view) THEN
+		RETURN;
+	END IF;
+	place := d.live_view;
+	SELECT string_agg(format('GRANT %s ON %s TO %s%s', x.privilege_type, d.live_view,
+			CASE WHEN x.grantee = 0 THEN 'PUBLIC' ELSE x.grantee::regrole::text END, CASE WHEN x.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END), '; ')
+		INTO grants FROM pg_class c, aclexplode(c.relacl) x WHERE c.oid = d.live_view AND x.grantee <> c.relowner;
+	EXECUTE format('DROP VIEW %s', d.live_view);
+END $$;
+COMMENT ON FUNCTION @extschema@.live_view_suspend(@extschema@.mirror_definition) IS 'of live views';
+
+-- Columns have come or gone: so they do in the view.  place, grants: of a view that was put aside.
+CREATE FUNCTION @extschema@.live_view_follow(d @extschema@.mirror_definition, place text, grants text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	IF place IS NULL AND (NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = d.live_view)
+			OR d.live_text IS NOT DISTINCT FROM @extschema@.live_view_text(d)) THEN
+		RETURN;
+	END IF;
+	PERFORM @extschema@.live_view_make(d, coalesce(place, d.live_view::text));
+	IF grants IS NOT NULL THEN
+		EXECUTE grants;
+	END IF;
+END $$;
+COMMENT ON FUNCTION @extschema@.live_view_follow(@extschema@.mirror_definition, text, text) IS 'of live views';
