@@ -14,6 +14,7 @@
 #include "bulk.h"
 #include "config.h"
 #include "cursors.h"
+#include "event.h"
 #include "fault.h"
 #include "locks.h"
 #include "oauth.h"
@@ -120,7 +121,7 @@ reset(Request *r, Response *w)
 	locks_clear();
 	rules_clear();
 	org_reset();
-	known = store_seed(seed);
+	known = store_seed(seed) && event_defaults();
 	store_unlock();
 	fault_clear();
 	refresh_restore();
@@ -365,6 +366,46 @@ set_values(Request *r, Response *w)
 	store_unlock();
 }
 
+/*
+ * POST /__sandbox/events?gap=UPDATE&ids=A,B, or gap=OVERFLOW&object=Account: an event without data
+ * that no write has caused; ids may be 001* for all rows.
+ */
+static bool
+event_gap(Request *r)
+{
+	const char *gap = req_param(r, "gap");
+	const char *ids = req_param(r, "ids");
+	const char *name = req_param(r, "object");
+	const Object *o = name ? schema_find(name, strlen(name)) : ids ? schema_by_prefix(ids) : NULL;
+	bool overflow = strcmp(gap, "OVERFLOW") == 0;
+
+	return o != NULL && overflow == (ids == NULL) && event_inject_gap(o, gap, ids);
+}
+
+/* Settings and what happens to events: see event_set(); GET: what there is. */
+static void
+events(Request *r, Response *w)
+{
+	bool good = true;
+
+	store_lock();
+	if (strcmp(r->method, "POST") == 0 && req_param(r, "gap") != NULL)
+		good = event_gap(r);
+	else if (strcmp(r->method, "POST") == 0)
+	{
+		take_settings(r, w, event_set);
+		good = w->status < 400;
+		buf_clear(&w->body);
+	}
+	if (good)
+		event_stats(&w->body);
+	store_unlock();
+	if (good)
+		ok(w);
+	else
+		bad(w, "unknown setting, or an object that is not selected");
+}
+
 void
 admin_handle(Request *r, Response *w)
 {
@@ -392,6 +433,8 @@ admin_handle(Request *r, Response *w)
 			ok(w);
 		}
 	}
+	else if (strcmp(name, "events") == 0)
+		events(r, w);
 	else if (strcmp(name, "jobs") == 0)
 	{
 		bulk_list_admin(&w->body);

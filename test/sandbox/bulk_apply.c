@@ -11,6 +11,7 @@
 
 #include "bulk_apply.h"
 #include "config.h"
+#include "event.h"
 #include "locks.h"
 #include "org.h"
 #include "rules_org.h"
@@ -462,6 +463,7 @@ apply_chunk(Apply *a, int n, int64_t *processed, int64_t *failed)
 	store_lock();
 	store_set_began(began);
 	store_set_user(a->job->user_id);
+	event_origin("bulkapi", a->job->version, a->job->client);
 	/* an assignment rule has to be named */
 	rules_headers(&(WriteHeaders){.no_assignment = a->job->assignment == NULL,
 								  .assignment = a->job->assignment});

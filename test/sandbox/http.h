@@ -121,6 +121,7 @@ void rest_dead_locator(const char *path);
 
 /* server.c: what the transport knows */
 const char *server_header(const Request *r, const char *name);
+bool server_hung_up(const Request *r); /* nobody waits for the answer any more */
 unsigned server_connections(void);
 uint64_t server_bytes_sent(void);
 uint64_t server_requests(void);

@@ -17,6 +17,7 @@
 #include "bulk.h"
 #include "config.h"
 #include "cursors.h"
+#include "event.h"
 #include "fault.h"
 #include "oauth.h"
 #include "org.h"
@@ -56,6 +57,7 @@ enum
 	OPT_AE,
 	OPT_AE_PROSPECTS,
 	OPT_ORG,
+	OPT_EVENTS,
 	OPT_BULK,					 /* and those that follow: one for each of bulk_options[] */
 	OPT_READING = OPT_BULK + 50, /* and those that follow: one for each of readings[] */
 	OPT_HELP = OPT_READING + 100
@@ -169,6 +171,7 @@ static const struct option plain_options[] = {
 	{"rule", required_argument, NULL, OPT_RULE},
 	{"ae", required_argument, NULL, OPT_AE},
 	{"org", required_argument, NULL, OPT_ORG},
+	{"events", required_argument, NULL, OPT_EVENTS},
 	{"ae-prospects", required_argument, NULL, OPT_AE_PROSPECTS},
 	{"help", no_argument, NULL, OPT_HELP},
 	{NULL, 0, NULL, 0},
@@ -200,7 +203,8 @@ static const char help[] =
 	"  --page-cache-mb N        memory for rendered pages (512)\n"
 	"  --ae-prospects N         prospects of Account Engagement (5000)\n"
 	"  --ae NAME=VALUE          a setting of Account Engagement (see README.md)\n"
-	"  --org NAME=VALUE         what the clock, late writes and stamps do (see README.md)\n";
+	"  --org NAME=VALUE         what the clock, late writes and stamps do (see README.md)\n"
+	"  --events NAME=VALUE      change events: select=Account,Contact and others (see README.md)\n";
 
 static const char readings_help[] =
 	"\nWhat no document settles (the first word is the default):\n"
@@ -394,6 +398,8 @@ take(int opt, const char *arg)
 		take_setting(arg, ae_set, "\"%s\" is not a setting of Account Engagement");
 	else if (opt == OPT_ORG)
 		take_setting(arg, org_set, "\"%s\" is not a setting of the org");
+	else if (opt == OPT_EVENTS)
+		take_setting(arg, event_option, "\"%s\" is not a setting of change events");
 	else if (opt == OPT_HELP)
 		print_help();
 	else if (opt == '?')
@@ -468,6 +474,8 @@ open_org(bool seed_given)
 		store_unlock();
 		if (!known)
 			usage("unknown seed \"%s\"", config.seed);
+		if (!event_defaults())
+			usage("%s", "no change events of an object that --events select=... names");
 	}
 	for (int i = 0; i < n_rules; i++)
 		if (!rules_add(rule_lines[i]))

@@ -11,6 +11,7 @@
 #include "config.h"
 #include "rest.h"
 #include "soql.h"
+#include "tooling.h"
 
 static void
 echo(Request *r, Response *w)
@@ -82,7 +83,7 @@ rest_apex(Request *r, Response *w)
 
 /* The same statements, in the Tooling API's envelope. */
 static void
-tooling_query(Request *r, Response *w)
+row_query(Request *r, Response *w)
 {
 	const char *q = req_param(r, "q");
 	SoqlOptions opt = {false, r->version, config.readings};
@@ -116,7 +117,11 @@ tooling_query(Request *r, Response *w)
 void
 rest_tooling(Request *r, Response *w)
 {
-	if (!is_get(r))
+	const char *q = req_param(r, "q");
+
+	if (r->n_seg > 1 && strcmp(r->seg[1], "sobjects") == 0)
+		tooling_resource(r, w);
+	else if (!is_get(r))
 		res_not_allowed(w, r, "HEAD,GET");
 	else if (r->n_seg == 1)
 	{
@@ -126,8 +131,10 @@ rest_tooling(Request *r, Response *w)
 				 "tooling/query\"}",
 				 r->version, r->version);
 	}
+	else if (r->n_seg == 2 && strcmp(r->seg[1], "query") == 0 && q && tooling_is_query(q))
+		tooling_query(r, w, q);
 	else if (r->n_seg == 2 && strcmp(r->seg[1], "query") == 0)
-		tooling_query(r, w);
+		row_query(r, w);
 	else
 		res_not_found(w);
 }

@@ -6,6 +6,7 @@
 
 #include "bulk.h"
 #include "config.h"
+#include "event.h"
 #include "rest.h"
 
 /* What an Enterprise org shows; API calls and bulk jobs alone move here. */
@@ -23,7 +24,6 @@ static const struct
 	{"DailyAnalyticsUploadedFilesSizeMB", 51200},
 	{"DailyAsyncApexExecutions", 250000},
 	{"DailyAsyncApexTests", 500},
-	{"DailyDeliveredPlatformEvents", 25000},
 	{"DailyDurableGenericStreamingApiEvents", 1000000},
 	{"DailyDurableStreamingApiEvents", 1000000},
 	{"DailyEinsteinDataInsightsStoryCreation", 1000},
@@ -68,6 +68,8 @@ rest_limits(Request *r, Response *w)
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
 		buf_addf(&w->body, ",\"%s\":{\"Max\":%ld,\"Remaining\":%ld}", fixed[i].name, fixed[i].max,
 				 fixed[i].max);
+	buf_addf(&w->body, ",\"DailyDeliveredPlatformEvents\":{\"Max\":%d,\"Remaining\":%lld}",
+			 event_settings.delivered, (long long) event_deliveries_left());
 	buf_addf(&w->body, ",\"DailyBulkApiBatches\":{\"Max\":%d,\"Remaining\":%lld}",
 			 bulk_settings.batches, (long long) bulk_batches_left());
 	buf_addf(&w->body, ",\"DailyBulkV2QueryFileStorageMB\":{\"Max\":%d,\"Remaining\":%lld}",

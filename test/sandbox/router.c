@@ -13,6 +13,7 @@
 #include "ae.h"
 #include "amp.h"
 #include "bulk.h"
+#include "comet.h"
 #include "config.h"
 #include "oauth.h"
 #include "org.h"
@@ -253,6 +254,16 @@ override_method(Request *r)
 		r->method = m;
 }
 
+/* By which it introduces itself; the events of its changes have it. */
+static const char *
+client_name(const Request *r)
+{
+	const char *h = req_header(r, "Sforce-Call-Options");
+	const char *p = h ? strstr(h, "client=") : NULL;
+
+	return p ? p + 7 : NULL;
+}
+
 static bool
 is_write(const Request *r)
 {
@@ -309,7 +320,9 @@ data_handle(Request *r, Response *w)
 
 		store_lock();
 		store_set_began(began);
+		event_origin("rest", r->version, client_name(r));
 		resource(r, w);
+		event_origin(NULL, NULL, NULL);
 		store_set_began(0);
 		store_unlock();
 	}
@@ -355,6 +368,8 @@ handle_request(Request *r, Response *w)
 		admin_handle(r, w);
 	else if (under(r->raw_path, "/services/data"))
 		data_handle(r, w);
+	else if (under(r->raw_path, "/cometd"))
+		comet_handle(r, w);
 	else if (strncmp(r->raw_path, "/api/v5/", 8) == 0)
 		ae_handle(r, w);
 	else if (under(r->raw_path, "/services/apexrest"))

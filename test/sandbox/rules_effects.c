@@ -8,16 +8,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "event.h"
 #include "rules_rollup.h"
 
-/* An update of other rows that takes one Id. */
+/* An update of other rows that takes one Id: of the row of that object, or of several. */
 static void
-run1(const char *sql, const char *id)
+run1(const char *object, const char *sql, const char *id)
 {
 	sqlite3_stmt *s;
 
 	if (!id)
 		return;
+	if (object)
+		event_touch(schema_find(object, strlen(object)), id);
 	s = store_prepare(sql);
 	sqlite3_bind_text(s, 1, id, -1, SQLITE_STATIC);
 	if (sqlite3_step(s) != SQLITE_DONE)
@@ -113,7 +116,7 @@ account(const Row *r, const Row *old)
 static void
 count_members(const char *id)
 {
-	run1("UPDATE \"Campaign\" SET (\"NumberOfContacts\", \"NumberOfLeads\", \"NumberOfResponses\") "
+	run1("Campaign", "UPDATE \"Campaign\" SET (\"NumberOfContacts\", \"NumberOfLeads\", \"NumberOfResponses\") "
 		 "= "
 		 "(SELECT count(\"ContactId\"), count(\"LeadId\"), coalesce(sum(\"HasResponded\"), 0) FROM "
 		 "\"CampaignMember\" WHERE \"CampaignId\" = ?1 AND \"IsDeleted\" = 0) WHERE \"Id\" = ?1",
@@ -129,7 +132,7 @@ campaign_member(const Row *r, const Row *old)
 static void
 count_opportunities(const char *id)
 {
-	run1("UPDATE \"Campaign\" SET (\"NumberOfOpportunities\", \"NumberOfWonOpportunities\", "
+	run1("Campaign", "UPDATE \"Campaign\" SET (\"NumberOfOpportunities\", \"NumberOfWonOpportunities\", "
 		 "\"AmountAllOpportunities\", \"AmountWonOpportunities\") = (SELECT count(*), "
 		 "coalesce(sum(\"IsWon\"), 0), coalesce(round(sum(\"Amount\")), 0), "
 		 "coalesce(round(sum(\"Amount\" * \"IsWon\")), 0) FROM \"Opportunity\" WHERE "
@@ -152,15 +155,15 @@ line_item(const Row *r, const Row *old)
 {
 	const char *id = row_text(r ? r : old, "OpportunityId");
 
-	run1("UPDATE \"Opportunity\" SET \"HasOpportunityLineItem\" = EXISTS (SELECT 1 FROM "
+	run1("Opportunity", "UPDATE \"Opportunity\" SET \"HasOpportunityLineItem\" = EXISTS (SELECT 1 FROM "
 		 "\"OpportunityLineItem\" WHERE \"OpportunityId\" = ?1 AND \"IsDeleted\" = 0) WHERE "
 		 "\"Id\" = ?1",
 		 id);
-	run1("UPDATE \"Opportunity\" SET \"Amount\" = (SELECT round(sum(\"TotalPrice\"), 2) FROM "
+	run1("Opportunity", "UPDATE \"Opportunity\" SET \"Amount\" = (SELECT round(sum(\"TotalPrice\"), 2) FROM "
 		 "\"OpportunityLineItem\" WHERE \"OpportunityId\" = ?1 AND \"IsDeleted\" = 0) WHERE "
 		 "\"Id\" = ?1 AND \"HasOpportunityLineItem\" = 1",
 		 id);
-	run1("UPDATE \"Opportunity\" SET \"ExpectedRevenue\" = round(\"Amount\" * \"Probability\") / "
+	run1("Opportunity", "UPDATE \"Opportunity\" SET \"ExpectedRevenue\" = round(\"Amount\" * \"Probability\") / "
 		 "100 "
 		 "WHERE \"Id\" = ?1 AND \"HasOpportunityLineItem\" = 1",
 		 id);
@@ -177,7 +180,7 @@ content_version(const Row *r, const Row *old)
 			 "UPDATE \"ContentVersion\" SET \"IsLatest\" = 0 WHERE \"ContentDocumentId\" = ?1 AND "
 			 "\"Id\" <> '%s'",
 			 row_text(r, "Id"));
-	run1(sql, row_text(r, "ContentDocumentId"));
+	run1(NULL, sql, row_text(r, "ContentDocumentId"));
 }
 
 static const struct

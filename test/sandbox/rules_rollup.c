@@ -11,6 +11,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "event.h"
 #include "org.h"
 #include "rules_rollup.h"
 
@@ -92,6 +93,7 @@ refresh(const Rollup *u, const char *id, bool stamp)
 
 	if (id == NULL)
 		return;
+	event_touch(u->parent, id);
 	store_timestamp(store_began(), now);
 	snprintf(sql, sizeof(sql),
 			 "UPDATE \"%s\" SET \"%s\" = %s%s WHERE \"Id\" = ?1 AND \"%s\" IS NOT %s",

@@ -156,6 +156,14 @@ delay(int fd, int ms)
 	return true;
 }
 
+bool
+server_hung_up(const Request *r)
+{
+	struct pollfd p = {.fd = socket_of(r->connection), .events = POLLRDHUP};
+
+	return poll(&p, 1, 0) > 0;
+}
+
 static ssize_t
 send_more(void *cls, uint64_t pos, char *out, size_t max)
 {

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "event.h"
 #include "org.h"
 #include "store_internal.h"
 
@@ -204,6 +205,7 @@ store_open(const char *path)
 	store_schema_replay(false);
 	store_create_tables();
 	store_schema_replay(true);
+	event_open();
 	load_numbers();
 }
 
@@ -236,6 +238,7 @@ store_reset(void)
 	}
 	store_exec("DELETE FROM \"__cleared\"");
 	store_exec("DELETE FROM \"__numbers\"");
+	event_reset();
 	memcpy(user, admin_id, sizeof(user));
 	store_changed();
 }
@@ -348,8 +351,12 @@ store_begin(void)
 void
 store_commit(void)
 {
+	if (depth == 1)
+		event_settle();
 	depth--;
 	run_transaction(false);
+	if (depth == 0)
+		event_committed();
 }
 
 void
@@ -361,6 +368,14 @@ store_rollback(void)
 	snprintf(sql, sizeof(sql), depth ? "ROLLBACK TO sp%d; RELEASE sp%d" : "ROLLBACK", depth, depth);
 	store_exec(sql);
 	store_changed();
+	if (depth == 0)
+		event_forget();
+}
+
+bool
+store_in_transaction(void)
+{
+	return depth > 0;
 }
 
 void
@@ -484,6 +499,7 @@ store_seed(const char *seed)
 		push < 0 && strcmp(seed, "demo") != 0 && strcmp(seed, "empty") != 0)
 		return false;
 	store_schema_reset();
+	event_pause(true);
 	store_begin();
 	store_reset();
 	seed_org();
@@ -494,6 +510,7 @@ store_seed(const char *seed)
 	else if (strcmp(seed, "demo") == 0)
 		seed_demo();
 	store_commit();
+	event_pause(false);
 	store_changed();
 	return true;
 }

@@ -69,6 +69,7 @@ void store_keep_blanks(bool keep);
 void store_begin(void);
 void store_commit(void);
 void store_rollback(void);
+bool store_in_transaction(void);
 
 /* The id of the acting user, for CreatedById and LastModifiedById: set per request. */
 void store_set_user(const char *user_id);

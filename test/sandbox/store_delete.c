@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "org.h"
+#include "event.h"
 #include "rules_rollup.h"
 
 /* Ids of the live children by one relationship, packed as store_find packs them. */
@@ -138,10 +139,16 @@ clear_lookups(const ChildRelationship *c, const char *id)
 {
 	const Object *o = schema_find(c->child, strlen(c->child));
 	char now[SF_STAMP_LEN + 1];
+	char *ids = NULL;
+	int n;
 	Buf sql;
 
 	if (!schema_field(o, c->field, strlen(c->field))->custom)
 		return;
+	n = live_children(c, id, &ids);
+	for (int i = 0; i < n; i++)
+		event_touch(o, ids + i * (SF_ID_LEN + 1));
+	free(ids);
 	store_timestamp(store_began(), now);
 	buf_init(&sql);
 	buf_addf(
@@ -165,6 +172,7 @@ mark_deleted(const Object *o, const char *id, const char *root)
 	char now[SF_STAMP_LEN + 1];
 	Buf sql;
 
+	event_touch(o, id);
 	store_timestamp(store_began(), now);
 	buf_init(&sql);
 	buf_addf(&sql,
@@ -261,6 +269,7 @@ restore_lookups(const char *id)
 		const char *field = (const char *) sqlite3_column_text(s, 1);
 		char now[SF_STAMP_LEN + 1];
 
+		event_touch(schema_find(object, strlen(object)), (const char *) sqlite3_column_text(s, 2));
 		store_timestamp(store_began(), now);
 		buf_clear(&sql);
 		buf_addf(&sql,
@@ -302,6 +311,7 @@ restore_rows(const Object *o, const char *root, StoreError *e)
 		ok = rules_unique(r, NULL, e);
 		if (ok)
 		{
+			event_touch(o, ids.data + i);
 			buf_clear(&sql);
 			buf_addf(&sql,
 					 "UPDATE \"%s\" SET \"IsDeleted\" = 0, \"%s\" = NULL, \"%s\" = NULL%s%s WHERE "

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "event.h"
 #include "store_internal.h"
 
 typedef struct Statements
@@ -261,6 +262,7 @@ row_insert(Row *r, StoreError *e)
 		st->insert = store_prepare(b.data);
 		buf_free(&b);
 	}
+	event_touch(o, row_text(r, "Id"));
 	bind_row(st->insert, r);
 	return run(st->insert, e);
 }
@@ -287,6 +289,7 @@ row_update(Row *r, StoreError *e)
 		st->update = store_prepare(b.data);
 		buf_free(&b);
 	}
+	event_touch(o, row_text(r, "Id"));
 	n = bind_row(st->update, r);
 	sqlite3_bind_text(st->update, n + 1, row_text(r, "Id"), -1, SQLITE_STATIC);
 	return run(st->update, e);
