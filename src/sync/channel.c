@@ -323,6 +323,9 @@ run(AmpsfSession *session, const char *operation, const char *kind, const char *
 	if (strcmp(operation, "delete") == 0)
 		return tooling(session, "DELETE", psprintf("tooling/sobjects/%s/%s", kind, url_quoted(key)),
 					   NULL, answer, isnull);
+	if (strcmp(operation, "read") == 0)
+		return tooling(session, "GET", psprintf("tooling/sobjects/%s/%s", kind, url_quoted(key)),
+					   NULL, answer, isnull);
 	if (strcmp(operation, "find") == 0 || strcmp(operation, "like") == 0)
 	{
 		bool begins = operation[0] == 'l';
@@ -340,8 +343,8 @@ run(AmpsfSession *session, const char *operation, const char *kind, const char *
 
 /*
  * check: may the server be asked at all?  object: an object's name as the org writes it.  limit:
- * one of the org's limits.  create, delete, find (by name) and like (whose names begin so) are of
- * the Tooling API.
+ * one of the org's limits.  create, read, delete, find (by name) and like (whose names begin so)
+ * are of the Tooling API.
  */
 Datum
 ampsf_sql_channel_call(PG_FUNCTION_ARGS)

@@ -9,7 +9,7 @@ LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_tem
 		WHEN compound ~ 'Address$' THEN left(compound, -7) || part
 		ELSE compound || part END
 $$;
-COMMENT ON FUNCTION @extschema@.event_field(text, text) IS 'the field that is a part of a compound field in an event';
+COMMENT ON FUNCTION @extschema@.event_field(text, text) IS 'the field that is a part of a compound field in an event; of change events';
 
 CREATE FUNCTION @extschema@.event_values(payload jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -27,7 +27,7 @@ LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_tem
 				'GeocodeAccuracy']) p (part)
 		WHERE e.key ~ '^(Person)?(Billing|Shipping|Mailing|Other|Permanent)?Address$' AND e.value = 'null') f (name, value)
 $$;
-COMMENT ON FUNCTION @extschema@.event_values(jsonb) IS 'fields of an event by their names; null: there are none';
+COMMENT ON FUNCTION @extschema@.event_values(jsonb) IS 'fields of an event by their names; null: there are none; of change events';
 
 CREATE FUNCTION @extschema@.event_changed(header jsonb, payload jsonb) RETURNS text[]
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -42,7 +42,7 @@ LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_tem
 			UNION
 			SELECT c.field WHERE c.field !~ '\.' AND jsonb_typeof(payload -> c.field) IS DISTINCT FROM 'object') n
 $$;
-COMMENT ON FUNCTION @extschema@.event_changed(jsonb, jsonb) IS 'changed fields of an event by their names; null: there are none';
+COMMENT ON FUNCTION @extschema@.event_changed(jsonb, jsonb) IS 'changed fields of an event by their names; null: there are none; of change events';
 
 -- An update is of interest if a field that is watched has changed; a compound field stands for its parts.
 CREATE FUNCTION @extschema@.event_watched(watch jsonb, header jsonb, changed text[]) RETURNS boolean
@@ -104,7 +104,7 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 		'objects', CASE WHEN octet_length(objects::text) < 7000 THEN objects END, 'first', first, 'last', last)::text)
 $$;
 COMMENT ON FUNCTION @extschema@.event_notify(bigint, text[], bigint, bigint) IS
-	'tells who listens on ampsf_change; objects is null where they are too many to tell';
+	'tells who listens on ampsf_change; objects is null where they are too many to tell; of change events';
 
 -- Where the worker begins; no row: there is nothing to do.
 CREATE FUNCTION @extschema@.subscription_begin(
@@ -283,7 +283,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT 'events', s.id, s.owner::oid, s.next_try FROM @extschema@.subscription s JOIN pg_roles r ON r.oid = s.owner
 	WHERE NOT s.paused
 $$;
-COMMENT ON FUNCTION @extschema@.subscription_work_due() IS 'subscriptions that a worker has to follow; for the launcher';
+COMMENT ON FUNCTION @extschema@.subscription_work_due() IS 'subscriptions that a worker has to follow; for the launcher; of change events';
 
 CREATE FUNCTION @extschema@.subscription_work_failed(key bigint, problem text, counts boolean) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$

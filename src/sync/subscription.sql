@@ -50,7 +50,7 @@ SELECT pg_catalog.pg_extension_config_dump('@extschema@.change_id_seq', '');
 
 CREATE FUNCTION @extschema@.subscription_worker(subscription bigint) RETURNS integer
 LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'ampsf_sql_subscription_worker';
-COMMENT ON FUNCTION @extschema@.subscription_worker(bigint) IS 'the process that follows a subscription; null: none';
+COMMENT ON FUNCTION @extschema@.subscription_worker(bigint) IS 'the process that follows a subscription; null: none; of change events';
 
 CREATE VIEW @extschema@.subscription_status WITH (security_invoker = true) AS
 	SELECT s.id, s.server, s.owner, s.channel, s.objects,
@@ -71,7 +71,7 @@ GRANT SELECT ON @extschema@.subscription_status TO PUBLIC;
 CREATE FUNCTION @extschema@.channel_call(
 	server name, operation text, kind text, key text, body jsonb DEFAULT NULL, OUT status integer, OUT answer jsonb)
 LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ampsf_sql_channel_call';
-COMMENT ON FUNCTION @extschema@.channel_call(name, text, text, text, jsonb) IS 'of subscriptions; for who may execute ampsf.subscribe()';
+COMMENT ON FUNCTION @extschema@.channel_call(name, text, text, text, jsonb) IS 'of subscriptions; for who may execute ampsf.subscribe(); of change events';
 
 -- At the end of the transaction, if it is committed, that process looks what has become of its work.
 CREATE FUNCTION @extschema@.nudge(pid integer) RETURNS void
@@ -109,7 +109,7 @@ CREATE FUNCTION @extschema@.event_entity(object text) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT CASE WHEN object ~* '__c$' THEN left(object, -1) ELSE object END || 'ChangeEvent'
 $$;
-COMMENT ON FUNCTION @extschema@.event_entity(text) IS 'the name under which an object''s changes are told';
+COMMENT ON FUNCTION @extschema@.event_entity(text) IS 'the name under which an object''s changes are told; of change events';
 
 -- What is said of an object: {"Account": ...}, or the same for all.  An object's name has no case.
 CREATE FUNCTION @extschema@.event_setting(setting jsonb, object text) RETURNS jsonb
@@ -184,7 +184,7 @@ DECLARE
 BEGIN
 	FOREACH key IN ARRAY coalesce(member_ids, '{}') || (
 		SELECT coalesce(array_agg(r ->> 'Id'), '{}') FROM @extschema@.channel_call(server, 'like', 'PlatformEventChannelMember',
-			regexp_replace(name, '^/data/|__chn$', '', 'g') || '_chn_') l, jsonb_array_elements(l.answer -> 'records') r
+			substring(name from 'ampsf_[0-9a-f]+_[0-9]+') || '_chn_') l, jsonb_array_elements(l.answer -> 'records') r
 		WHERE l.status = 200 AND r ->> 'Id' <> ALL (coalesce(member_ids, '{}'))) LOOP
 		c := @extschema@.channel_call(server, 'delete', 'PlatformEventChannelMember', key);
 		IF c.status NOT IN (200, 204, 404) THEN
@@ -242,10 +242,13 @@ BEGIN
 	IF c.status NOT IN (200, 201) OR channel_id IS NULL THEN
 		PERFORM @extschema@.channel_refused('make a channel for change events', c.status, c.answer, NULL);
 	END IF;
+	-- In an org with a namespace that comes before the name.
+	c := @extschema@.channel_call(server, 'read', 'PlatformEventChannel', channel_id);
+	name := coalesce(c.answer ->> 'FullName', name);
 	FOREACH object IN ARRAY objects LOOP
 		entity := @extschema@.event_entity(object);
 		c := @extschema@.channel_call(server, 'create', 'PlatformEventChannelMember', NULL, jsonb_build_object(
-			'FullName', replace(left(name, -5) || '_chn_' || entity, '__', '_'),
+			'FullName', replace(prefix || id || '_chn_' || entity, '__', '_'),
 			'Metadata', jsonb_build_object('eventChannel', name, 'selectedEntity', entity,
 				'enrichedFields', (SELECT jsonb_agg(jsonb_build_object('name', f))
 					FROM jsonb_array_elements_text(@extschema@.event_setting(enriched_fields, object)) f),
