@@ -283,6 +283,7 @@ CREATE FUNCTION @extschema@.mirror_apply_due(subscription bigint DEFAULT NULL) R
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	target regclass;
+	got bigint;
 	n bigint := 0;
 BEGIN
 	-- In one order, whoever does it.
@@ -292,10 +293,13 @@ BEGIN
 			AND EXISTS (SELECT FROM @extschema@.change c WHERE c.owner = d.owner AND c.server = f.server AND c.object_key = f.object_key
 				AND c.id > d.applied_to AND (mirror_apply_due.subscription IS NULL OR c.subscription = mirror_apply_due.subscription))
 		ORDER BY d.target::oid LOOP
-		n := n + coalesce(@extschema@.mirror_apply_one(target), 0);
+		LOOP
+			got := @extschema@.mirror_apply_one(target);
+			EXIT WHEN got IS NULL OR got = 0;
+			n := n + got;
+		END LOOP;
 	END LOOP;
 	RETURN n;
 END $$;
 COMMENT ON FUNCTION @extschema@.mirror_apply_due(bigint) IS
-	'applies change events that wait for the caller''s mirrors: all, or those for which some of a subscription wait; how many they were, to be '
-	'called again, in another transaction, until there are none; of mirrors';
+	'applies change events that wait for the caller''s mirrors: all, or those for which some of a subscription wait; how many they were; of mirrors';
