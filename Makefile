@@ -23,8 +23,10 @@ SQL_PARTS = \
 	src/functions/spent.sql \
 	src/sync/mirror_tables.sql \
 	src/sync/mirror.sql \
+	src/sync/mirror_lanes.sql \
 	src/sync/mirror_rows.sql \
 	src/sync/mirror_columns.sql \
+	src/sync/mirror_target.sql \
 	src/sync/formula.sql \
 	src/sync/live_view.sql \
 	src/sync/mirror_run.sql \

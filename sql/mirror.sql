@@ -106,13 +106,13 @@ CALL ampsf.sync('chunks');
 SELECT chunks > 2 AS chunks, inserted = (SELECT count(*) FROM crm.opportunity) AS inserted, updated, interruptions FROM last_run;
 SELECT differences('chunks', 'crm.opportunity');
 
--- more rows of one second than a chunk has: together
+-- more rows of one second than a chunk has: by their Ids
 \! $SANDBOXCTL now 2025-03-01T12:00:00Z >/dev/null
 INSERT INTO crm.lead (lastname, company) SELECT 'Pile ' || i, 'pile' FROM generate_series(1, 450) i;
 \! $SANDBOXCTL now off >/dev/null
 SELECT ampsf.mirror('crm.lead', 'pile', chunk_rows => 50);
 CALL ampsf.sync('pile');
-SELECT chunks < 6 AS chunks, state FROM last_run;
+SELECT chunks BETWEEN 9 AND 20 AS chunks, state FROM last_run;
 SELECT differences('pile', 'crm.lead'), count(*) FILTER (WHERE company = 'pile') FROM pile;
 -- a row that becomes visible late, with an older time than others that were read
 \! $SANDBOXCTL now $(date -u -d '-5 minutes' +%FT%TZ) >/dev/null
@@ -184,8 +184,8 @@ CREATE FOREIGN TABLE drifted (id text OPTIONS (field 'Id'), lost text OPTIONS (f
 	quantity integer OPTIONS (field 'Quantity__c'), amount integer OPTIONS (field 'Amount__c'), parent text OPTIONS (field 'Account__r.Name'))
 	SERVER sf OPTIONS (object 'Invoice__c');
 SELECT drift FROM ampsf.drift('drifted') WHERE drift !~ 'ADD COLUMN' OR drift ~ 'name|notes' ORDER BY 1;
-SELECT ampsf.mirror('drifted', 'follows');
--- a run that needs a field that is gone says so
+SELECT ampsf.mirror('drifted', 'follows', drift => 'report');
+-- a run that needs a field that is gone says so, where it is not to follow by itself
 CALL ampsf.sync('follows');
 SELECT drift FROM ampsf.drift('drifted') WHERE drift !~ 'ADD COLUMN' OR drift ~ 'notes' ORDER BY 1 \gexec
 CALL ampsf.sync('follows');

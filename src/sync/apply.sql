@@ -36,6 +36,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 		CROSS JOIN LATERAL (SELECT lower(c.field) AS field,
 			coalesce((SELECT jsonb_object_agg(o.option_name, o.option_value) FROM pg_options_to_table(a.attfdwoptions) o), '{}') AS o,
 			a.atttypid IN ('json'::regtype, 'jsonb'::regtype) AS compound) x
+	WHERE c.name <> ALL (d.left_out)
 	ORDER BY c.attnum
 $$;
 COMMENT ON FUNCTION @extschema@.mirror_event_columns(@extschema@.mirror_definition) IS 'columns of a mirror as change events see them; of mirrors';
@@ -79,7 +80,8 @@ BEGIN
 	END IF;
 	was := @extschema@.mirror_applying(true);
 	IF new THEN
-		EXECUTE format('%s INSERT INTO %s (%s) SELECT %s FROM s ON CONFLICT (%I) DO NOTHING', source, d.target, columns, news, key)
+		EXECUTE format('%s INSERT INTO %s (%s) SELECT %s FROM s WHERE NOT EXISTS (SELECT FROM %2$s t WHERE t.%5$I = s.id) ON CONFLICT DO NOTHING',
+			source, d.target, columns, news, key)
 			USING ids, vals;
 	ELSE
 		EXECUTE format('%s UPDATE %s t SET %s FROM s WHERE t.%I = s.id AND ROW(%s) IS DISTINCT FROM ROW(%s)',

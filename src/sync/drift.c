@@ -1,6 +1,6 @@
 /*
- * drift.c - what an object has become since its foreign table was made, as statements that make the
- * table so.
+ * drift.c - what an object has become since its foreign table was made: each of its fields, and
+ * each column, with the statement that makes the table follow.
  *
  * Owns: which difference is drift.  A column of another type than IMPORT would give it may be
  * somebody's choice: only types that lose values are told.  Must not know: mirrors.
@@ -25,28 +25,65 @@
 
 PG_FUNCTION_INFO_V1(ampsf_sql_drift);
 
-/* The type that holds what the field has now, if the column's rounds or refuses it; else NULL. */
+/*
+ * The type that holds what the field has now, if the column's rounds or refuses it; else NULL.
+ * *text: nobody can say so by the types alone, since a column may be a number of somebody's choice
+ * where the field is a text.
+ */
 static const char *
-wider(Oid column, const char *field)
+wider(Form_pg_attribute att, const AmpsfField *field, bool *text)
 {
-	bool number = strcmp(field, "numeric") == 0;
+	Oid column = att->atttypid;
+	const char *type = ampsf_sql_type(field, false, false);
+	bool number = strcmp(type, "numeric") == 0;
 
-	if (column == INT4OID && (number || strcmp(field, "bigint") == 0))
-		return field;
+	*text = false;
+	if (column == INT4OID && (number || strcmp(type, "bigint") == 0))
+		return type;
 	if (column == INT8OID && number)
-		return field;
-	if (column == DATEOID && strcmp(field, "timestamptz") == 0)
-		return field;
+		return type;
+	if (column == DATEOID && strcmp(type, "timestamptz") == 0)
+		return type;
+	if (column == NUMERICOID && number && att->atttypmod >= (int32) VARHDRSZ &&
+		!field->calculated && field->precision > 0)
+	{
+		int scale = (att->atttypmod - VARHDRSZ) & 0x7ff;
+		int whole = (((att->atttypmod - VARHDRSZ) >> 16) & 0xffff) - scale;
+
+		if (field->scale <= scale && field->precision - field->scale <= whole)
+			return NULL;
+		scale = Max(scale, field->scale);
+		whole = Max(whole, field->precision - field->scale);
+		return scale >= 0 && whole >= 0 && whole + scale <= 1000
+				   ? psprintf("numeric(%d,%d)", whole + scale, scale)
+				   : type;
+	}
+	if (strcmp(type, "text") == 0 &&
+		(column == INT4OID || column == INT8OID || column == NUMERICOID || column == BOOLOID ||
+		 column == DATEOID || column == TIMEOID || column == TIMESTAMPTZOID))
+	{
+		*text = true;
+		return type;
+	}
 	return NULL;
 }
 
+/* One field or column: a statement, or NULL where none is due. */
 static void
-put(ReturnSetInfo *rsinfo, const char *statement)
+put(ReturnSetInfo *rsinfo, const char *field, const char *column, const char *change,
+	const char *type, const char *statement)
 {
-	Datum value = CStringGetTextDatum(statement);
-	bool isnull = false;
+	const char *texts[] = {field, column, change, type, statement};
+	Datum values[lengthof(texts)];
+	bool nulls[lengthof(texts)];
 
-	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, &value, &isnull);
+	for (size_t i = 0; i < lengthof(texts); i++)
+	{
+		nulls[i] = texts[i] == NULL;
+		if (texts[i])
+			values[i] = CStringGetTextDatum(texts[i]);
+	}
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
 /* Fields without a column, in the org's order.  Names are folded as IMPORT does by default. */
@@ -61,6 +98,7 @@ new_fields(ReturnSetInfo *rsinfo, const char *table, const AmpsfObject *object, 
 	{
 		const AmpsfField *field = lfirst(lc);
 		StringInfoData options;
+		const char *type;
 		char *column;
 
 		if (list_member(known, makeString(asc_tolower(field->name, strlen(field->name)))))
@@ -71,10 +109,10 @@ new_fields(ReturnSetInfo *rsinfo, const char *table, const AmpsfObject *object, 
 		names = lappend(names, makeString(column));
 		initStringInfo(&options);
 		ampsf_column_options(&options, field, column, false);
-		put(rsinfo,
+		type = ampsf_sql_type(field, false, false);
+		put(rsinfo, field->name, column, "new", type,
 			psprintf("ALTER FOREIGN TABLE %s ADD COLUMN %s %s%s%s%s;", table,
-					 quote_identifier(column), ampsf_sql_type(field, false, false),
-					 options.len ? " OPTIONS (" : "",
+					 quote_identifier(column), type, options.len ? " OPTIONS (" : "",
 					 options.len ? options.data + strlen(", ") : "", options.len ? ")" : ""));
 	}
 }
@@ -92,7 +130,7 @@ ampsf_sql_drift(PG_FUNCTION_ARGS)
 	List *taken = NIL;
 
 	ampsf_foreign_arg(&arg, relid);
-	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	InitMaterializedSRF(fcinfo, 0);
 	ampsf_describe_forget(arg.session);
 	object = linitial(ampsf_describe_objects(arg.session, list_make1(arg.table->object)));
 	if (object == NULL)
@@ -108,7 +146,9 @@ ampsf_sql_drift(PG_FUNCTION_ARGS)
 		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), i);
 		AmpsfColumn *column;
 		const AmpsfField *field;
+		const char *name;
 		const char *type;
+		bool text;
 
 		if (att->attisdropped)
 			continue;
@@ -118,13 +158,17 @@ ampsf_sql_drift(PG_FUNCTION_ARGS)
 		/* A parent's field is not this object's to lose. */
 		if (column->created || strchr(column->field, '.'))
 			continue;
+		name = pstrdup(NameStr(att->attname));
 		field = ampsf_describe_field(object, column->field);
 		if (field == NULL)
-			put(rsinfo, psprintf("ALTER FOREIGN TABLE %s DROP COLUMN %s;", table,
-								 quote_identifier(NameStr(att->attname))));
-		else if ((type = wider(att->atttypid, ampsf_sql_type(field, false, false))) != NULL)
-			put(rsinfo, psprintf("ALTER FOREIGN TABLE %s ALTER COLUMN %s TYPE %s;", table,
-								 quote_identifier(NameStr(att->attname)), type));
+			put(rsinfo, column->field, name, "gone", NULL,
+				psprintf("ALTER FOREIGN TABLE %s DROP COLUMN %s;", table, quote_identifier(name)));
+		else if ((type = wider(att, field, &text)) != NULL)
+			put(rsinfo, field->name, name, text ? "text" : "wider", type,
+				psprintf("ALTER FOREIGN TABLE %s ALTER COLUMN %s TYPE %s;", table,
+						 quote_identifier(name), type));
+		else
+			put(rsinfo, field->name, name, "same", NULL, NULL);
 	}
 	table_close(rel, AccessShareLock);
 	new_fields(rsinfo, table, object, known, taken);

@@ -4,8 +4,7 @@
 -- The columns that are read so: what the foreign table says of its fields, and what the owner has named.
 CREATE FUNCTION @extschema@.mirror_formulas(d @extschema@.mirror_definition) RETURNS name[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-	SELECT coalesce(array_agg(c.name ORDER BY c.attnum), '{}') FROM @extschema@.mirror_columns(d.source) c
-		JOIN pg_attribute a ON a.attrelid = d.target AND a.attname = c.name AND NOT a.attisdropped
+	SELECT coalesce(array_agg(c.name ORDER BY c.attnum), '{}') FROM @extschema@.mirror_shared(d) c
 	WHERE lower(c.field) <> 'id' AND c.name IS DISTINCT FROM d.cursor_column
 		AND (c.calculated OR strpos(c.field, '.') > 0 OR c.name = ANY (d.formula_columns))
 $$;

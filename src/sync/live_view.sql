@@ -19,7 +19,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 			format_type(a.atttypid, a.atttypmod) AS type, s.type AS source_type, ' COLLATE ' || s.collation AS collate_as, lower(s.field) = 'isdeleted' AS flag,
 			d.deletes = 'mark' AND a.attname = 'deleted_at' AND s.name IS NULL AS mark,
 			coalesce(s.name = ANY ((SELECT live FROM f)::name[]), false) AS formula
-		FROM pg_attribute a LEFT JOIN @extschema@.mirror_columns(d.source) s ON s.name = a.attname
+		FROM pg_attribute a LEFT JOIN @extschema@.mirror_shared(d) s ON s.name = a.attname
 		WHERE a.attrelid = d.target AND a.attnum > 0 AND NOT a.attisdropped)
 	SELECT format('SELECT %1$s FROM %2$s m%3$s WHERE NOT EXISTS (SELECT FROM @extschema@.live_ids(%2$L::regclass) g WHERE g.id = m.%4$s) '
 			'UNION ALL SELECT %5$s FROM @extschema@.live_rows(%2$L::regclass) n (%6$s) LEFT JOIN %2$s m ON m.%4$s = n.%4$s%7$s',

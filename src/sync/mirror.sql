@@ -16,6 +16,36 @@ LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION @extschema@.mirror_columns(regclass) IS 'columns of a foreign table with their fields; of mirrors';
 
+-- Those that a mirror reads: it has them too, and the org has not lost them.  Generated columns of the table are
+-- its owner's.
+CREATE FUNCTION @extschema@.mirror_shared(
+	d @extschema@.mirror_definition, OUT attnum smallint, OUT name name, OUT field text, OUT type text,
+	OUT collation text, OUT calculated boolean, OUT as_text text)
+RETURNS SETOF record
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT c.attnum, c.name, c.field, c.type, c.collation, c.calculated,
+		-- types that know no equality are compared as text
+		CASE WHEN a.atttypid IN ('json'::regtype, 'xml'::regtype, 'point'::regtype) THEN '::text' ELSE '' END
+	FROM @extschema@.mirror_columns(d.source) c
+		JOIN pg_attribute a ON a.attrelid = d.target AND a.attname = c.name AND NOT a.attisdropped AND a.attgenerated = ''
+	WHERE c.name <> ALL (d.left_out)
+	ORDER BY c.attnum
+$$;
+COMMENT ON FUNCTION @extschema@.mirror_shared(@extschema@.mirror_definition) IS
+	'columns that a mirror reads: those of its foreign table without those whose fields are gone; of mirrors';
+
+-- Its columns of time.  What moves with every change comes first; rows of history objects are only ever created.
+CREATE FUNCTION @extschema@.mirror_times(
+	source regclass, left_out name[], OUT cursor_column name, OUT created_column name)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT (array_agg(m.name ORDER BY w.n))[1], min(m.name::text) FILTER (WHERE w.f = 'createddate')
+	FROM @extschema@.mirror_columns(source) m
+		JOIN unnest(ARRAY['systemmodstamp', 'lastmodifieddate', 'createddate', 'logintime']) WITH ORDINALITY w (f, n)
+			ON w.f = lower(m.field)
+	WHERE m.type = 'timestamp with time zone' AND m.filterable AND m.name <> ALL (left_out)
+$$;
+COMMENT ON FUNCTION @extschema@.mirror_times(regclass, name[]) IS 'columns that say when a row was changed, and made; of mirrors';
+
 CREATE FUNCTION @extschema@.mirror_find(target regclass) RETURNS @extschema@.mirror_definition
 LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -47,32 +77,6 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @extschema@.mirror_wait(regclass, timestamptz) IS 'of mirrors';
 
--- One at a time does anything with a mirror's rows: a run, whose lock is the session's since it has many
--- transactions, or one transaction.
-CREATE FUNCTION @extschema@.mirror_lock(target regclass, OUT taken boolean, OUT resumed boolean)
-LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-	d @extschema@.mirror_definition := @extschema@.mirror_find(target);
-	class integer := hashtext('@extschema@.mirror');
-	began timestamptz := clock_timestamp();
-BEGIN
-	-- A session that was interrupted between two steps has it still.
-	taken := EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'advisory' AND l.pid = pg_backend_pid() AND l.granted
-			AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-			AND l.classid = class::oid AND l.objid = target::oid AND l.objsubid = 2)
-		OR pg_try_advisory_lock(class, target::oid::integer);
-	WHILE NOT taken AND @extschema@.mirror_wait(target, began) LOOP
-		taken := pg_try_advisory_lock(class, target::oid::integer);
-	END LOOP;
-	-- Read again: who had the lock until now may have changed it.
-	d := @extschema@.mirror_find(target);
-	resumed := d.stage <> 'idle';
-	IF taken AND resumed THEN
-		UPDATE @extschema@.mirror_run r SET interruptions = interruptions + 1, state = 'running' WHERE r.id = d.run;
-	END IF;
-END $$;
-COMMENT ON FUNCTION @extschema@.mirror_lock(regclass) IS 'begins a run; of mirrors';
-
 CREATE FUNCTION @extschema@.mirror_claim(target regclass) RETURNS @extschema@.mirror_definition
 LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -93,7 +97,8 @@ CREATE FUNCTION @extschema@.mirror(
 	foreign_table regclass, target text DEFAULT NULL, every interval DEFAULT '5 minutes',
 	deletes text DEFAULT 'remove', lookback interval DEFAULT '10 minutes', compare_every interval DEFAULT '1 day',
 	chunk_rows integer DEFAULT 100000, formula_every interval DEFAULT NULL, formula_columns name[] DEFAULT NULL,
-	live_view boolean DEFAULT false, live_formulas boolean DEFAULT false, schema name DEFAULT current_schema())
+	live_view boolean DEFAULT false, live_formulas boolean DEFAULT false, existing boolean DEFAULT false, parallel integer DEFAULT 1,
+	drift text DEFAULT 'follow', foreign_keys boolean DEFAULT false, schema name DEFAULT current_schema())
 RETURNS regclass
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -103,7 +108,6 @@ DECLARE
 	cursor_column name;
 	created_column name;
 	made regclass;
-	c record;
 	ddl text;
 	c_name name;
 BEGIN
@@ -137,9 +141,11 @@ BEGIN
 		RAISE EXCEPTION USING ERRCODE = 'invalid_name', MESSAGE = format('"%s" is not the name of a table', target);
 	END IF;
 	place := format('%I.%I', parts[1], parts[2]);
-	IF to_regclass(place) IS NOT NULL THEN
+	IF to_regclass(place) IS NOT NULL AND NOT existing THEN
 		RAISE EXCEPTION USING ERRCODE = 'duplicate_table', MESSAGE = format('relation %s exists already', place),
-			HINT = 'Name another table as the second argument of ampsf.mirror().';
+			HINT = 'Name another table as the second argument of ampsf.mirror(), or take this one as it is: existing => true.';
+	ELSIF to_regclass(place) IS NULL AND existing THEN
+		RAISE EXCEPTION USING ERRCODE = 'undefined_table', MESSAGE = format('relation %s does not exist', place);
 	END IF;
 
 	SELECT name INTO key FROM @extschema@.mirror_columns(foreign_table) WHERE lower(field) = 'id' LIMIT 1;
@@ -147,34 +153,26 @@ BEGIN
 		RAISE EXCEPTION USING ERRCODE = 'undefined_column', MESSAGE = format('%s has no column for the field Id', foreign_table),
 			HINT = 'A mirror is kept by Ids.';
 	END IF;
-	-- What moves with every change comes first; rows of history objects are only ever created.
-	SELECT m.name INTO cursor_column FROM @extschema@.mirror_columns(foreign_table) m
-		JOIN unnest(ARRAY['systemmodstamp', 'lastmodifieddate', 'createddate', 'logintime']) WITH ORDINALITY w (f, n)
-			ON w.f = lower(m.field)
-		WHERE m.type = 'timestamp with time zone' AND m.filterable ORDER BY w.n LIMIT 1;
-	SELECT m.name INTO created_column FROM @extschema@.mirror_columns(foreign_table) m
-		WHERE lower(m.field) = 'createddate' AND m.type = 'timestamp with time zone' AND m.filterable LIMIT 1;
+	SELECT * INTO cursor_column, created_column FROM @extschema@.mirror_times(foreign_table, '{}');
 
 	SELECT string_agg(format('%I %s%s', m.name, m.type, ' COLLATE ' || m.collation), ', ' ORDER BY m.attnum)
 		INTO ddl FROM @extschema@.mirror_columns(foreign_table) m;
 	IF deletes = 'mark' THEN
 		ddl := ddl || ', deleted_at timestamptz';
 	END IF;
-	EXECUTE format('CREATE TABLE %s (%s, PRIMARY KEY (%I))', place, ddl, key);
-	made := place::regclass;
-	EXECUTE format('COMMENT ON TABLE %s IS %L', place,
-		coalesce(obj_description(foreign_table, 'pg_class'), 'mirror of ' || foreign_table::text));
-	FOR c IN SELECT m.name, col_description(foreign_table, m.attnum) AS note FROM @extschema@.mirror_columns(foreign_table) m
-		WHERE col_description(foreign_table, m.attnum) IS NOT NULL LOOP
-		EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', place, c.name, c.note);
-	END LOOP;
-	IF deletes = 'mark' THEN
-		EXECUTE format('COMMENT ON COLUMN %s.deleted_at IS %L', place, 'when the org deleted the row; null: it is there');
+	IF existing THEN
+		made := place::regclass;
+		PERFORM @extschema@.mirror_fits(made, foreign_table, key, deletes);
+	ELSE
+		EXECUTE format('CREATE TABLE %s (%s, PRIMARY KEY (%I))', place, ddl, key);
+		made := place::regclass;
+		PERFORM @extschema@.mirror_comments(made, foreign_table, deletes);
 	END IF;
 	INSERT INTO @extschema@.mirror_definition (target, source, cursor_column, created_column, deletes, every, lookback,
 			compare_every, chunk_rows, formula_every, formula_columns, applied_to)
 		VALUES (made, foreign_table, cursor_column, created_column, deletes, every, lookback, compare_every, chunk_rows, formula_every,
 			coalesce(formula_columns, '{}'), (SELECT coalesce(max(e.id), 0) FROM @extschema@.change e));
+	PERFORM @extschema@.mirror_begin(made, existing, parallel, drift, foreign_keys);
 	PERFORM @extschema@.cron_follow();
 	PERFORM @extschema@.wake();
 	IF live_view THEN
@@ -182,8 +180,8 @@ BEGIN
 	END IF;
 	RETURN made;
 END $$;
-COMMENT ON FUNCTION @extschema@.mirror(regclass, text, interval, text, interval, interval, integer, interval, name[], boolean, boolean, name) IS
-	'makes a local table that CALL ampsf.sync(table) fills and keeps equal to the object; deletes: remove, or mark (deleted_at)';
+COMMENT ON FUNCTION @extschema@.mirror IS
+	'makes a local table, or takes one that is there (existing), that CALL ampsf.sync(table) fills and keeps equal to the object; deletes: remove, or mark (deleted_at)';
 
 CREATE FUNCTION @extschema@.unmirror(target regclass) RETURNS void
 LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
@@ -191,6 +189,7 @@ BEGIN
 	PERFORM @extschema@.mirror_claim(target);
 	PERFORM @extschema@.live_view_suspend(d) FROM @extschema@.mirror_definition d WHERE d.target = unmirror.target;
 	DELETE FROM @extschema@.mirror_run r WHERE r.target = unmirror.target;
+	DELETE FROM @extschema@.mirror_chunk c WHERE c.target = unmirror.target;
 	DELETE FROM @extschema@.mirror_definition d WHERE d.target = unmirror.target;
 	PERFORM @extschema@.cron_follow();
 END $$;

@@ -1,7 +1,7 @@
 -- Columns that the foreign table has and the mirror has not, and those whose type would round what comes, or
--- refuse it.  Other differences of types are somebody's choice.
+-- refuse it.  Other differences of types are somebody's choice; failed: a value did not fit.
 CREATE FUNCTION @extschema@.mirror_changes(
-	d @extschema@.mirror_definition, OUT name name, OUT new boolean, OUT statement text)
+	d @extschema@.mirror_definition, failed boolean, OUT name name, OUT new boolean, OUT statement text)
 RETURNS SETOF record
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT m.name, a.attname IS NULL,
@@ -10,72 +10,203 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 			ELSE format('ALTER TABLE %s ALTER COLUMN %I TYPE %s;', d.target, m.name, m.type) END
 	FROM @extschema@.mirror_columns(d.source) m
 		LEFT JOIN pg_attribute a ON a.attrelid = d.target AND a.attname = m.name AND NOT a.attisdropped
-	WHERE a.attname IS NULL
-		OR (a.atttypid, m.type) IN (('integer'::regtype, 'bigint'), ('integer'::regtype, 'numeric'), ('bigint'::regtype, 'numeric'),
-			('date'::regtype, 'timestamp with time zone'))
-		OR m.type = 'text' AND a.atttypid IN ('integer'::regtype, 'bigint'::regtype, 'numeric'::regtype, 'boolean'::regtype,
-			'date'::regtype, 'time'::regtype, 'timestamptz'::regtype, 'varchar'::regtype)
-		OR m.type = 'numeric' AND a.atttypid = 'numeric'::regtype AND a.atttypmod >= 0
+		-- digits before the point, and behind it
+		CROSS JOIN LATERAL (SELECT regexp_match(m.type, '^numeric\((\d+),(\d+)\)')::integer[] AS n) source
+		CROSS JOIN LATERAL (SELECT ARRAY[(a.atttypmod - 4) >> 16 & 65535, a.atttypmod - 4 & 2047] AS n) target
+	WHERE m.name <> ALL (d.left_out) AND (a.attname IS NULL
+		OR a.attgenerated = '' AND ((a.atttypid, m.type) IN (('integer'::regtype, 'bigint'), ('integer'::regtype, 'numeric'), ('bigint'::regtype, 'numeric'),
+				('date'::regtype, 'timestamp with time zone'))
+			OR m.type = 'text' AND a.atttypid IN ('integer'::regtype, 'bigint'::regtype, 'numeric'::regtype, 'boolean'::regtype,
+				'date'::regtype, 'time'::regtype, 'timestamptz'::regtype)
+			OR m.type = 'text' AND a.atttypid = 'varchar'::regtype AND failed
+			OR a.atttypid = 'numeric'::regtype AND a.atttypmod >= 4
+				AND (m.type = 'numeric' OR source.n[2] > target.n[2] OR source.n[1] - source.n[2] > target.n[1] - target.n[2])))
 	ORDER BY m.attnum
 $$;
-COMMENT ON FUNCTION @extschema@.mirror_changes(@extschema@.mirror_definition) IS 'columns of a mirror that are to follow; of mirrors';
+COMMENT ON FUNCTION @extschema@.mirror_changes(@extschema@.mirror_definition, boolean) IS 'columns of a mirror that are to follow; of mirrors';
 
-CREATE FUNCTION @extschema@.mirror_drift(foreign_table regclass) RETURNS SETOF text
-LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE ROWS 10 AS 'MODULE_PATHNAME', 'ampsf_sql_drift';
-COMMENT ON FUNCTION @extschema@.mirror_drift(regclass) IS 'of drift()';
+CREATE FUNCTION @extschema@.mirror_drift(
+	foreign_table regclass, OUT field text, OUT name text, OUT change text, OUT type text, OUT statement text) RETURNS SETOF record
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE ROWS 100 AS 'MODULE_PATHNAME', 'ampsf_sql_drift';
+COMMENT ON FUNCTION @extschema@.mirror_drift(regclass) IS
+	'fields of an object and columns of its foreign table, by a fresh describe; change: new, gone, wider, text (a number or time has become one), same; of mirrors';
+
+-- May the caller change the foreign table of a mirror?
+CREATE FUNCTION @extschema@.mirror_owns(source regclass) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT pg_has_role(c.relowner, 'USAGE') FROM pg_class c WHERE c.oid = source
+$$;
+COMMENT ON FUNCTION @extschema@.mirror_owns(regclass) IS 'of mirrors';
 
 CREATE FUNCTION @extschema@.drift(relation regclass) RETURNS SETOF text
 LANGUAGE plpgsql STRICT ROWS 10 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	d @extschema@.mirror_definition;
+	c record;
+	dash text;
 BEGIN
 	SELECT * INTO d FROM @extschema@.mirror_definition m WHERE m.target = relation;
 	IF NOT FOUND THEN
-		RETURN QUERY SELECT * FROM @extschema@.mirror_drift(relation);
-	ELSE
-		RETURN QUERY SELECT * FROM @extschema@.mirror_drift(d.source);
-		RETURN QUERY SELECT c.statement FROM @extschema@.mirror_changes(d) c;
+		RETURN QUERY SELECT m.statement FROM @extschema@.mirror_drift(relation) m WHERE m.change IN ('new', 'gone', 'wider');
+		RETURN;
 	END IF;
+	-- Nobody lets the mirror do it: a comment.
+	dash := CASE WHEN d.drift = 'follow' AND @extschema@.mirror_owns(d.source) THEN '' ELSE '-- ' END;
+	FOR c IN SELECT * FROM @extschema@.mirror_drift(d.source) LOOP
+		IF c.change = 'gone' AND d.drift = 'follow' THEN
+			RETURN NEXT format('-- column %I of %s is no longer read, and keeps its values: the org shows no field %s', c.name, d.target, c.field);
+		ELSIF c.change = 'gone' THEN
+			RETURN NEXT dash || c.statement;
+		ELSIF c.change = 'new' AND lower(c.field) <> ALL (d.known_fields) THEN
+			RETURN NEXT dash || c.statement;
+			RETURN NEXT dash || format('ALTER TABLE %s ADD COLUMN %I %s;', d.target, c.name, c.type);
+		ELSIF c.change = 'wider' THEN
+			RETURN NEXT dash || c.statement;
+			RETURN NEXT dash || format('ALTER TABLE %s ALTER COLUMN %I TYPE %s;', d.target, c.name, c.type);
+		ELSIF c.change = 'same' AND c.name = ANY (d.left_out) THEN
+			RETURN NEXT format('-- column %I of %s is read again: the org shows field %s', c.name, d.target, c.field);
+		END IF;
+	END LOOP;
+	RETURN QUERY SELECT m.statement FROM @extschema@.mirror_changes(d, false) m;
 END $$;
 COMMENT ON FUNCTION @extschema@.drift(regclass) IS
-	'statements that make a foreign table what its object has become, by a fresh describe; and of a mirror, what its next run does to follow';
+	'of a foreign table, by a fresh describe: statements that make it what its object has become; of a mirror: what it will do, or would, to follow';
 
--- Columns that the foreign table has got since are added, and filled: only they are read.  One that it has no
--- longer stays as it is.
-CREATE FUNCTION @extschema@.mirror_follow(d @extschema@.mirror_definition, OUT warning text)
+-- One statement of DDL that may not succeed: somebody's view may stand in its way.  Says why.
+CREATE FUNCTION @extschema@.mirror_try(statement text) RETURNS text
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	EXECUTE statement;
+	RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+	RETURN SQLERRM;
+END $$;
+COMMENT ON FUNCTION @extschema@.mirror_try(text) IS 'of mirrors';
+
+-- Looks at what the object has become: one describe.  A field that is new to the mirror becomes a column of the
+-- foreign table, a type that has become wider follows; a column whose field the org no longer shows is left out
+-- by this mirror, and stays where it is.  All of it is undone by itself when the field is there again.
+CREATE FUNCTION @extschema@.mirror_look(target regclass, failed boolean) RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	added name[] := '{}';
+	d @extschema@.mirror_definition := @extschema@.mirror_find(target);
+	follow boolean := d.drift = 'follow';
+	alter_it boolean := follow AND @extschema@.mirror_owns(d.source);
+	known text[] := coalesce(d.known_fields, '{}');
+	lost name[] := '{}';
+	new text[] := '{}';
+	gone text[] := '{}';
+	wider text[] := '{}';
+	changed boolean := false;
+	times record;
+	c record;
+BEGIN
+	FOR c IN SELECT * FROM @extschema@.mirror_drift(d.source) LOOP
+		IF c.change = 'gone' THEN
+			lost := lost || c.name::name;
+			gone := gone || quote_ident(c.name);
+		ELSIF c.change = 'new' AND d.known_fields IS NOT NULL AND lower(c.field) <> ALL (known) THEN
+			IF alter_it AND @extschema@.mirror_try(c.statement) IS NULL THEN
+				changed := true;
+				known := known || lower(c.field);
+			ELSE
+				new := new || c.field;
+			END IF;
+		ELSIF c.change = 'wider' OR c.change = 'text' AND failed THEN
+			IF alter_it AND @extschema@.mirror_try(c.statement) IS NULL THEN
+				changed := true;
+			ELSE
+				wider := wider || format('%I (%s)', c.name, c.type);
+			END IF;
+		ELSIF lower(c.field) <> ALL (known) THEN
+			known := known || lower(c.field);
+		END IF;
+	END LOOP;
+	IF NOT follow THEN
+		lost := d.left_out;
+	END IF;
+	changed := changed OR NOT (lost @> d.left_out AND lost <@ d.left_out);
+	times := @extschema@.mirror_times(d.source, lost);
+	UPDATE @extschema@.mirror_definition m SET known_fields = known, left_out = lost,
+			drift_warning = nullif(concat_ws('; ', 'new fields: ' || nullif(array_to_string(new, ', '), ''),
+				'wider types: ' || nullif(array_to_string(wider, ', '), ''),
+				CASE WHEN NOT follow THEN 'fields are gone: ' || nullif(array_to_string(gone, ', '), '') END), ''),
+			-- Where the time of a row is gone, too, there is another one, or none.
+			cursor_column = CASE WHEN m.cursor_column = ANY (lost) THEN times.cursor_column ELSE m.cursor_column END,
+			created_column = CASE WHEN m.created_column = ANY (lost) THEN times.created_column ELSE m.created_column END,
+			compare_asked = m.compare_asked OR m.cursor_column = ANY (lost)
+		WHERE m.target = d.target;
+	RETURN changed;
+END $$;
+COMMENT ON FUNCTION @extschema@.mirror_look(regclass, boolean) IS
+	'a fresh describe of a mirror''s object, and what follows from it; true if something has changed; of mirrors';
+
+-- Columns that the foreign table has got since are added, and filled: only they are read.  One that it has no
+-- longer, or whose field is gone, stays as it is, and is filled when it comes back.
+CREATE FUNCTION @extschema@.mirror_follow(d @extschema@.mirror_definition, failed boolean DEFAULT false, OUT warning text)
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	fill name[] := '{}';
+	made name[] := '{}';
+	now_read name[];
+	kept name[];
+	refused text[] := '{}';
+	problem text;
 	key name := @extschema@.mirror_key(d);
 	c record;
 	was boolean;
 	place text;
 	grants text;
 BEGIN
-	IF EXISTS (SELECT FROM @extschema@.mirror_changes(d) f WHERE NOT f.new) THEN
+	IF EXISTS (SELECT FROM @extschema@.mirror_changes(d, failed) f WHERE NOT f.new) THEN
 		SELECT l.place, l.grants INTO place, grants FROM @extschema@.live_view_suspend(d) l;
 	END IF;
 	FOR c IN SELECT m.name, f.statement, f.new, col_description(d.source, m.attnum) AS note
-		FROM @extschema@.mirror_changes(d) f JOIN @extschema@.mirror_columns(d.source) m USING (name) LOOP
-		EXECUTE c.statement;
+		FROM @extschema@.mirror_changes(d, failed) f JOIN @extschema@.mirror_columns(d.source) m USING (name) LOOP
+		problem := @extschema@.mirror_try(c.statement);
+		IF problem IS NOT NULL THEN
+			refused := refused || format('%s: %s', c.statement, problem);
+			CONTINUE;
+		END IF;
 		IF c.new AND c.note IS NOT NULL THEN
 			EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', d.target, c.name, c.note);
 		END IF;
-		added := added || c.name;
+		IF c.new THEN
+			made := made || c.name;
+		ELSE
+			fill := fill || c.name;
+		END IF;
 	END LOOP;
-	PERFORM @extschema@.live_view_follow(d, place, grants);
-	IF cardinality(added) > 0 AND d.rows > 0 THEN
+	PERFORM @extschema@.live_view_follow(@extschema@.mirror_find(d.target), place, grants);
+	now_read := (SELECT array_agg(s.name) FROM @extschema@.mirror_shared(d) s);
+	fill := fill || ARRAY(SELECT n FROM unnest(now_read) n WHERE n <> ALL (d.columns) AND n <> ALL (made));
+	kept := ARRAY(SELECT a.attname FROM pg_attribute a WHERE a.attrelid = d.target AND a.attnum > 0 AND NOT a.attisdropped
+		AND a.attname = ANY (d.columns || d.columns_kept) AND a.attname <> ALL (now_read) ORDER BY a.attnum);
+	-- A backfill that has not begun fills all columns.
+	IF cardinality(fill || made) > 0 AND (d.watermark IS NOT NULL OR d.stage <> 'idle') THEN
 		was := @extschema@.mirror_applying(true);
-		-- The rows are put by first, or an UPDATE would keep all columns of them, to look again at rows that change meanwhile.
-		EXECUTE format('WITH g AS MATERIALIZED (SELECT s.%3$I, %4$s FROM %5$s s WHERE num_nonnulls(%4$s) > 0%6$s) '
-			'UPDATE %1$s t SET %2$s FROM g WHERE g.%3$I = t.%3$I',
-			d.target, (SELECT string_agg(format('%I = g.%1$I', n), ', ') FROM unnest(added) n), key,
-			(SELECT string_agg(format('s.%I', n), ', ') FROM unnest(added) n), d.source, @extschema@.mirror_filter(d));
+		-- The rows are put by first, or an UPDATE would keep all columns of them, to look again at rows that change
+		-- meanwhile.  Columns that were just made have nulls.
+		EXECUTE format('WITH g AS MATERIALIZED (SELECT s.%3$I, %4$s FROM %5$s s WHERE %6$s%7$s) '
+			'UPDATE %1$s t SET %2$s FROM g WHERE g.%3$I = t.%3$I AND ROW(%8$s) IS DISTINCT FROM ROW(%9$s)',
+			d.target, (SELECT string_agg(format('%I = g.%1$I', n), ', ') FROM unnest(fill || made) n), key,
+			(SELECT string_agg(format('s.%I', n), ', ') FROM unnest(fill || made) n), d.source,
+			CASE WHEN cardinality(fill) = 0 THEN format('num_nonnulls(%s) > 0', (SELECT string_agg(format('s.%I', n), ', ') FROM unnest(made) n))
+				ELSE 'true' END,
+			@extschema@.mirror_filter(d),
+			(SELECT string_agg(format('t.%I%s', s.name, s.as_text), ', ') FROM @extschema@.mirror_shared(d) s WHERE s.name = ANY (fill || made)),
+			(SELECT string_agg(format('g.%I%s', s.name, s.as_text), ', ') FROM @extschema@.mirror_shared(d) s WHERE s.name = ANY (fill || made)));
 		PERFORM @extschema@.mirror_applying(was);
 	END IF;
-	SELECT 'no longer read, with the values of then: ' || string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) INTO warning
-		FROM pg_attribute a WHERE a.attrelid = d.target AND a.attnum > 0 AND NOT a.attisdropped AND a.attname <> 'deleted_at'
-			AND NOT EXISTS (SELECT FROM @extschema@.mirror_columns(d.source) m WHERE m.name = a.attname);
+	IF NOT (now_read @> d.columns AND now_read <@ d.columns) OR kept <> d.columns_kept THEN
+		-- What was told of the foreign table was told of it as it was: the next look tells again.
+		d.drift_warning := CASE WHEN d.drift = 'follow' THEN d.drift_warning END;
+		UPDATE @extschema@.mirror_definition m SET columns = now_read, columns_kept = kept, drift_warning = d.drift_warning
+			WHERE m.target = d.target;
+	END IF;
+	warning := nullif(concat_ws('; ', 'no longer read, with the values of then: '
+			|| (SELECT string_agg(quote_ident(n), ', ' ORDER BY k) FROM unnest(kept) WITH ORDINALITY u (n, k)),
+		d.drift_warning, nullif(array_to_string(refused, '; '), '')), '');
 END $$;
-COMMENT ON FUNCTION @extschema@.mirror_follow(@extschema@.mirror_definition) IS
+COMMENT ON FUNCTION @extschema@.mirror_follow(@extschema@.mirror_definition, boolean) IS
 	'makes a mirror''s columns those of its foreign table; of mirrors';

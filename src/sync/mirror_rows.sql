@@ -41,44 +41,62 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION @extschema@.mirror_key(@extschema@.mirror_definition) IS 'the column of the Id; of mirrors';
 
--- Reads rows into the mirror: those that the condition finds ($1, $2: its values, $3: Ids).  One statement,
--- so a row that the org sends is there, or nothing is.
+-- Reads rows into the mirror: those that the condition finds ($1, $2: its values, $3: Ids).  What the org sends
+-- is there as a whole, or nothing is.
 CREATE FUNCTION @extschema@.mirror_read(
 	d @extschema@.mirror_definition, condition text, low timestamptz, high timestamptz, ids text[],
 	OUT inserted bigint, OUT updated bigint)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	names text;
-	sets text;
+	news text[];
 	olds text;
-	news text;
-	key name;
+	sets text[];
+	key name := @extschema@.mirror_key(d);
 	was boolean;
+	mark text := CASE WHEN d.deletes = 'mark' THEN ', deleted_at = NULL' ELSE '' END;
+	marked text := CASE WHEN d.deletes = 'mark' THEN ' OR t.deleted_at IS NOT NULL' ELSE '' END;
 BEGIN
-	SELECT string_agg(format('%I', c.name), ', ' ORDER BY c.attnum),
-		string_agg(format('%I = excluded.%1$I', c.name), ', ' ORDER BY c.attnum) FILTER (WHERE lower(c.field) <> 'id'),
-		string_agg(format('t.%I', c.name) || x.as_text, ', ' ORDER BY c.attnum) FILTER (WHERE lower(c.field) <> 'id'),
-		string_agg(format('excluded.%I', c.name) || x.as_text, ', ' ORDER BY c.attnum) FILTER (WHERE lower(c.field) <> 'id'),
-		min(c.name::text) FILTER (WHERE lower(c.field) = 'id')
-	INTO names, sets, olds, news, key
-	FROM @extschema@.mirror_columns(d.source) c
-		JOIN pg_attribute a ON a.attrelid = d.target AND a.attname = c.name AND NOT a.attisdropped
-		-- types that know no equality are compared as text
-		CROSS JOIN LATERAL (SELECT CASE WHEN c.type IN ('json', 'xml', 'point') THEN '::text' ELSE '' END AS as_text) x;
-	IF sets IS NULL THEN
+	SELECT string_agg(format('%I', c.name), ', '),
+		ARRAY[string_agg(format('%I = excluded.%1$I', c.name), ', ') FILTER (WHERE c.name <> key),
+			string_agg(format('%I = g.%1$I', c.name), ', ') FILTER (WHERE c.name <> key)],
+		string_agg(format('t.%I%s', c.name, c.as_text), ', ') FILTER (WHERE c.name <> key),
+		ARRAY[string_agg(format('excluded.%I%s', c.name, c.as_text), ', ') FILTER (WHERE c.name <> key),
+			string_agg(format('g.%I%s', c.name, c.as_text), ', ') FILTER (WHERE c.name <> key)]
+	INTO names, sets, olds, news
+	FROM @extschema@.mirror_shared(d) c;
+	IF olds IS NULL THEN
 		olds := 'NULL';
-		news := 'NULL';
-		sets := format('%I = excluded.%1$I', key);
+		news := '{NULL,NULL}';
+		sets := array_fill(format('%I = t.%1$I', key), '{2}');
 	END IF;
 	was := @extschema@.mirror_applying(true);
-	EXECUTE format(
-		'WITH done AS (INSERT INTO %s AS t (%s) SELECT %2$s FROM %s s WHERE %s ON CONFLICT (%I) DO UPDATE SET %s%s '
-		'WHERE ROW(%s) IS DISTINCT FROM ROW(%s)%s RETURNING t.xmax = 0 AS new) '
-		'SELECT count(*) FILTER (WHERE new), count(*) FILTER (WHERE NOT new) FROM done',
-		d.target, names, d.source, coalesce(condition, 'true') || @extschema@.mirror_filter(d), key, sets,
-		CASE WHEN d.deletes = 'mark' THEN ', deleted_at = NULL' ELSE '' END, olds, news,
-		CASE WHEN d.deletes = 'mark' THEN ' OR t.deleted_at IS NOT NULL' ELSE '' END)
-	INTO inserted, updated USING low, high, ids;
+	condition := coalesce(condition, 'true') || @extschema@.mirror_filter(d);
+	IF @extschema@.mirror_by_index(d.target, key) THEN
+		EXECUTE format(
+			'WITH done AS (INSERT INTO %s AS t (%s) SELECT %2$s FROM %s s WHERE %s ON CONFLICT (%I) DO UPDATE SET %s%s '
+			'WHERE ROW(%s) IS DISTINCT FROM ROW(%s)%s RETURNING t.xmax = 0 AS new) '
+			'SELECT count(*) FILTER (WHERE new), count(*) FILTER (WHERE NOT new) FROM done',
+			d.target, names, d.source, condition, key, sets[1], mark, olds, coalesce(news[1], 'NULL'), marked)
+		INTO inserted, updated USING low, high, ids;
+	ELSE
+		-- By what every kind of table can: a row whose partition key has changed moves by the UPDATE.  The rows are
+		-- put by first, as the table's own types.  No second reader of the mirror writes meanwhile, or a row that both
+		-- have might be there twice.
+		EXECUTE format('CREATE TEMPORARY TABLE ampsf_mirror_rows ON COMMIT DROP AS SELECT %s FROM %s WHERE false', names, d.target);
+		EXECUTE format('INSERT INTO pg_temp.ampsf_mirror_rows (%s) SELECT %1$s FROM %s s WHERE %s', names, d.source, condition)
+			USING low, high, ids;
+		EXECUTE format('CREATE UNIQUE INDEX ON pg_temp.ampsf_mirror_rows (%I)', key);
+		ANALYZE pg_temp.ampsf_mirror_rows;
+		PERFORM pg_advisory_xact_lock(hashtext('@extschema@.mirror_write'), d.target::oid::integer);
+		EXECUTE format('UPDATE %s t SET %s%s FROM pg_temp.ampsf_mirror_rows g WHERE t.%I = g.%4$I AND (ROW(%s) IS DISTINCT FROM ROW(%s)%s)',
+			d.target, sets[2], mark, key, olds, coalesce(news[2], 'NULL'), marked);
+		GET DIAGNOSTICS updated = ROW_COUNT;
+		EXECUTE format('INSERT INTO %s (%s) SELECT %2$s FROM pg_temp.ampsf_mirror_rows g WHERE NOT EXISTS (SELECT FROM %1$s t WHERE t.%3$I = g.%3$I)',
+			d.target, names, key);
+		GET DIAGNOSTICS inserted = ROW_COUNT;
+		DROP TABLE pg_temp.ampsf_mirror_rows;
+	END IF;
 	PERFORM @extschema@.mirror_applying(was);
 END $$;
 COMMENT ON FUNCTION @extschema@.mirror_read(@extschema@.mirror_definition, text, timestamptz, timestamptz, text[]) IS
@@ -96,9 +114,7 @@ BEGIN
 	IF d.deletes = 'remove' THEN
 		EXECUTE format('DELETE FROM %s t WHERE t.%I = ANY ($1)', d.target, key) USING ids;
 	ELSE
-		SELECT c.name INTO flag FROM @extschema@.mirror_columns(d.source) c
-			JOIN pg_attribute a ON a.attrelid = d.target AND a.attname = c.name AND NOT a.attisdropped
-			WHERE lower(c.field) = 'isdeleted';
+		SELECT c.name INTO flag FROM @extschema@.mirror_shared(d) c WHERE lower(c.field) = 'isdeleted';
 		EXECUTE format('UPDATE %s t SET deleted_at = g.time%s FROM unnest($1, $2) g (id, time) '
 			'WHERE t.%I = g.id AND t.deleted_at IS NULL',
 			d.target, CASE WHEN flag IS NOT NULL THEN format(', %I = true', flag) ELSE '' END, key) USING ids, times;
@@ -143,52 +159,70 @@ END $$;
 COMMENT ON FUNCTION @extschema@.mirror_compare(@extschema@.mirror_definition, timestamptz) IS
 	'compares all Ids of a mirror with the org''s; of mirrors';
 
--- Where the next chunk ends: a time up to which there are about chunk_rows rows, or infinity when that is all.
--- Nothing here looks at all rows of a large object, for which the org would need too long: the first row comes
--- by its index, the number of all is the org's own estimate, and what is counted is the chunk alone.  After a
--- failure chunks are smaller.
-CREATE FUNCTION @extschema@.mirror_chunk(d @extschema@.mirror_definition, OUT high timestamptz)
+-- The rows of a span of the cursor, which $1 and $2 begin and end; those without a time are with the first.
+CREATE FUNCTION @extschema@.mirror_span(d @extschema@.mirror_definition, low timestamptz, high timestamptz) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT CASE
+		WHEN d.cursor_column IS NULL OR (low = '-infinity' AND high = 'infinity') THEN 'true'
+		WHEN low = '-infinity' THEN format('(%1$I < $2 OR %1$I IS NULL)', d.cursor_column)
+		WHEN high = 'infinity' THEN format('%I >= $1', d.cursor_column)
+		ELSE format('%1$I >= $1 AND %1$I < $2', d.cursor_column) END
+$$;
+COMMENT ON FUNCTION @extschema@.mirror_span(@extschema@.mirror_definition, timestamptz, timestamptz) IS 'condition for a span of time; of mirrors';
+
+-- Where a chunk that begins at low ends: a time up to which there are about as many rows as wanted, or limit_,
+-- when that is all.  Nothing here looks at all rows of a large object, for which the org would need too long: the
+-- first row comes by its index, the number of all (rest) is somebody's estimate, and what is counted is the chunk
+-- alone.  pile: more rows of one second than a chunk should have, which time cannot tell apart.
+CREATE FUNCTION @extschema@.mirror_chunk_end(
+	d @extschema@.mirror_definition, low timestamptz, limit_ timestamptz, wanted bigint, rest bigint,
+	OUT high timestamptz, OUT n bigint, OUT pile boolean)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	wanted bigint := greatest(d.chunk_rows >> least(d.failures, 20), least(d.chunk_rows, 1000));
+	filter text := @extschema@.mirror_filter(d);
+	last timestamptz := least(limit_, d.run_started);
 	first timestamptz;
 	width interval;
 	shrunk boolean := false;
-	n bigint;
 BEGIN
-	high := 'infinity';
+	high := limit_;
+	pile := false;
 	EXECUTE format('SELECT %1$I FROM %2$s s WHERE %3$s%4$s ORDER BY %1$I LIMIT 1', d.cursor_column, d.source,
-		CASE WHEN d.read_to = '-infinity' THEN format('%I IS NOT NULL', d.cursor_column) ELSE format('%I >= $1', d.cursor_column) END,
-		@extschema@.mirror_filter(d)) INTO first USING d.read_to;
-	IF first IS NULL OR first >= d.run_started THEN
+		CASE WHEN low = '-infinity' THEN format('%I IS NOT NULL', d.cursor_column) ELSE format('%I >= $1', d.cursor_column) END,
+		filter) INTO first USING low;
+	IF first IS NULL OR first >= last THEN
 		RETURN;
 	END IF;
 	first := date_trunc('second', first);
-	width := (d.run_started - first) * (wanted::float8 / greatest(d.rows_expected - d.rows, wanted));
-	width := coalesce(width, d.run_started - first);
+	width := coalesce((last - first) * (wanted::float8 / greatest(rest, wanted)), last - first);
 	LOOP
 		width := greatest(date_trunc('second', width), interval '1 second');
 		high := first + width;
-		IF high >= d.run_started THEN
-			high := 'infinity';
-			EXECUTE format('SELECT count(*) FROM %2$s s WHERE %1$I >= $1%3$s', d.cursor_column, d.source, @extschema@.mirror_filter(d))
-				INTO n USING first;
-		ELSE
-			EXECUTE format('SELECT count(*) FROM %2$s s WHERE %1$I >= $1 AND %1$I < $2%3$s', d.cursor_column, d.source,
-				@extschema@.mirror_filter(d)) INTO n USING first, high;
+		IF high >= last THEN
+			high := limit_;
 		END IF;
-		-- Rows of one second cannot be told apart by time: they are one chunk, however many.
+		EXECUTE format('SELECT count(*) FROM %2$s s WHERE %1$s%3$s', @extschema@.mirror_span(d, first, high), d.source, filter)
+			INTO n USING first, high;
 		IF n > 2 * wanted AND width > interval '1 second' THEN
-			width := least(width, d.run_started - first) * (wanted::float8 / n);
+			width := least(width, last - first) * (wanted::float8 / n);
 			shrunk := true;
-		ELSIF n < wanted / 4 AND high <> 'infinity' AND NOT shrunk THEN
+		ELSIF n < wanted / 4 AND high <> limit_ AND NOT shrunk THEN
 			width := width * 4;
 		ELSE
 			EXIT;
 		END IF;
 	END LOOP;
+	pile := n > 2 * wanted;
 END $$;
-COMMENT ON FUNCTION @extschema@.mirror_chunk(@extschema@.mirror_definition) IS 'the next chunk of a mirror''s run; of mirrors';
+COMMENT ON FUNCTION @extschema@.mirror_chunk_end(@extschema@.mirror_definition, timestamptz, timestamptz, bigint, bigint) IS
+	'where a chunk of a mirror''s run ends; of mirrors';
+
+-- About how many rows a chunk has: fewer after failures.
+CREATE FUNCTION @extschema@.mirror_wanted(d @extschema@.mirror_definition, halvings integer) RETURNS bigint
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT greatest(d.chunk_rows >> least(halvings, 20), least(d.chunk_rows, 1000))::bigint
+$$;
+COMMENT ON FUNCTION @extschema@.mirror_wanted(@extschema@.mirror_definition, integer) IS 'rows of a chunk; of mirrors';
 
 CREATE FUNCTION @extschema@.mirror_spent(OUT calls bigint, OUT rows bigint)
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$

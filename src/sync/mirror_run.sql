@@ -13,12 +13,18 @@ DECLARE
 	n_chunks integer := 0;
 	log record;
 	by_ids boolean := false;
-	condition text;
+	chunk integer;
+	pile boolean := false;
 	since timestamptz;
 	n bigint;
 	n_formulas bigint := 0;
 BEGIN
 	SELECT * INTO before FROM @extschema@.mirror_spent();
+	-- What the object has now is what it has always had, as far as the mirror knows.
+	IF d.known_fields IS NULL THEN
+		PERFORM @extschema@.mirror_look(target, false);
+		d := @extschema@.mirror_find(target);
+	END IF;
 	-- At each step: a run may wait for its foreign table to be mended.
 	d.warning := @extschema@.mirror_follow(d);
 	IF d.stage = 'idle' THEN
@@ -29,22 +35,31 @@ BEGIN
 			SELECT o.id FROM @extschema@.mirror_run o WHERE o.target = d.target ORDER BY o.id DESC OFFSET 999 LIMIT 1);
 		INSERT INTO @extschema@.mirror_run (target, kind) VALUES (d.target, CASE WHEN d.watermark IS NULL THEN 'backfill'
 			WHEN d.cursor_column IS NULL THEN 'full' ELSE 'incremental' END) RETURNING id INTO d.run;
+		d.shrink := greatest(d.shrink - 1, 0);
 		d.stage := 'rows';
 	ELSIF d.stage = 'rows' THEN
 		n_chunks := 1;
-		-- A short while is read as a whole: counting first would be a call of every run.
-		IF d.cursor_column IS NOT NULL AND (d.read_to < d.run_started - interval '1 hour' OR d.failures > 0) THEN
-			high := @extschema@.mirror_chunk(d);
+		SELECT min(c.number) INTO chunk FROM @extschema@.mirror_chunk c WHERE c.target = d.target;
+		IF chunk IS NOT NULL THEN
+			SELECT c.inserted, c.updated INTO n_inserted, n_updated FROM @extschema@.mirror_chunk_read(d, chunk) c;
+		ELSIF d.read_to < 'infinity' THEN
+			-- A short while is read as a whole: counting first would be a call of every run.
+			IF d.cursor_column IS NOT NULL AND (d.read_to < d.run_started - interval '1 hour' OR d.shrink > 0) THEN
+				SELECT c.high, c.pile INTO high, pile FROM @extschema@.mirror_chunk_end(d, d.read_to, 'infinity',
+					@extschema@.mirror_wanted(d, d.shrink), d.rows_expected - d.rows) c;
+			END IF;
+			IF pile THEN
+				PERFORM @extschema@.mirror_chunk_ids(d, d.read_to, high, @extschema@.mirror_wanted(d, d.shrink), 0);
+				n_chunks := 0;
+			ELSE
+				SELECT g.inserted, g.updated INTO n_inserted, n_updated
+					FROM @extschema@.mirror_read(d, @extschema@.mirror_span(d, d.read_to, high), d.read_to, high, NULL) g;
+			END IF;
+			d.read_to := high;
+		ELSE
+			n_chunks := 0;
 		END IF;
-		condition := CASE
-			WHEN d.cursor_column IS NULL OR (d.read_to = '-infinity' AND high = 'infinity') THEN NULL
-			WHEN d.read_to = '-infinity' THEN format('(%1$I < $2 OR %1$I IS NULL)', d.cursor_column)
-			WHEN high = 'infinity' THEN format('%I >= $1', d.cursor_column)
-			ELSE format('%1$I >= $1 AND %1$I < $2', d.cursor_column) END;
-		SELECT g.inserted, g.updated INTO n_inserted, n_updated
-			FROM @extschema@.mirror_read(d, condition, d.read_to, high, NULL) g;
-		d.read_to := high;
-		IF high = 'infinity' THEN
+		IF d.read_to = 'infinity' AND NOT EXISTS (SELECT FROM @extschema@.mirror_chunk c WHERE c.target = d.target) THEN
 			-- What changes from now on is for the next run, which begins where this one began, and looks back
 			-- further still: rows may become visible late, with an older time.
 			-- All rows have been read, and so their formula fields.
@@ -63,7 +78,7 @@ BEGIN
 					END IF;
 					n := NULL;
 				END;
-				d.compare_asked := n IS DISTINCT FROM d.rows + n_inserted;
+				d.compare_asked := d.compare_asked OR n IS DISTINCT FROM d.rows + n_inserted;
 			END IF;
 			d.watermark := d.run_started;
 			d.deleted_to := coalesce(d.deleted_to, d.run_started);
@@ -88,6 +103,11 @@ BEGIN
 			by_ids := log.ids IS NULL OR coalesce(log.earliest_available > since, false);
 		END IF;
 		IF by_ids THEN
+			-- Once a day, as a rule, and never before Ids are read: what the object has become.
+			PERFORM @extschema@.mirror_look(target, false);
+			SELECT m.left_out, m.known_fields, m.drift_warning, m.cursor_column, m.created_column
+				INTO d.left_out, d.known_fields, d.drift_warning, d.cursor_column, d.created_column
+				FROM @extschema@.mirror_definition m WHERE m.target = d.target;
 			SELECT g.inserted, g.updated, g.deleted INTO n_inserted, n_updated, n_deleted
 				FROM @extschema@.mirror_compare(d, d.run_started) g;
 			d.compared_at := d.run_started;
@@ -112,7 +132,7 @@ BEGIN
 	UPDATE @extschema@.mirror_definition m SET stage = d.stage, run = d.run, run_started = d.run_started,
 			read_to = d.read_to, watermark = d.watermark, deleted_to = d.deleted_to, compared_at = d.compared_at,
 			compare_asked = d.compare_asked, warning = d.warning, next_run = d.next_run, rows_expected = d.rows_expected,
-			formula_spans = d.formula_spans, formulas_at = d.formulas_at,
+			shrink = d.shrink, formula_spans = d.formula_spans, formulas_at = d.formulas_at,
 			rows = m.rows + n_inserted - CASE WHEN d.deletes = 'remove' THEN n_deleted ELSE 0 END,
 			failures = 0, last_error = NULL
 		WHERE m.target = d.target;
@@ -120,15 +140,9 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @extschema@.mirror_step(regclass) IS 'one step of a run; true when the run is done; of mirrors';
 
-CREATE FUNCTION @extschema@.mirror_unlock(target regclass) RETURNS void
-LANGUAGE sql STRICT SET search_path = pg_catalog, pg_temp AS $$
-	SELECT pg_advisory_unlock(hashtext('@extschema@.mirror'), target::oid::integer)
-$$;
-COMMENT ON FUNCTION @extschema@.mirror_unlock(regclass) IS 'ends a run; of mirrors';
-
 -- Each failure doubles the wait, up to an hour.  Where only calls lack, which come back one by one, it is asked
 -- more evenly.
-CREATE FUNCTION @extschema@.mirror_failed(target regclass, error text[]) RETURNS text[]
+CREATE FUNCTION @extschema@.mirror_failed(target regclass, chunk integer, error text[]) RETURNS text[]
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	d @extschema@.mirror_definition := @extschema@.mirror_find(target);
@@ -138,15 +152,17 @@ BEGIN
 			next_run = clock_timestamp() + CASE WHEN error[2] = '53400' THEN greatest(m.every, interval '15 minutes')
 				ELSE least(m.every * power(2, least(m.failures, 20)), greatest(m.every, interval '1 hour')) END
 		WHERE m.target = d.target;
+	PERFORM @extschema@.mirror_halve(d, chunk);
 	RETURN ARRAY[error[1], error[2], coalesce(nullif(error[3], ''), format('This was a run of mirror %s.', target)),
 		coalesce(nullif(error[4], ''), 'The next run goes on where this one ended.')];
 END $$;
-COMMENT ON FUNCTION @extschema@.mirror_failed(regclass, text[]) IS 'a step that failed; of mirrors';
+COMMENT ON FUNCTION @extschema@.mirror_failed(regclass, integer, text[]) IS 'a step that failed; of mirrors';
 
 CREATE FUNCTION @extschema@.mirror_due() RETURNS regclass[]
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	DELETE FROM @extschema@.mirror_definition d WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = d.target);
+	DELETE FROM @extschema@.mirror_chunk k WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = k.target);
 	RETURN coalesce((SELECT array_agg(d.target ORDER BY d.next_run) FROM @extschema@.mirror_definition d
 		WHERE d.owner = quote_ident(current_user)::regrole AND NOT d.paused AND d.next_run <= clock_timestamp()), '{}');
 END $$;
@@ -158,10 +174,39 @@ LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION @extschema@.mirror_paused(regclass) IS 'of mirrors';
 
+-- Can what has failed be mended at once?  A chunk that takes the org too long is halved; a field that is gone, or
+-- a value that does not fit, may be explained by what the object has become.
+CREATE FUNCTION @extschema@.mirror_mend(target regclass, chunk integer, error text[]) RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	d @extschema@.mirror_definition := @extschema@.mirror_find(target);
+	changed boolean;
+BEGIN
+	IF error[1] LIKE 'could not %' AND error[3] ~ 'QUERY_TIMEOUT' AND d.stage = 'rows' THEN
+		RETURN @extschema@.mirror_halve(d, chunk);
+	ELSIF error[2] ~ '^(HV|22|42703)' THEN
+		changed := @extschema@.mirror_look(target, true);
+		-- What the mirror itself has to change then, it changes in this step: varchar(n) is too short by a value only.
+		IF error[2] ~ '^22' AND EXISTS (SELECT FROM @extschema@.mirror_changes(@extschema@.mirror_find(target), true)) THEN
+			PERFORM @extschema@.mirror_follow(@extschema@.mirror_find(target), true);
+			changed := true;
+		END IF;
+		RETURN changed;
+	END IF;
+	RETURN false;
+EXCEPTION WHEN OTHERS THEN
+	RETURN false;
+END $$;
+COMMENT ON FUNCTION @extschema@.mirror_mend(regclass, integer, text[]) IS 'whether a step that failed is worth another try now; of mirrors';
+
 -- Procedures that commit cannot set a search_path of their own: nothing below needs one.
 CREATE PROCEDURE @extschema@.mirror_work(target regclass, scheduled boolean, INOUT busy boolean, INOUT error text[])
 LANGUAGE plpgsql AS $$
 DECLARE
+	shared boolean := false;
+	chunk integer;
+	tried integer;
+	mended integer := 0;
 	done boolean;
 	again boolean;
 	message text;
@@ -172,27 +217,55 @@ BEGIN
 	error := NULL;
 	-- In a transaction of the caller's this fails, before anything is done.
 	COMMIT;
-	SELECT NOT l.taken, l.resumed INTO busy, again FROM @extschema@.mirror_lock(target) l;
+	SELECT NOT l.taken, l.resumed, l.shared INTO busy, again, shared FROM @extschema@.mirror_lock(target) l;
 	COMMIT;
 	IF busy THEN
 		RETURN;
 	END IF;
 	LOOP
+		done := false;
+		tried := chunk;
 		BEGIN
-			done := @extschema@.mirror_step(target);
+			IF NOT shared THEN
+				done := @extschema@.mirror_step(target);
+			ELSIF chunk IS NULL THEN
+				chunk := @extschema@.mirror_chunk_take(target);
+				done := chunk IS NULL;
+			ELSE
+				PERFORM @extschema@.mirror_chunk_work(target, chunk);
+				chunk := NULL;
+			END IF;
+			mended := 0;
 		EXCEPTION WHEN query_canceled OR OTHERS THEN
 			GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, code = RETURNED_SQLSTATE, detail = PG_EXCEPTION_DETAIL,
 				hint = PG_EXCEPTION_HINT;
-			error := @extschema@.mirror_failed(target, ARRAY[message, code, detail, hint]);
-			done := true;
-			again := false;
+			mended := mended OPERATOR(pg_catalog.+) 1;
+			IF mended OPERATOR(pg_catalog.>) 20 OR NOT @extschema@.mirror_mend(target, tried, ARRAY[message, code, detail, hint]) THEN
+				error := @extschema@.mirror_failed(target, tried, ARRAY[message, code, detail, hint]);
+			END IF;
+			chunk := NULL;
 		END;
 		COMMIT;
+		-- Others may take what is left of it.
+		PERFORM @extschema@.mirror_chunk_leave(target, tried);
+		EXIT WHEN error IS NOT NULL;
+		IF shared AND done THEN
+			-- Nothing is left to share: who is the last goes on alone.
+			shared := NOT @extschema@.mirror_alone(target);
+			COMMIT;
+			EXIT WHEN shared;
+			done := false;
+		END IF;
 		-- The rest of an older run brings what was so then: who asks now wants what is so now.
 		EXIT WHEN scheduled AND (done OR @extschema@.mirror_paused(target) OR @extschema@.work_pressed());
 		EXIT WHEN done AND NOT again;
 		again := again AND NOT done;
+		IF NOT shared THEN
+			shared := @extschema@.mirror_share(target);
+			COMMIT;
+		END IF;
 	END LOOP;
+	PERFORM @extschema@.mirror_chunk_leave(target, chunk);
 	PERFORM @extschema@.mirror_unlock(target);
 	-- Change events that waited for the end of the run.
 	WHILE error IS NULL AND @extschema@.mirror_apply_one(target) > 0 LOOP
@@ -200,7 +273,7 @@ BEGIN
 	END LOOP;
 	COMMIT;
 END $$;
-COMMENT ON PROCEDURE @extschema@.mirror_work(regclass, boolean, boolean, text[]) IS 'a run; of mirrors';
+COMMENT ON PROCEDURE @extschema@.mirror_work(regclass, boolean, boolean, text[]) IS 'a run, or a share of one; of mirrors';
 
 CREATE PROCEDURE @extschema@.sync(target regclass)
 LANGUAGE plpgsql AS $$

@@ -61,6 +61,15 @@ CREATE TABLE @extschema@.mirror_definition (
 	formula_columns name[] NOT NULL DEFAULT '{}',
 	formula_spans timestamptz[],
 	formulas_at timestamptz,
+	columns name[] NOT NULL DEFAULT '{}',
+	columns_kept name[] NOT NULL DEFAULT '{}',
+	left_out name[] NOT NULL DEFAULT '{}',
+	known_fields text[],
+	drift text NOT NULL DEFAULT 'follow' CHECK (drift IN ('follow', 'report')),
+	drift_warning text,
+	parallel integer NOT NULL DEFAULT 1 CHECK (parallel BETWEEN 1 AND 64),
+	shrink integer NOT NULL DEFAULT 0,
+	foreign_keys boolean NOT NULL DEFAULT false,
 	live_view regclass,
 	live_text text,
 	live_formulas boolean NOT NULL DEFAULT false,
@@ -74,6 +83,11 @@ COMMENT ON COLUMN @extschema@.mirror_definition.deleted_to IS 'deletions before 
 COMMENT ON COLUMN @extschema@.mirror_definition.applied_to IS 'change events up to this id of ampsf.change are in the mirror';
 COMMENT ON COLUMN @extschema@.mirror_definition.last_event IS 'when the org committed the latest of them';
 COMMENT ON COLUMN @extschema@.mirror_definition.event_error IS 'why events wait that are there';
+COMMENT ON COLUMN @extschema@.mirror_definition.columns IS 'that are read, and right in all rows';
+COMMENT ON COLUMN @extschema@.mirror_definition.columns_kept IS 'that were read, and have their last values';
+COMMENT ON COLUMN @extschema@.mirror_definition.left_out IS 'columns of the foreign table whose fields the org does not show';
+COMMENT ON COLUMN @extschema@.mirror_definition.known_fields IS 'fields that the object has shown so far, in small letters: what it shows besides is new';
+COMMENT ON COLUMN @extschema@.mirror_definition.shrink IS 'chunks have half of chunk_rows for each of these: after failures';
 COMMENT ON COLUMN @extschema@.mirror_definition.formula_columns IS 'to be read again as formula fields are, besides those';
 COMMENT ON COLUMN @extschema@.mirror_definition.formula_spans IS 'of a refresh of formula fields under way: where the chunks still to be read begin and end';
 COMMENT ON COLUMN @extschema@.mirror_definition.formulas_at IS 'formula fields of all rows are those of this time of the org, or later ones';
@@ -101,6 +115,8 @@ CREATE TABLE @extschema@.mirror_run (
 	calls bigint NOT NULL DEFAULT 0,
 	rows_read bigint NOT NULL DEFAULT 0,
 	interruptions integer NOT NULL DEFAULT 0,
+	resumed timestamptz NOT NULL DEFAULT clock_timestamp(),
+	resumed_rows bigint NOT NULL DEFAULT 0,
 	error text
 );
 COMMENT ON TABLE @extschema@.mirror_run IS 'runs of mirrors, the latest 1,000 of each; one that was interrupted is continued, and stays one run';
@@ -108,12 +124,33 @@ COMMENT ON COLUMN @extschema@.mirror_run.rows_read IS 'rows that came from the o
 COMMENT ON COLUMN @extschema@.mirror_run.formulas IS 'rows of which only formula fields had changed';
 COMMENT ON COLUMN @extschema@.mirror_run.events IS 'change events that were applied: runs of the kind events, one for all between two others';
 COMMENT ON COLUMN @extschema@.mirror_run.compared IS 'all Ids were compared';
+COMMENT ON COLUMN @extschema@.mirror_run.resumed IS 'when it was begun, or continued after its latest interruption, with resumed_rows read';
 COMMENT ON COLUMN @extschema@.mirror_run.error IS 'of its latest failure';
 CREATE INDEX ON @extschema@.mirror_run (target, id);
 ALTER TABLE @extschema@.mirror_run ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON @extschema@.mirror_run TO PUBLIC
 	USING (owner = (SELECT pg_catalog.quote_ident(current_user)::pg_catalog.regrole));
 GRANT SELECT, INSERT, UPDATE, DELETE ON @extschema@.mirror_run TO PUBLIC;
+
+-- Parts of a run that are still to be read: a span of time, or Ids where one second has too many rows.  What is
+-- behind read_to has none yet.
+CREATE TABLE @extschema@.mirror_chunk (
+	target regclass NOT NULL,
+	number integer NOT NULL,
+	owner regrole NOT NULL DEFAULT pg_catalog.quote_ident(current_user)::pg_catalog.regrole,
+	low timestamptz NOT NULL,
+	high timestamptz NOT NULL,
+	ids text[],
+	expected bigint,
+	attempts integer NOT NULL DEFAULT 0,
+	PRIMARY KEY (target, number)
+);
+COMMENT ON TABLE @extschema@.mirror_chunk IS 'chunks of runs that are still to be read, or are being read; see the view mirror_progress';
+ALTER TABLE @extschema@.mirror_chunk ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON @extschema@.mirror_chunk TO PUBLIC
+	USING (owner = (SELECT pg_catalog.quote_ident(current_user)::pg_catalog.regrole));
+GRANT SELECT, INSERT, UPDATE, DELETE ON @extschema@.mirror_chunk TO PUBLIC;
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.mirror_chunk', '');
 
 CREATE VIEW @extschema@.mirror_status WITH (security_invoker = true) AS
 	SELECT d.target, d.source, d.owner,
