@@ -98,7 +98,8 @@ CREATE FUNCTION @extschema@.mirror(
 	deletes text DEFAULT 'remove', lookback interval DEFAULT '10 minutes', compare_every interval DEFAULT '1 day',
 	chunk_rows integer DEFAULT 100000, formula_every interval DEFAULT NULL, formula_columns name[] DEFAULT NULL,
 	live_view boolean DEFAULT false, live_formulas boolean DEFAULT false, existing boolean DEFAULT false, parallel integer DEFAULT 1,
-	drift text DEFAULT 'follow', foreign_keys boolean DEFAULT false, schema name DEFAULT current_schema())
+	drift text DEFAULT 'follow', foreign_keys boolean DEFAULT false, history boolean DEFAULT false,
+	schema name DEFAULT current_schema())
 RETURNS regclass
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -178,6 +179,9 @@ BEGIN
 	IF live_view THEN
 		PERFORM @extschema@.live_view(made, live_formulas);
 	END IF;
+	IF history THEN
+		PERFORM @extschema@.history(made);
+	END IF;
 	RETURN made;
 END $$;
 COMMENT ON FUNCTION @extschema@.mirror IS
@@ -187,7 +191,7 @@ CREATE FUNCTION @extschema@.unmirror(target regclass) RETURNS void
 LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	PERFORM @extschema@.mirror_claim(target);
-	PERFORM @extschema@.live_view_suspend(d) FROM @extschema@.mirror_definition d WHERE d.target = unmirror.target;
+	PERFORM @extschema@.live_view_suspend(d), @extschema@.history_stop(d) FROM @extschema@.mirror_definition d WHERE d.target = unmirror.target;
 	DELETE FROM @extschema@.mirror_run r WHERE r.target = unmirror.target;
 	DELETE FROM @extschema@.mirror_chunk c WHERE c.target = unmirror.target;
 	DELETE FROM @extschema@.mirror_definition d WHERE d.target = unmirror.target;

@@ -178,6 +178,7 @@ BEGIN
 		END IF;
 	END LOOP;
 	PERFORM @extschema@.live_view_follow(@extschema@.mirror_find(d.target), place, grants);
+	PERFORM @extschema@.history_follow(d);
 	now_read := (SELECT array_agg(s.name) FROM @extschema@.mirror_shared(d) s);
 	fill := fill || ARRAY(SELECT n FROM unnest(now_read) n WHERE n <> ALL (d.columns) AND n <> ALL (made));
 	kept := ARRAY(SELECT a.attname FROM pg_attribute a WHERE a.attrelid = d.target AND a.attnum > 0 AND NOT a.attisdropped

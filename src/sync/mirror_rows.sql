@@ -112,6 +112,7 @@ DECLARE
 	was boolean := @extschema@.mirror_applying(true);
 BEGIN
 	IF d.deletes = 'remove' THEN
+		PERFORM @extschema@.history_close(d, ids, times);
 		EXECUTE format('DELETE FROM %s t WHERE t.%I = ANY ($1)', d.target, key) USING ids;
 	ELSE
 		SELECT c.name INTO flag FROM @extschema@.mirror_shared(d) c WHERE lower(c.field) = 'isdeleted';
