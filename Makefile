@@ -29,6 +29,7 @@ SQL_PARTS = \
 	src/sync/mirror_target.sql \
 	src/sync/formula.sql \
 	src/sync/live_view.sql \
+	src/sync/history.sql \
 	src/sync/mirror_run.sql \
 	src/sync/verify.sql \
 	src/sync/change.sql \
