@@ -36,7 +36,11 @@ SQL_PARTS = \
 	src/sync/apply.sql \
 	src/sync/subscription.sql \
 	src/sync/event.sql \
-	src/sync/schedule.sql
+	src/sync/schedule.sql \
+	src/sync/writeback_tables.sql \
+	src/sync/writeback.sql \
+	src/sync/writeback_send.sql \
+	src/sync/writeback_run.sql
 OBJS = ampsf_fdw.o $(patsubst %.c,%.o,$(sort $(wildcard src/*/*.c)))
 
 PG_CPPFLAGS = -Isrc

@@ -150,9 +150,8 @@ ampsf_modify_flush_full(AmpsfModifyState *state)
 		send_rows(state, !state->collects, NULL);
 }
 
-/* The table's options that are headers of each call. */
-static const char *const *
-write_headers(const AmpsfTableOptions *table)
+const char *const *
+ampsf_write_headers(const AmpsfTableOptions *table)
 {
 	const char **headers = palloc0(sizeof(char *) * 4);
 	int n = 0;
@@ -191,7 +190,7 @@ open_sink(AmpsfModifyState *state)
 	spec.all_or_none = state->table->all_or_none;
 	if (state->version_junk > 0)
 		spec.conditional = ampsf_modify_column(state, ampsf_version_column(state->rel))->field;
-	spec.headers = write_headers(state->table);
+	spec.headers = ampsf_write_headers(state->table);
 	spec.stats = &state->stats;
 	spec.files = state->files;
 	if (state->table->write_at_commit)

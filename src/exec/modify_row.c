@@ -138,13 +138,14 @@ note_parent(AmpsfModifyState *state, const AmpsfColumn *col, const char *json, i
  * "AccountId":null.  Names of fields have no character that JSON escapes.
  */
 static void
-add_parent_key(AmpsfModifyState *state, TupleTableSlot *slot, AttrNumber attno, StringInfo buf)
+add_parent_key(StringInfo buf, const AmpsfColumn *col, AmpsfColumnConv *conv, Datum value,
+			   bool isnull)
 {
-	const char *field = ampsf_modify_column(state, attno)->field;
-	const char *parents = ampsf_modify_column(state, attno)->reference_to;
+	const char *field = col->field;
+	const char *parents = col->reference_to;
 	int len = (int) strcspn(field, ".");
 
-	if (slot->tts_isnull[attno - 1])
+	if (isnull)
 	{
 		if (len > 3 && pg_strncasecmp(field + len - 3, "__r", 3) == 0)
 			appendStringInfo(buf, "\"%.*s__c\":null", len - 3, field);
@@ -157,10 +158,30 @@ add_parent_key(AmpsfModifyState *state, TupleTableSlot *slot, AttrNumber attno, 
 	if (parents != NULL && strchr(parents, ',') == NULL)
 		appendStringInfo(buf, "\"attributes\":{\"type\":\"%s\"},", parents);
 	appendStringInfo(buf, "\"%s\":", field + len + 1);
-	state->column = attno;
-	ampsf_convert_to_json(buf, conv_of(state, attno), slot->tts_values[attno - 1], false);
-	state->column = 0;
+	ampsf_convert_to_json(buf, conv, value, false);
 	appendStringInfoChar(buf, '}');
+}
+
+int
+ampsf_field_json(StringInfo buf, const AmpsfColumn *col, AmpsfColumnConv *conv, Datum value,
+				 bool isnull)
+{
+	size_t len = strlen(col->field);
+	int start;
+
+	if (buf->len > 0)
+		appendStringInfoChar(buf, ',');
+	if (col->parent_key)
+	{
+		add_parent_key(buf, col, conv, value, isnull);
+		return buf->len;
+	}
+	enlargeStringInfo(buf, (int) (len * 6 + 2));
+	buf->len += (int) ampsf_quote_json(col->field, len, buf->data + buf->len);
+	appendStringInfoChar(buf, ':');
+	start = buf->len;
+	ampsf_convert_to_json(buf, conv, value, isnull);
+	return start;
 }
 
 void
@@ -179,7 +200,6 @@ ampsf_modify_fields(AmpsfModifyState *state, TupleTableSlot *slot, StringInfo bu
 	for (AttrNumber attno = 1; attno <= desc->natts; attno++)
 	{
 		AmpsfColumn *col;
-		size_t len;
 		int start;
 
 		if (TupleDescAttr(desc, attno - 1)->attisdropped)
@@ -193,22 +213,11 @@ ampsf_modify_fields(AmpsfModifyState *state, TupleTableSlot *slot, StringInfo bu
 			*references = true;
 		if (state->files && is_large_file(state, col, slot, attno))
 			continue;
-		if (buf->len > 0)
-			appendStringInfoChar(buf, ',');
 		if (col->parent_key)
-		{
 			*references = true;
-			add_parent_key(state, slot, attno, buf);
-			continue;
-		}
-		len = strlen(col->field);
-		enlargeStringInfo(buf, (int) (len * 6 + 2));
-		buf->len += (int) ampsf_quote_json(col->field, len, buf->data + buf->len);
-		appendStringInfoChar(buf, ':');
 		state->column = attno;
-		start = buf->len;
-		ampsf_convert_to_json(buf, conv_of(state, attno), slot->tts_values[attno - 1],
-							  slot->tts_isnull[attno - 1]);
+		start = ampsf_field_json(buf, col, conv_of(state, attno), slot->tts_values[attno - 1],
+						 slot->tts_isnull[attno - 1]);
 		state->column = 0;
 		note_parent(state, col, buf->data + start, buf->len - start);
 	}

@@ -132,7 +132,16 @@ extern void ampsf_modify_at_commit(AmpsfModifyState *state, List *returning, Lis
 /* ERROR if other options ask for what a row that waits cannot have. */
 extern void ampsf_modify_check_commit(AmpsfModifyState *state);
 
+/*
+ * "LastName":"Curie" appended to buf, behind a comma unless it is the first: a column's value as the
+ * field of a row to write.  Returns where the value begins in buf; its end for a parent's key.
+ */
+extern int ampsf_field_json(StringInfo buf, const AmpsfColumn *col, AmpsfColumnConv *conv,
+							Datum value, bool isnull);
+
 /* modify_flush.c */
+/* The table's options that are headers of each call. */
+extern const char *const *ampsf_write_headers(const AmpsfTableOptions *table);
 extern void ampsf_modify_open(AmpsfModifyState *state);
 /* Adds a row, and before that sends those that wait if it does not fit. */
 extern void ampsf_modify_add(AmpsfModifyState *state, const char *id, TupleTableSlot *slot);

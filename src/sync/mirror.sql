@@ -99,7 +99,7 @@ CREATE FUNCTION @extschema@.mirror(
 	chunk_rows integer DEFAULT 100000, formula_every interval DEFAULT NULL, formula_columns name[] DEFAULT NULL,
 	live_view boolean DEFAULT false, live_formulas boolean DEFAULT false, existing boolean DEFAULT false, parallel integer DEFAULT 1,
 	drift text DEFAULT 'follow', foreign_keys boolean DEFAULT false, history boolean DEFAULT false,
-	schema name DEFAULT current_schema())
+	writeback boolean DEFAULT false, conflicts text DEFAULT 'report', schema name DEFAULT current_schema())
 RETURNS regclass
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -182,6 +182,9 @@ BEGIN
 	IF history THEN
 		PERFORM @extschema@.history(made);
 	END IF;
+	IF writeback THEN
+		PERFORM @extschema@.set_writeback(made, true, conflicts);
+	END IF;
 	RETURN made;
 END $$;
 COMMENT ON FUNCTION @extschema@.mirror IS
@@ -191,6 +194,7 @@ CREATE FUNCTION @extschema@.unmirror(target regclass) RETURNS void
 LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	PERFORM @extschema@.mirror_claim(target);
+	PERFORM @extschema@.writeback_end(target);
 	PERFORM @extschema@.live_view_suspend(d), @extschema@.history_stop(d) FROM @extschema@.mirror_definition d WHERE d.target = unmirror.target;
 	DELETE FROM @extschema@.mirror_run r WHERE r.target = unmirror.target;
 	DELETE FROM @extschema@.mirror_chunk c WHERE c.target = unmirror.target;

@@ -1,0 +1,330 @@
+-- Keys of new rows in what is to be sent become their Ids; true if nothing stands in the way of the entry.
+CREATE FUNCTION @extschema@.writeback_refer(entry bigint) RETURNS boolean
+LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	w @extschema@.writeback;
+	r record;
+	free boolean := true;
+BEGIN
+	SELECT * INTO w FROM @extschema@.writeback e WHERE e.id = entry;
+	FOR r IN SELECT v.value, i.state, i.record_id FROM jsonb_each_text(coalesce(w.old, '{}')) v
+			JOIN @extschema@.writeback i ON i.local_id = v.value COLLATE "C" AND i.state = 'done' WHERE v.value LIKE 'new-%'
+		UNION SELECT v.value, i.state, i.record_id FROM jsonb_each_text(coalesce(w.new, '{}')) v
+			JOIN @extschema@.writeback i ON i.local_id = v.value COLLATE "C" WHERE v.value LIKE 'new-%' LOOP
+		IF r.state = 'done' THEN
+			UPDATE @extschema@.writeback e SET
+				old = (SELECT jsonb_object_agg(o.key, CASE WHEN o.value = to_jsonb(r.value) THEN to_jsonb(r.record_id) ELSE o.value END)
+					FROM jsonb_each(e.old) o),
+				new = (SELECT jsonb_object_agg(o.key, CASE WHEN o.value = to_jsonb(r.value) THEN to_jsonb(r.record_id) ELSE o.value END)
+					FROM jsonb_each(e.new) o)
+				WHERE e.id = entry;
+		ELSIF r.state IN ('queued', 'sending', 'in doubt') THEN
+			UPDATE @extschema@.writeback e SET waits_for = r.value WHERE e.id = entry;
+			free := false;
+		ELSE
+			PERFORM @extschema@.writeback_close(entry, 'refused', 'NOT_CREATED', format('The row %s, which it refers to, was not created.', r.value));
+			RETURN false;
+		END IF;
+	END LOOP;
+	RETURN free;
+END $$;
+COMMENT ON FUNCTION @extschema@.writeback_refer(bigint) IS 'of write-back';
+
+-- The next changes that can be sent together, in the order in which they were made: of one operation, and of
+-- each row what was changed meanwhile.  Rows with changes that cannot be sent yet are passed over.
+CREATE FUNCTION @extschema@.writeback_next(d @extschema@.mirror_definition, most integer, OUT ids bigint[], OUT operation text)
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	w record;
+BEGIN
+	-- Rows have got their Ids since.
+	UPDATE @extschema@.writeback e SET record_id = i.record_id FROM @extschema@.writeback i
+		WHERE e.target = d.target AND e.state = 'queued' AND e.operation <> 'insert' AND e.record_id >= 'new-' AND e.record_id < 'new.'
+			AND i.local_id = e.record_id AND i.state = 'done';
+	-- or will not: the change was made while that was not known yet
+	UPDATE @extschema@.writeback e SET state = 'refused', pending = false, finished = clock_timestamp(), error_code = 'NOT_CREATED',
+			message = 'The row was not created.' FROM @extschema@.writeback i
+		WHERE e.target = d.target AND e.state = 'queued' AND e.operation <> 'insert' AND e.record_id >= 'new-' AND e.record_id < 'new.'
+			AND i.local_id = e.record_id AND i.state IN ('refused', 'dropped');
+	LOOP
+		WITH open AS (
+			SELECT e.id, e.record_id, e.operation, e.old, e.new FROM @extschema@.writeback e
+			WHERE e.target = d.target AND e.state = 'queued' AND e.waits_for IS NULL AND NOT EXISTS (
+				SELECT FROM @extschema@.writeback p WHERE p.target = e.target AND p.record_id = e.record_id AND p.pending AND p.id < e.id
+					AND (p.waits_for IS NOT NULL OR p.state <> 'queued'))
+			ORDER BY e.id LIMIT most),
+		first AS (SELECT o.operation FROM open o ORDER BY o.id LIMIT 1),
+		stop AS (
+			SELECT min(o.id) AS id FROM open o, first f WHERE o.operation <> f.operation
+				AND NOT (f.operation = 'insert' AND EXISTS (SELECT FROM open i WHERE i.record_id = o.record_id AND i.operation = 'insert')))
+		SELECT array_agg(o.id ORDER BY o.id), (SELECT f.operation FROM first f),
+				array_agg(o.id ORDER BY o.id) FILTER (WHERE o.old::text LIKE '%"new-%' OR o.new::text LIKE '%"new-%') AS refer
+			INTO w FROM open o, stop s WHERE o.id < s.id OR s.id IS NULL;
+		ids := w.array_agg;
+		operation := w.operation;
+		EXIT WHEN w.refer IS NULL OR coalesce((SELECT bool_and(@extschema@.writeback_refer(r)) FROM unnest(w.refer) r), true);
+	END LOOP;
+END $$;
+COMMENT ON FUNCTION @extschema@.writeback_next(@extschema@.mirror_definition, integer) IS 'of write-back';
+
+-- Makes changes ready to be sent: those of one row become one, and are compared with the org's row as it is now.
+-- Committed before anything is sent, so that whoever comes after a crash knows what may have been.  How many rows
+-- are to be sent; null if nothing is left.
+CREATE FUNCTION @extschema@.writeback_pick(target regclass) RETURNS integer
+LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	d @extschema@.mirror_definition := @extschema@.mirror_find(target);
+	policy text := (SELECT w.conflicts FROM @extschema@.writeback_definition w WHERE w.target = d.target);
+	s record;
+	most integer := 200;
+	got record;
+	columns text[];
+	g record;
+	clash text[];
+	send jsonb;
+	n integer := 0;
+BEGIN
+	SELECT * INTO s FROM @extschema@.writeback_source(d.source);
+	-- The org finds out what is created only one by one, so Bulk jobs are for the others.
+	IF s.bulk_from IS NOT NULL AND (SELECT count(*) FROM (SELECT FROM @extschema@.writeback e
+		WHERE e.target = d.target AND e.state = 'queued' AND e.operation <> 'insert' LIMIT s.bulk_from) q) >= s.bulk_from THEN
+		most := greatest(s.bulk_from, 200) * 5;
+	END IF;
+	SELECT * INTO got FROM @extschema@.writeback_next(d, most) x;
+	IF got.operation = 'insert' AND cardinality(got.ids) > 200 THEN
+		SELECT * INTO got FROM @extschema@.writeback_next(d, 200) x;
+	END IF;
+	IF got.ids IS NULL THEN
+		RETURN NULL;
+	END IF;
+	columns := CASE got.operation
+		WHEN 'delete' THEN @extschema@.writeback_columns(d.source)
+		WHEN 'update' THEN ARRAY(SELECT DISTINCT k FROM @extschema@.writeback e, jsonb_object_keys(e.new) k WHERE e.id = ANY (got.ids)) END;
+	FOR g IN
+		WITH r AS MATERIALIZED (
+			SELECT e.record_id, min(e.id) AS head, array_agg(e.id) AS ids, bool_or(e.operation = 'delete') AS gone,
+				bool_or(e.forced) AS forced, bool_or(e.doubtful) AS doubtful, max(e.attempts) AS attempts
+			FROM @extschema@.writeback e WHERE e.id = ANY (got.ids) GROUP BY e.record_id),
+		o AS MATERIALIZED (
+			SELECT x.* FROM @extschema@.writeback_org(d, columns,
+				CASE WHEN got.operation <> 'insert' THEN ARRAY(SELECT r.record_id FROM r) ELSE '{}' END) x
+			WHERE got.operation <> 'insert')
+		SELECT r.*, o.id AS org_id, o.stamp, o.fields,
+			(SELECT jsonb_object_agg(v.key, v.value ORDER BY e.id) FROM @extschema@.writeback e, jsonb_each(e.new) v WHERE e.id = ANY (r.ids)) AS new,
+			(SELECT jsonb_object_agg(v.key, v.value ORDER BY e.id DESC) FROM @extschema@.writeback e, jsonb_each(e.old) v
+				WHERE e.id = ANY (r.ids) AND got.operation <> 'insert') AS old
+		FROM r LEFT JOIN o ON o.id = r.record_id ORDER BY r.head LOOP
+		UPDATE @extschema@.writeback e SET head = g.head WHERE e.id = ANY (g.ids);
+		IF got.operation = 'insert' AND g.gone THEN
+			PERFORM @extschema@.writeback_close(g.head, 'dropped', NULL, 'The row was deleted before it was sent.');
+			CONTINUE;
+		ELSIF got.operation = 'insert' THEN
+			send := jsonb_strip_nulls(coalesce(g.new, '{}'));
+		ELSIF g.org_id IS NULL THEN
+			PERFORM @extschema@.writeback_close(g.head, CASE got.operation WHEN 'delete' THEN 'done' ELSE 'conflict' END, 'ENTITY_IS_DELETED',
+				'The org has the row no longer.');
+			CONTINUE;
+		ELSE
+			-- Changed there, and otherwise than here.
+			clash := ARRAY(SELECT o.key FROM jsonb_each(CASE got.operation WHEN 'delete' THEN g.fields ELSE g.new END) o
+				WHERE g.fields ? o.key AND NOT @extschema@.writeback_same(g.fields -> o.key, g.old -> o.key)
+					AND (got.operation = 'delete' OR NOT @extschema@.writeback_same(g.fields -> o.key, g.new -> o.key))
+				ORDER BY o.key);
+			IF cardinality(clash) > 0 AND NOT g.forced AND policy <> 'mine' THEN
+				PERFORM @extschema@.writeback_close(g.head, CASE policy WHEN 'theirs' THEN 'dropped' ELSE 'conflict' END, NULL,
+					'The org''s row has changed, too.', array_to_string(clash, ', '),
+					(SELECT jsonb_object_agg(c, g.fields -> c) FROM unnest(clash) c));
+				CONTINUE;
+			END IF;
+			send := (SELECT jsonb_object_agg(o.key, o.value) FROM jsonb_each(g.new) o
+				WHERE NOT g.fields ? o.key OR NOT @extschema@.writeback_same(g.fields -> o.key, o.value));
+			IF got.operation = 'update' AND send IS NULL THEN
+				PERFORM @extschema@.writeback_close(g.head, 'done', NULL, 'The org had these values already.');
+				CONTINUE;
+			END IF;
+		END IF;
+		UPDATE @extschema@.writeback e SET state = 'sending', started = clock_timestamp(), attempts = g.attempts + 1
+			WHERE e.id = ANY (g.ids);
+		UPDATE @extschema@.writeback e SET sent = send, sent_base = g.stamp,
+				sent_as = CASE WHEN got.operation = 'insert' AND g.doubtful THEN 'upsert' ELSE got.operation END
+			WHERE e.id = g.head;
+		n := n + 1;
+	END LOOP;
+	RETURN n;
+END $$;
+COMMENT ON FUNCTION @extschema@.writeback_pick(regclass) IS 'of write-back';
+
+-- Sends what was made ready, and records what became of it.  An error that kept something from being sent is
+-- returned, not raised: message, SQLSTATE, detail, hint.
+CREATE FUNCTION @extschema@.writeback_send(target regclass) RETURNS text[]
+LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	d @extschema@.mirror_definition := @extschema@.mirror_find(target);
+	policy text := (SELECT w.conflicts FROM @extschema@.writeback_definition w WHERE w.target = d.target);
+	s record;
+	call record;
+	heads bigint[];
+	outcomes record;
+	o record;
+	h bigint;
+	tries integer;
+	error text[];
+	guarded boolean;
+	bulk boolean;
+	many boolean := (SELECT count(*) FROM (SELECT FROM @extschema@.writeback e
+		WHERE e.target = d.target AND e.state = 'queued' LIMIT 1000) q) = 1000;
+BEGIN
+	SELECT * INTO s FROM @extschema@.writeback_source(d.source);
+	FOR call IN SELECT e.sent_as, array_agg(e.id ORDER BY e.id) AS heads, array_agg(e.record_id ORDER BY e.id) AS ids,
+			array_agg(e.sent ORDER BY e.id) AS rows, array_agg(e.sent_base ORDER BY e.id) AS stamps, count(*) AS n, bool_or(e.forced) AS forced
+		FROM @extschema@.writeback e WHERE e.target = d.target AND e.state = 'sending' AND e.head = e.id GROUP BY e.sent_as LOOP
+		bulk := call.sent_as IN ('update', 'delete') AND s.bulk_from IS NOT NULL AND call.n >= s.bulk_from;
+		-- The condition makes each row a request of its own, so many rows are not sent under it unless asked for.
+		guarded := call.sent_as = 'update' AND s.stamp IS NOT NULL AND policy <> 'mine' AND NOT bulk AND (s.if_unchanged OR NOT many)
+			AND array_position(call.stamps, NULL) IS NULL;
+		SELECT array_agg(r.n) AS n, array_agg(r.outcome) AS outcome, array_agg(r.id) AS id, array_agg(r.code) AS code,
+				array_agg(r.message) AS message, array_agg(r.fields) AS fields
+			INTO outcomes FROM @extschema@.writeback_rows(d.source, call.sent_as, call.ids, call.rows,
+				CASE WHEN guarded THEN call.stamps END, bulk) r;
+		FOR o IN SELECT * FROM unnest(outcomes.n, outcomes.outcome, outcomes.id, outcomes.code, outcomes.message, outcomes.fields)
+			r (n, outcome, id, code, message, fields) LOOP
+			IF o.n = 0 THEN
+				error := ARRAY[o.message, o.id, o.code, o.fields];
+				CONTINUE;
+			END IF;
+			h := call.heads[o.n];
+			tries := (SELECT e.attempts FROM @extschema@.writeback e WHERE e.id = h);
+			IF o.outcome = 'written' THEN
+				PERFORM @extschema@.writeback_close(h, 'done');
+				IF call.sent_as IN ('insert', 'upsert') THEN
+					PERFORM @extschema@.writeback_created(d, h, o.id);
+				END IF;
+			ELSIF o.outcome = 'in doubt' THEN
+				PERFORM @extschema@.writeback_doubt(d, h, coalesce(o.message, 'The connection was lost before the answer came.'));
+			ELSIF o.outcome = 'not sent' OR o.code IN ('PRECONDITION_FAILED', 'UNABLE_TO_LOCK_ROW') AND tries < 10 THEN
+				UPDATE @extschema@.writeback e SET state = 'queued', head = NULL, sent = NULL, sent_as = NULL,
+						attempts = CASE WHEN o.outcome = 'not sent' THEN tries - 1 ELSE tries END
+					WHERE e.head = h;
+			ELSIF o.code IN ('ENTITY_IS_DELETED', 'NOT_FOUND') AND call.sent_as = 'delete' THEN
+				PERFORM @extschema@.writeback_close(h, 'done', 'ENTITY_IS_DELETED', o.message);
+			ELSIF o.code = 'ENTITY_IS_DELETED' AND call.sent_as = 'update' AND o.fields IS NULL THEN
+				PERFORM @extschema@.writeback_close(h, 'conflict', o.code, o.message);
+			ELSIF o.code = 'PRECONDITION_FAILED' THEN
+				PERFORM @extschema@.writeback_close(h, 'conflict', o.code, 'The org''s row changes all the time.');
+			ELSE
+				PERFORM @extschema@.writeback_close(h, 'refused', o.code, o.message, o.fields);
+			END IF;
+		END LOOP;
+	END LOOP;
+	PERFORM @extschema@.writeback_name(d);
+	RETURN error;
+END $$;
+COMMENT ON FUNCTION @extschema@.writeback_send(regclass) IS 'of write-back';
+
+-- The org has given a row its Id.  Until the row here has it too, nothing else is to bring it in a second time.
+CREATE FUNCTION @extschema@.writeback_created(d @extschema@.mirror_definition, head_id bigint, id text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	key text := (SELECT e.local_id FROM @extschema@.writeback e WHERE e.id = head_id);
+BEGIN
+	UPDATE @extschema@.writeback e SET record_id = writeback_created.id, pending = e.id = head_id
+		WHERE e.head = head_id;
+	UPDATE @extschema@.writeback e SET record_id = writeback_created.id
+		WHERE e.target = d.target AND e.record_id = key AND e.state = 'queued';
+	UPDATE @extschema@.writeback e SET waits_for = NULL WHERE e.waits_for = key;
+END $$;
+COMMENT ON FUNCTION @extschema@.writeback_created(@extschema@.mirror_definition, bigint, text) IS 'of write-back';
+
+-- Rows that were created get their Ids here, but for those that somebody is at.
+CREATE FUNCTION @extschema@.writeback_name(d @extschema@.mirror_definition) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	key name := @extschema@.mirror_key(d);
+	w record;
+	was boolean := @extschema@.mirror_applying(true);
+	wait text := set_config('lock_timeout', '2s', true);
+	found boolean;
+	problem text;
+BEGIN
+	FOR w IN SELECT e.id, e.record_id, e.local_id FROM @extschema@.writeback e
+		WHERE e.target = d.target AND e.pending AND e.operation = 'insert' AND e.state = 'done' ORDER BY e.id LOOP
+		BEGIN
+			EXECUTE format('SELECT EXISTS (SELECT FROM %1$s t WHERE t.%2$I = $1)', d.target, key) INTO found USING w.local_id;
+			IF found THEN
+				EXECUTE format('SELECT count(*) > 0 FROM (SELECT FROM %1$s t WHERE t.%2$I = $1 FOR UPDATE SKIP LOCKED) l', d.target, key)
+					INTO found USING w.local_id;
+				CONTINUE WHEN NOT found;
+				EXECUTE format('SELECT EXISTS (SELECT FROM %1$s t WHERE t.%2$I = $1)', d.target, key) INTO found USING w.record_id;
+				IF found THEN
+					EXECUTE format('DELETE FROM %1$s t WHERE t.%2$I = $1', d.target, key) USING w.local_id;
+				ELSE
+					EXECUTE format('UPDATE %1$s t SET %2$I = $1 WHERE t.%2$I = $2', d.target, key) USING w.record_id, w.local_id;
+				END IF;
+			END IF;
+			UPDATE @extschema@.writeback e SET pending = false, message = NULL WHERE e.id = w.id;
+		EXCEPTION WHEN OTHERS THEN
+			-- A key that refers to the row and does not follow, for instance.
+			GET STACKED DIAGNOSTICS problem = MESSAGE_TEXT;
+			UPDATE @extschema@.writeback e SET message = 'The row cannot be given its Id here: ' || problem WHERE e.id = w.id;
+		END;
+	END LOOP;
+	PERFORM set_config('lock_timeout', wait, true), @extschema@.mirror_applying(was);
+END $$;
+COMMENT ON FUNCTION @extschema@.writeback_name(@extschema@.mirror_definition) IS 'of write-back';
+
+-- Rows whose changes have come to an end become what the org has: with its stamps and formulas, or without what
+-- it has refused.  False if something is left, since somebody else is at the mirror or at a row.
+CREATE FUNCTION @extschema@.writeback_settle(target regclass) RETURNS boolean
+LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	d @extschema@.mirror_definition := @extschema@.mirror_find(target);
+	key name := @extschema@.mirror_key(d);
+	was boolean;
+	entries bigint[];
+	rows text[];
+	free text[];
+	gone text[];
+	n bigint;
+	delta bigint;
+BEGIN
+	IF NOT EXISTS (SELECT FROM @extschema@.writeback e WHERE e.target = d.target AND NOT e.settled
+		AND (NOT e.pending OR e.state = 'done')) THEN
+		RETURN true;
+	ELSIF NOT pg_try_advisory_xact_lock(hashtext('@extschema@.mirror'), target::oid::integer) THEN
+		RETURN false;
+	END IF;
+	PERFORM @extschema@.writeback_name(d);
+	entries := ARRAY(SELECT e.id FROM @extschema@.writeback e WHERE e.target = d.target AND NOT e.settled AND NOT e.pending
+		ORDER BY e.id LIMIT 10000);
+	-- Rows that somebody is changing now are for later: their changes would be overwritten before they are known.
+	rows := ARRAY(SELECT DISTINCT e.record_id FROM @extschema@.writeback e WHERE e.id = ANY (entries));
+	EXECUTE format('SELECT array_agg(r.id) FROM unnest($1) r (id) WHERE NOT EXISTS (SELECT FROM %1$s t WHERE t.%2$I = r.id)',
+		d.target, key) INTO free USING rows;
+	free := coalesce(free, '{}');
+	EXECUTE format('SELECT $1 || array_agg(l.id) FROM (SELECT t.%2$I::text AS id FROM %1$s t WHERE t.%2$I = ANY ($2) FOR UPDATE SKIP LOCKED) l',
+		d.target, key) INTO free USING free, rows;
+	free := coalesce(free, '{}');
+	gone := ARRAY(SELECT DISTINCT e.record_id FROM @extschema@.writeback e WHERE e.id = ANY (entries) AND e.record_id = ANY (free)
+		AND (e.operation = 'delete' AND e.state = 'done' OR e.error_code = 'ENTITY_IS_DELETED'));
+	delta := (SELECT count(*) FILTER (WHERE e.operation = 'insert') - count(*) FILTER (WHERE e.operation = 'delete')
+		FROM @extschema@.writeback e WHERE e.id = ANY (entries) AND e.record_id = ANY (free) AND e.state = 'done');
+	rows := ARRAY(SELECT r FROM unnest(free) r WHERE NOT r = ANY (gone));
+	-- Rows that were not created, or not by us.
+	was := @extschema@.mirror_applying(true);
+	EXECUTE format('DELETE FROM %s t WHERE t.%I = ANY ($1)', d.target, key)
+		USING ARRAY(SELECT r FROM unnest(rows) r WHERE r LIKE 'new-%');
+	PERFORM @extschema@.mirror_applying(was);
+	IF cardinality(gone) > 0 THEN
+		n := @extschema@.mirror_remove(d, gone, array_fill(clock_timestamp(), ARRAY[cardinality(gone)]));
+		delta := delta - CASE WHEN d.deletes = 'remove' THEN n ELSE 0 END;
+	END IF;
+	rows := ARRAY(SELECT r FROM unnest(rows) r WHERE r NOT LIKE 'new-%');
+	FOR i IN 1 .. cardinality(rows) BY 2000 LOOP
+		PERFORM @extschema@.mirror_read(d, format('%I = ANY ($3)', key), NULL, NULL, rows[i : i + 1999]);
+	END LOOP;
+	UPDATE @extschema@.writeback e SET settled = true WHERE e.id = ANY (entries) AND e.record_id = ANY (free);
+	UPDATE @extschema@.mirror_definition m SET rows = m.rows + delta WHERE m.target = d.target AND delta <> 0;
+	RETURN NOT EXISTS (SELECT FROM @extschema@.writeback e WHERE e.target = d.target AND NOT e.settled
+		AND (NOT e.pending OR e.state = 'done'));
+END $$;
+COMMENT ON FUNCTION @extschema@.writeback_settle(regclass) IS 'of write-back';
