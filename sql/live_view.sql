@@ -68,6 +68,7 @@ EXPLAIN (COSTS off) SELECT lastname FROM contact_now WHERE id = '003';
 RESET enable_seqscan;
 
 -- after a run that has seen it all the window is that of the lookback
+SELECT pg_sleep(1.1);
 CALL ampsf.sync('contact');
 SELECT differences('contact', 'crm.contact'), differences('contact_now', 'crm.contact');
 UPDATE ampsf.mirror_definition SET lookback = '0' WHERE target = 'contact'::regclass;
@@ -162,6 +163,16 @@ CALL ampsf.sync('"Bill s"');
 SELECT differences('"Bill s_now"', '"In voice"');
 SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = '"Bill s_now"'::regclass AND attname = 'due';
 SELECT has_table_privilege('regress_live', '"Bill s_now"', 'SELECT WITH GRANT OPTION') AS granted;
+
+-- a field that is hidden from this user: the view goes on with what the mirror has
+\! $SANDBOXCTL schema 'hide Invoice__c Due_Date__c' >/dev/null
+SELECT count(*) FROM "Bill s_now";
+CALL ampsf.sync('"Bill s"');
+UPDATE crm.invoice__c SET status__c = 'Paid' WHERE id IN (SELECT "Id" FROM "Bill s" WHERE due IS NOT NULL ORDER BY 1 LIMIT 3);
+SELECT count(due) = (SELECT count(due) FROM "Bill s") AS kept, count(due) > 0 AS due, count(*) FILTER (WHERE status = 'Paid') > 2 AS paid FROM "Bill s_now";
+\! $SANDBOXCTL noschema >/dev/null
+CALL ampsf.sync('"Bill s"');
+SELECT differences('"Bill s_now"', '"In voice"');
 
 -- formula fields that change without a time: as of the last refresh, or live
 UPDATE "Bill s" SET gross = -1, customer = 'stale';

@@ -50,12 +50,14 @@ CALL ampsf.sync('bills');
 SELECT formulas FROM last_run;
 
 -- a field that was named is refreshed like a formula; one that was not is not
-UPDATE bills SET status = 'stale', amount = amount + 1 WHERE id = (SELECT min(id) FROM bills);
+SELECT min(id) AS one FROM bills WHERE status <> 'Overdue' \gset
+\setenv ONE :one
+\! $SANDBOXCTL set $ONE Status__c=Overdue Amount__c=123 >/dev/null
 UPDATE ampsf.mirror_definition SET formulas_at = formulas_at - interval '1 hour' WHERE target = 'bills'::regclass;
 CALL ampsf.sync('bills');
 SELECT formulas FROM last_run;
-SELECT count(*) FILTER (WHERE b.status <> i.status) AS status, count(*) FILTER (WHERE b.amount <> i.amount) AS amount FROM bills b JOIN invoice i USING (id);
-UPDATE bills b SET amount = i.amount FROM invoice i WHERE i.id = b.id AND i.amount <> b.amount;
+SELECT count(*) FILTER (WHERE b.status <> i.status) AS status, count(*) FILTER (WHERE b.amount IS DISTINCT FROM i.amount) AS amount FROM bills b JOIN invoice i USING (id);
+UPDATE bills b SET amount = i.amount FROM invoice i WHERE i.id = b.id AND i.amount IS DISTINCT FROM b.amount;
 
 -- a refresh that fails goes on with the chunk that failed, in smaller ones
 UPDATE bills SET caption = 'stale';

@@ -19,12 +19,15 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "fmgr.h"
 #include "foreign/foreign.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "nodes/value.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
@@ -59,6 +62,7 @@ typedef struct Window
 	char *cursor_column;   /* of the foreign table; NULL: it has none */
 	TimestampTz rows_from; /* changes since then may be missing in the mirror */
 	TimestampTz log_from;  /* and deletions since then */
+	List *left_out;		   /* of String: columns whose fields the org does not show */
 } Window;
 
 typedef struct Deletion
@@ -182,6 +186,18 @@ read_window(Oid target, Oid function, Window *window)
 		window->cursor_column = pstrdup(NameStr(*DatumGetName(value)));
 	window->rows_from = window_start(tuple, rel->rd_att, "watermark", &no_rows);
 	window->log_from = window_start(tuple, rel->rd_att, "deleted_to", &no_log);
+	value = definition_value(tuple, rel->rd_att, "left_out", &none);
+	if (!none)
+	{
+		Datum *names;
+		int n;
+
+		deconstruct_array(DatumGetArrayTypeP(value), NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR,
+						  &names, NULL, &n);
+		for (int i = 0; i < n; i++)
+			window->left_out =
+				lappend(window->left_out, makeString(pstrdup(NameStr(*DatumGetName(names[i])))));
+	}
 	table_close(rel, AccessShareLock);
 	if (!window->cursor_column)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -249,7 +265,7 @@ prepare(LiveRead *read)
 		if (att->attisdropped)
 			continue;
 		col = ampsf_column(relid, att->attnum);
-		if (col->created)
+		if (col->created || list_member(read->window.left_out, makeString(NameStr(att->attname))))
 			continue;
 		if (strcmp(NameStr(att->attname), read->window.cursor_column) == 0)
 			cursor = col->field;
