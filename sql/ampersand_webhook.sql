@@ -102,6 +102,8 @@ RESET ROLE;
 CREATE USER MAPPING FOR amp_hook SERVER amp OPTIONS (webhook_secret 'MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw');
 SET ROLE amp_hook;
 SELECT deliver('msg_17', :'doc');
+SELECT deliver('msg_19', message('account', '[{"id": "001A000010khO8KIAU", "subscribeEventType": "delete"}]', 'subscribe'));
+SELECT owner, server, object, record_id, type FROM ampsf.change;
 RESET ROLE;
 CREATE SERVER amp2 FOREIGN DATA WRAPPER ampsf_fdw OPTIONS (connection 'ampersand', project '0d4f6c2e-7a51-4c1c-9a53-2f1f0c9d8e7b', integration 'other', group_ref 'acme');
 CREATE USER MAPPING FOR PUBLIC SERVER amp2 OPTIONS (webhook_secret 'AAAAsBQIhrscChlQIMV+b5sSYspob7oD');

@@ -22,6 +22,7 @@
 #include "commands/defrem.h"
 #include "fmgr.h"
 #include "foreign/foreign.h"
+#include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -80,9 +81,9 @@ secret_of(Oid serverid)
 	return secret ? secret : mapping_secret(serverid, InvalidOid);
 }
 
-/* The one server at which the user has a secret. */
+/* The secret of the one server at which the user has one; *server: its name. */
 static char *
-only_secret(void)
+only_secret(char **server)
 {
 	Relation rel = table_open(ForeignServerRelationId, AccessShareLock);
 	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
@@ -100,6 +101,7 @@ only_secret(void)
 			continue;
 		several |= found != NULL;
 		found = secret;
+		*server = pstrdup(NameStr(((Form_pg_foreign_server) GETSTRUCT(tuple))->srvname));
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
@@ -222,9 +224,13 @@ ampsf_sql_webhook_check(PG_FUNCTION_ARGS)
 {
 	bytea *body = PG_GETARG_BYTEA_PP(0);
 	Jsonb *headers = PG_GETARG_JSONB_P(1);
-	char *id, *timestamp, *signatures, *secrets, *end;
+	char *id, *timestamp, *signatures, *secrets, *end, *server = NULL;
 	long long sent;
 	bool good;
+	TupleDesc desc;
+	NameData name;
+	Datum values[2];
+	bool nulls[2] = {false, false};
 
 	if (!JB_ROOT_IS_OBJECT(headers))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -232,8 +238,13 @@ ampsf_sql_webhook_check(PG_FUNCTION_ARGS)
 	id = header(headers, "svix-id");
 	timestamp = header(headers, "svix-timestamp");
 	signatures = header(headers, "svix-signature");
-	secrets = PG_ARGISNULL(2) ? only_secret()
-							  : secret_of(ampsf_server_arg(NameStr(*PG_GETARG_NAME(2)))->serverid);
+	if (PG_ARGISNULL(2))
+		secrets = only_secret(&server);
+	else
+	{
+		server = NameStr(*PG_GETARG_NAME(2));
+		secrets = secret_of(ampsf_server_arg(server)->serverid);
+	}
 	if (!secrets)
 		ereport(ERROR, (errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
 						errmsg("user \"%s\" has no user mapping with option \"webhook_secret\"",
@@ -253,7 +264,12 @@ ampsf_sql_webhook_check(PG_FUNCTION_ARGS)
 	/* Only then: a clock is not to be probed by everybody. */
 	if (sent < (long long) time(NULL) - TOLERANCE || sent > (long long) time(NULL) + TOLERANCE)
 		refuse(psprintf("It was signed more than %d seconds from now.", TOLERANCE));
-	PG_RETURN_TEXT_P(cstring_to_text(id));
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	namestrcpy(&name, server);
+	values[0] = CStringGetTextDatum(id);
+	values[1] = NameGetDatum(&name);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }
 
 /* -------- what was too large for the message -------- */

@@ -1,5 +1,8 @@
 -- Change events applied to mirrors: what was set is set, what an event cannot tell is read again.
 
+-- Rows that no worker cleans up.
+CREATE INDEX change_of_webhook ON @extschema@.change (id) WHERE subscription IS NULL;
+
 CREATE FUNCTION @extschema@.populate(base anyelement, foreign_table regclass, record jsonb) RETURNS anyelement
 LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ampsf_sql_populate';
 COMMENT ON FUNCTION @extschema@.populate(anyelement, regclass, jsonb) IS
@@ -95,7 +98,8 @@ COMMENT ON FUNCTION @extschema@.mirror_put(@extschema@.mirror_definition, text[]
 	'puts values of change events into rows of a mirror; of mirrors';
 
 -- What is to be done for each record of which the events from one id to another tell, all events of a record
--- taken together: nothing (the row is newer), remove, patch, insert, or read.
+-- taken together: nothing (the row is newer), remove, patch, insert, read, or check: read, and removed if it is
+-- not there.
 CREATE FUNCTION @extschema@.mirror_fold(
 	d @extschema@.mirror_definition, server name, object_key text, low bigint, high bigint,
 	OUT rid text, OUT what text, OUT at timestamptz, OUT vals jsonb)
@@ -120,28 +124,33 @@ BEGIN
 		'WITH e AS MATERIALIZED (SELECT c.id, c.record_id, c.type, c.subscription IS NULL AS loose, coalesce(c.committed, c.received) AS at, f.v, '
 			't.%2$I IS NOT NULL AS known, t.%2$I IS NOT NULL AND %3$s AS here, '
 			-- Of both the second counts: that of an event may be finer than that of a row.
-			'coalesce(%3$s AND date_trunc(''second'', coalesce(@extschema@.mirror_instant(f.v -> ''lastmodifieddate''), c.committed)) '
-				'< date_trunc(''second'', %4$s), false) AS late, '
+			'coalesce(%3$s AND date_trunc(''second'', s.stamp) < date_trunc(''second'', %4$s) '
+				-- Those of one second come in any order, too.
+				'+ CASE WHEN c.subscription IS NULL AND c.type IN (''CREATE'', ''UPDATE'') THEN interval ''1 second'' ELSE interval ''0'' END, false) AS late, '
+			's.stamp IS NULL AND c.subscription IS NULL OR '
 			'f.v ?| $5 OR (f.v ?| $6 AND NOT f.v ? ''name'') OR EXISTS (SELECT FROM unnest(c.changed_fields) g '
 				'WHERE NOT f.v ? lower(g) AND lower(g) = ANY ($5 || $6 || $7)) AS partial '
 			'FROM @extschema@.change c LEFT JOIN %1$s t ON t.%2$I = c.record_id, LATERAL ('
-				'SELECT coalesce(jsonb_object_agg(lower(x.key), x.value), ''{}'') AS v FROM jsonb_each(c.values) x) f '
+				'SELECT coalesce(jsonb_object_agg(lower(x.key), x.value), ''{}'') AS v FROM jsonb_each(c.values) x) f, '
+				'LATERAL (SELECT coalesce(@extschema@.mirror_instant(f.v -> ''lastmodifieddate''), c.committed) AS stamp) s '
 			'WHERE c.owner = $8 AND c.server = $1 AND c.object_key = $2 AND c.id > $3 AND c.id <= $4 AND c.record_id IS NOT NULL), '
 		'v AS (SELECT e.record_id, jsonb_object_agg(x.key, x.value ORDER BY e.id) AS v FROM e, jsonb_each(e.v) x WHERE NOT e.late GROUP BY 1), '
 		'r AS (SELECT e.record_id, (array_agg(e.type ORDER BY e.id DESC))[1] AS last, (array_agg(e.late ORDER BY e.id DESC))[1] AS late, '
 			'(array_agg(e.type ORDER BY e.id))[1] AS first, max(e.at) AS at, bool_or(e.known) AS known, bool_or(e.here) AS here, '
 			'bool_and(e.late) AS all_late, '
-			-- Of one channel events come in order: a row that is newer has them.  Others may be passed by later ones.
-			'bool_or(e.late AND e.loose AND e.type = ''UPDATE'') AS overtaken, '
+			-- Of one channel events come in order: a row that is newer has them.  Those of a webhook may be passed by later ones.
+			'bool_or(e.late AND e.loose AND e.type = ''UPDATE'') AS overtaken, bool_or(e.loose) AS loose, bool_or(e.loose) AND count(*) > 1 AS mixed, '
 			'bool_or(NOT e.late AND (e.partial OR e.type NOT IN (''CREATE'', ''UPDATE'', ''DELETE'', ''GAP_DELETE''))) AS partial, '
 			'bool_or(e.type IN (''DELETE'', ''GAP_DELETE'')) AS gone FROM e GROUP BY 1) '
 		'SELECT r.record_id, CASE '
+			'WHEN r.mixed THEN CASE WHEN r.gone THEN ''check'' ELSE ''read'' END '
 			'WHEN r.last IN (''DELETE'', ''GAP_DELETE'') THEN CASE WHEN r.here AND NOT r.late THEN ''remove'' ELSE ''nothing'' END '
 			'WHEN r.overtaken THEN ''read'' '
 			'WHEN r.all_late THEN ''nothing'' '
-			'WHEN r.partial OR r.gone OR v.v IS NULL THEN ''read'' '
+			'WHEN r.gone THEN ''check'' '
+			'WHEN r.partial OR v.v IS NULL THEN ''read'' '
 			'WHEN r.here THEN ''patch'' '
-			'WHEN r.first = ''CREATE'' AND NOT r.known AND $9 THEN ''insert'' '
+			'WHEN r.first = ''CREATE'' AND NOT r.known AND NOT r.loose AND $9 THEN ''insert'' '
 			'ELSE ''read'' END, r.at, '
 			'CASE WHEN $10 AND v.v ? ''lastmodifieddate'' THEN jsonb_build_object(''systemmodstamp'', v.v -> ''lastmodifieddate'') ELSE ''{}'' END '
 			'|| CASE WHEN ''isdeleted'' = ANY ($7) THEN ''{"isdeleted": false}''::jsonb ELSE ''{}'' END || v.v || jsonb_build_object(''id'', r.record_id) '
@@ -171,7 +180,6 @@ DECLARE
 	batch record;
 	high bigint;
 	ids text[];
-	vals jsonb[];
 	reads text[];
 	gone record;
 	got record;
@@ -215,7 +223,8 @@ BEGIN
 	SELECT * INTO before FROM @extschema@.mirror_spent();
 
 	SELECT array_agg(f.rid) FILTER (WHERE f.what = 'remove') AS ids, array_agg(f.at) FILTER (WHERE f.what = 'remove') AS times,
-			array_agg(f.rid ORDER BY f.rid) FILTER (WHERE f.what = 'read') AS reads,
+			array_agg(f.rid ORDER BY f.rid) FILTER (WHERE f.what IN ('read', 'check')) AS reads,
+			array_agg(f.rid ORDER BY f.rid) FILTER (WHERE f.what = 'check') AS checked, max(f.at) FILTER (WHERE f.what = 'check') AS checked_at,
 			array_agg(f.rid ORDER BY f.rid) FILTER (WHERE f.what = 'patch') AS patched,
 			array_agg(f.vals ORDER BY f.rid) FILTER (WHERE f.what = 'patch') AS patches,
 			array_agg(f.rid ORDER BY f.rid) FILTER (WHERE f.what = 'insert') AS added,
@@ -246,6 +255,12 @@ BEGIN
 		SELECT * INTO after FROM @extschema@.mirror_read(d, format('%I = ANY ($3)', @extschema@.mirror_key(d)), NULL, NULL, reads[i : i + 1999]);
 		n_inserted := n_inserted + after.inserted;
 		n_updated := n_updated + after.updated;
+	END LOOP;
+	FOR i IN 1 .. coalesce(cardinality(got.checked), 0) BY 2000 LOOP
+		EXECUTE format('SELECT array_agg(s.%1$I) FROM %2$s s WHERE s.%1$I = ANY ($1)%3$s', @extschema@.mirror_key(d), d.source,
+			@extschema@.mirror_filter(d)) INTO ids USING got.checked[i : i + 1999];
+		SELECT array_agg(c) INTO ids FROM unnest(got.checked[i : i + 1999]) c WHERE c <> ALL (coalesce(ids, '{}'));
+		n_deleted := n_deleted + @extschema@.mirror_remove(d, ids, array_fill(got.checked_at, ARRAY[coalesce(cardinality(ids), 0)]));
 	END LOOP;
 
 	SELECT * INTO after FROM @extschema@.mirror_spent();
