@@ -191,32 +191,19 @@ url_quoted(const char *text)
 	return out;
 }
 
+/* A text, or the pattern of those that begin so: an underscore stands for any character there. */
 static const char *
 soql_quoted(const char *text, bool begins)
 {
-	StringInfoData pattern;
-	size_t len;
-	char *out;
+	const char *value = begins ? psprintf("%s%%", text) : text;
+	size_t len = begins ? ampsf_quote_soql_like(value, strlen(value), NULL)
+						: ampsf_quote_soql(value, strlen(value), NULL);
+	char *out = palloc(len + 1);
 
-	if (!begins)
-	{
-		len = ampsf_quote_soql(text, strlen(text), NULL);
-		out = palloc(len + 1);
-		ampsf_quote_soql(text, strlen(text), out);
-		out[len] = '\0';
-		return out;
-	}
-	initStringInfo(&pattern);
-	for (const char *p = text; *p; p++)
-	{
-		if (*p == '_' || *p == '%' || *p == '\\')
-			appendStringInfoChar(&pattern, '\\');
-		appendStringInfoChar(&pattern, *p);
-	}
-	appendStringInfoChar(&pattern, '%');
-	len = ampsf_quote_soql_like(pattern.data, pattern.len, NULL);
-	out = palloc(len + 1);
-	ampsf_quote_soql_like(pattern.data, pattern.len, out);
+	if (begins)
+		ampsf_quote_soql_like(value, strlen(value), out);
+	else
+		ampsf_quote_soql(value, strlen(value), out);
 	out[len] = '\0';
 	return out;
 }

@@ -21,6 +21,13 @@ LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_tem
 			jsonb_each(CASE WHEN jsonb_typeof(e.value) = 'object' THEN e.value ELSE '{}' END) p
 		WHERE e.key <> 'ChangeEventHeader'
 		UNION ALL
+		-- A part that was emptied may be left out; other fields never are.
+		SELECT @extschema@.event_field(split_part(c.field, '.', 1), split_part(c.field, '.', 2)), 'null'
+		FROM jsonb_array_elements_text(CASE WHEN payload #>> '{ChangeEventHeader,changeType}' = 'UPDATE'
+			AND jsonb_typeof(payload #> '{ChangeEventHeader,changedFields}') = 'array'
+			THEN payload #> '{ChangeEventHeader,changedFields}' ELSE '[]' END) c (field)
+		WHERE c.field ~ '\.' AND payload #> string_to_array(c.field, '.') IS NULL
+		UNION ALL
 		-- An address that was emptied as a whole.
 		SELECT @extschema@.event_field(e.key, p.part), 'null' FROM jsonb_each(payload) e,
 			unnest(ARRAY['Street', 'City', 'State', 'StateCode', 'PostalCode', 'Country', 'CountryCode', 'Latitude', 'Longitude',
@@ -174,7 +181,7 @@ BEGIN
 		messages := answer;
 	EXCEPTION WHEN untranslatable_character THEN
 		-- The character NUL, which no text of PostgreSQL's can hold.
-		messages := replace(answer, '\u0000', '\ufffd');
+		messages := regexp_replace(answer, '(?<!\\)((?:\\\\)*)\\u0000', '\1\\ufffd', 'g');
 	END;
 	SELECT count(*) AS n, (array_agg(e.replay_id ORDER BY e.place DESC) FILTER (WHERE e.replay_id IS NOT NULL))[1] AS replay_id,
 			timestamptz 'epoch' + max(e.stamp) * interval '1 millisecond' AS committed INTO told

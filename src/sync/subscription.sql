@@ -162,8 +162,9 @@ BEGIN
 		WHEN denied THEN
 			'The login''s user needs the permission Customize Application to make a channel. One that exists can be given: '
 			'channel => ''/data/ChangeEvents'' tells of the objects that are selected in Setup, Change Data Capture.'
-		WHEN message ~* 'filter' THEN 'filter is an expression of the channel''s: fields of the object and of ChangeEventHeader, AND, OR.'
-		WHEN message ~* 'enrich' THEN 'enriched_fields are fields of the object that can be sent with each of its events.'
+		WHEN entity IS NOT NULL AND (code ~ '^(INVALID_FIELD|MALFORMED_QUERY)' OR message ~* 'filter|enrich') THEN
+			format('filter is an expression with fields of %1$s and of ChangeEventHeader, enriched_fields are fields of %1$s that its events '
+				'can carry.', entity)
 		WHEN entity IS NOT NULL AND message ~* 'entity|not supported|not found|invalid' THEN
 			format('Not every object has change events: if %s is one that has none, a mirror without events follows it.', entity)
 		END;
@@ -181,11 +182,12 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	c record;
 	key text;
+	prefix text := substring(name from 'ampsf_[0-9a-f]+_[0-9]+') || '_chn_';
 BEGIN
 	FOREACH key IN ARRAY coalesce(member_ids, '{}') || (
-		SELECT coalesce(array_agg(r ->> 'Id'), '{}') FROM @extschema@.channel_call(server, 'like', 'PlatformEventChannelMember',
-			substring(name from 'ampsf_[0-9a-f]+_[0-9]+') || '_chn_') l, jsonb_array_elements(l.answer -> 'records') r
-		WHERE l.status = 200 AND r ->> 'Id' <> ALL (coalesce(member_ids, '{}'))) LOOP
+		SELECT coalesce(array_agg(r ->> 'Id'), '{}')
+		FROM @extschema@.channel_call(server, 'like', 'PlatformEventChannelMember', prefix) l, jsonb_array_elements(l.answer -> 'records') r
+		WHERE l.status = 200 AND starts_with(r ->> 'DeveloperName', prefix) AND r ->> 'Id' <> ALL (coalesce(member_ids, '{}'))) LOOP
 		c := @extschema@.channel_call(server, 'delete', 'PlatformEventChannelMember', key);
 		IF c.status NOT IN (200, 204, 404) THEN
 			PERFORM @extschema@.channel_refused(format('take an object out of channel %s', name), c.status, c.answer, NULL);
@@ -359,6 +361,7 @@ BEGIN
 	IF s.channel_id IS NOT NULL THEN
 		BEGIN
 			PERFORM @extschema@.channel_remove(s.server, s.channel, s.channel_id, s.member_ids);
+			PERFORM @extschema@.channel_sweep(s.server);
 		EXCEPTION WHEN OTHERS THEN
 			IF NOT force THEN
 				RAISE;
