@@ -54,7 +54,8 @@ void comet_unsubscribe(Client *c, const char *channel);
 
 /* event_deliver.c */
 ChannelKind comet_channel(const char *name, const Object **o);
-/* Messages, each with a comma behind it, of what has happened behind its positions; their number. */
+/* Messages, each with a comma behind it, of what has happened behind its positions; their number.
+ */
 int comet_deliver(Client *c, Buf *out);
 
 /* comet_http.c: POST /cometd/NN.N */

@@ -166,13 +166,22 @@ handshake(Message *m)
 		event_settings.busy--;
 		deny(m, "503::Server is too busy. Please try your request again later.");
 	}
+	else if (event_settings.crowded > 0)
+	{
+		event_settings.crowded--;
+		deny(m, "403::To protect all customers from excessive use and Denial of Service attacks, "
+				"we limit the number of simultaneous connections per server. Your request has been "
+				"denied because this limit has been exceeded. Please try your request again "
+				"later.");
+	}
 	else if (!speaks_long_polling(m->in))
 		failf(m, NULL, "400::Invalid connection type %s",
 			  types ? json_object_to_json_string_ext(types, JSON_C_TO_STRING_PLAIN) : "null");
 	else
 	{
 		c = comet_new(g.user_id, m->version);
-		snprintf(cookie, sizeof(cookie), COOKIE "=%s; Path=/; HttpOnly", c->cookie);
+		snprintf(cookie, sizeof(cookie), COOKIE "=%s; Path=/; HttpOnly%s", c->cookie,
+				 config.tls_cert ? "; Secure" : "");
 		res_header(m->w, "Set-Cookie", cookie);
 		buf_addf(b,
 				 "%s{\"ext\":{\"replay\":true,\"payload.format\":true},\"minimumVersion\":\"1.0\","
@@ -220,13 +229,15 @@ client_of(Message *m)
 		fail(m, subscription, again, NULL, "403::Client has not completed handshake");
 		return NULL;
 	}
+	c = comet_find(id);
 	reason = refused_token(m->r, &g);
 	if (reason != NULL)
 	{
 		fail(m, subscription, "\"reconnect\":\"none\",\"interval\":0", NULL, reason);
+		if (c != NULL)
+			comet_remove(c);
 		return NULL;
 	}
-	c = comet_find(id);
 	cookie = sent_cookie(m->r);
 	if (c != NULL && cookie == NULL)
 	{
@@ -240,6 +251,8 @@ client_of(Message *m)
 		fail(m, subscription, again, NULL, "403::Unknown client");
 		c = NULL;
 	}
+	if (c != NULL)
+		c->heard = monotonic();
 	free(cookie);
 	return c;
 }
@@ -271,6 +284,7 @@ look(Message *m, const Wait *wait, bool over)
 	if (reason != NULL)
 	{
 		fail(m, NULL, "\"reconnect\":\"none\",\"interval\":0", NULL, reason);
+		comet_remove(c);
 		return 1;
 	}
 	if (!event_allowed() && c->subscriptions != NULL)
@@ -344,8 +358,7 @@ connect_client(Message *m, Client *c)
 		return;
 	}
 	if (json_object_object_get_ex(m->in, "advice", &advice) &&
-		json_object_object_get_ex(advice, "timeout", &timeout) &&
-		json_object_get_int(timeout) < ms)
+		json_object_object_get_ex(advice, "timeout", &timeout) && json_object_get_int(timeout) < ms)
 		ms = json_object_get_int(timeout);
 	snprintf(wait.id, sizeof(wait.id), "%s", c->id);
 	c->polling++;
@@ -481,8 +494,7 @@ cometd_version(Request *r, Response *w, char out[8])
 	int n = 0;
 
 	if (sscanf(p, "/%2d.0%n", &major, &n) < 1 || n == 0 || (p[n] != '\0' && p[n] != '/'))
-		res_errorf(w, 400, "400",
-				   "API version in the URI is mandatory. URI format: '/cometd/%d.0'",
+		res_errorf(w, 400, "400", "API version in the URI is mandatory. URI format: '/cometd/%d.0'",
 				   NEWEST_VERSION);
 	else if (major < OLDEST_COMETD || major > NEWEST_VERSION)
 		res_errorf(w, 400, "400",
@@ -520,8 +532,8 @@ messages(Request *r, Response *w, json_object *body, const char *version)
 	{
 		Message m = {.r = r, .w = w, .last = i + 1 == n};
 
-		m.in = json_object_is_type(body, json_type_array) ? json_object_array_get_idx(body, i)
-														  : body;
+		m.in =
+			json_object_is_type(body, json_type_array) ? json_object_array_get_idx(body, i) : body;
 		m.channel = text(m.in, "channel");
 		snprintf(m.version, sizeof(m.version), "%s", version);
 		if (m.channel == NULL)
@@ -551,7 +563,8 @@ comet_handle(Request *r, Response *w)
 	{
 		body = json_tokener_parse(r->body);
 		log_user(r);
-		if (json_object_is_type(body, json_type_array) || json_object_is_type(body, json_type_object))
+		if (json_object_is_type(body, json_type_array) ||
+			json_object_is_type(body, json_type_object))
 			messages(r, w, body, version);
 		else
 			res_error(w, 400, "400", "The body is no list of messages");

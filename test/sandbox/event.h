@@ -33,12 +33,14 @@ typedef struct EventSettings
 	int clients;		   /* with a subscription, at a time */
 	int batch;			   /* events of one answer */
 	int busy;			   /* so many handshakes are refused: the server is too busy */
-	bool oauth_only;	   /* reading: the scheme of the Authorization header is OAuth, not Bearer */
-	bool parts_absent;	   /* reading: a part of a compound that became null is left out */
-	bool any_user;		   /* every user may see all data */
+	int crowded;		   /* or there are too many connections */
+	bool oauth_only;	   /* the scheme of the Authorization header is OAuth, not Bearer */
+	bool any_user;		   /* every user may see all data and set up channels */
 } EventSettings;
 
 extern EventSettings event_settings;
+/* Reading: a part of a compound that became null is not in the event, only in changedFields. */
+extern bool event_parts_absent;
 
 /* event_capture.c */
 /* The row is about to be inserted, updated, deleted or undeleted by this transaction. */
@@ -51,7 +53,8 @@ void event_forget(void);
 void event_pause(bool pause);
 /* Which objects are selected on which channel has changed. */
 void event_selection_changed(void);
-/* What makes the changes of this thread's request: "rest", "62.0", "name" or NULL; api NULL: none. */
+/* What makes the changes of this thread's request: "rest", "62.0", "name" or NULL; api NULL: none.
+ */
 void event_origin(const char *api, const char *version, const char *client);
 /* An event that no write has caused: change "UPDATE" ... of these Ids (separated by commas) without
  * data, or, with ids NULL, an overflow. */
@@ -92,7 +95,7 @@ void event_append(const Event *e);
 void event_free(Event *e);
 /* The first event behind that replay id; false if there is none. */
 bool event_next(int64_t after, Event *e);
-int64_t event_tip(void);		   /* the newest replay id that was given */
+int64_t event_tip(void);			/* the newest replay id that was given */
 bool event_is_kept(int64_t replay); /* in the log, and within the retention */
 void event_expire(bool all);
 /* Deliveries count against the org's allocation; false: it is used up. */

@@ -1,5 +1,6 @@
 /*
- * event_body.c - what a change event tells of a row: which fields, under which names, in which form.
+ * event_body.c - what a change event tells of a row: which fields, under which names, in which
+ * form.
  *
  * Must not know: channels, the log.
  */
@@ -12,9 +13,9 @@
 #include "store_internal.h"
 
 /* Those of the sandbox's objects for which Salesforce has change events; and all custom ones. */
-static const char *const standard[] = {"Account", "Campaign", "CampaignMember", "Case",
-									   "Contact", "Event",	  "Lead",			"Opportunity",
-									   "Pricebook2", "Product2", "Task",		  "User"};
+static const char *const standard[] = {"Account",	 "Campaign", "CampaignMember", "Case",
+									   "Contact",	 "Event",	 "Lead",		   "Opportunity",
+									   "Pricebook2", "Product2", "Task",		   "User"};
 
 /* Derived from other records, or the user's own: no part of the record that changes. */
 static const char *const derived[] = {"Id",
@@ -29,6 +30,8 @@ static const char *const derived[] = {"Id",
 									  "FullPhotoUrl",
 									  "SmallPhotoUrl",
 									  "IsEmailBounced"};
+
+bool event_parts_absent;
 
 bool
 event_supported(const Object *o)
@@ -75,8 +78,7 @@ event_object(const char *name)
 const Field *
 event_compound(const Field *f)
 {
-	const Field *c =
-		f->compound ? schema_field(f->object, f->compound, strlen(f->compound)) : NULL;
+	const Field *c = f->compound ? schema_field(f->object, f->compound, strlen(f->compound)) : NULL;
 
 	return c == f ? NULL : c;
 }
@@ -214,7 +216,7 @@ compound_begun(const Row *r, const bool *told, bool nulls, const Field *compound
 void
 event_put_fields(Buf *out, const Row *r, const bool *told, bool nulls)
 {
-	bool part_nulls = nulls && !event_settings.parts_absent;
+	bool part_nulls = nulls && !event_parts_absent;
 
 	for (int i = 0; i < r->o->n_fields; i++)
 	{

@@ -281,7 +281,11 @@ settle_row(const Touch *t)
 	if (was == is && (!is || n == 0))
 		n = 0;
 	else
-		add_pending(t, !is ? "DELETE" : was ? "UPDATE" : t->old ? "UNDELETE" : "CREATE",
+		add_pending(t,
+					!is		 ? "DELETE"
+					: was	 ? "UPDATE"
+					: t->old ? "UNDELETE"
+							 : "CREATE",
 					text_of(&body), text_of(&changed));
 	buf_free(&body);
 	buf_free(&changed);
@@ -325,7 +329,8 @@ new_commit(Commit *c)
 	struct timespec ts;
 	char hex[29];
 
-	/* more than a double can hold, as those of today's orgs; odd, so that one shows when it tries */
+	/* more than a double can hold, as those of today's orgs; odd, so that one shows when it tries
+	 */
 	clock_gettime(CLOCK_REALTIME, &ts);
 	c->number = ((long long) ts.tv_sec * 1000000000 + ts.tv_nsec) | 1;
 	if (c->number <= last)
@@ -413,8 +418,8 @@ event_settle(void)
 	for (int i = 0; i < n_pending; i++)
 	{
 		Pending *p = &pending[i];
-		bool large = p->ids.len + strlen(p->body) + strlen(p->changed) >
-					 (size_t) event_settings.max_bytes;
+		bool large =
+			p->ids.len + strlen(p->body) + strlen(p->changed) > (size_t) event_settings.max_bytes;
 
 		append(&c, p->o, large ? gap_of(p->change) : p->change, p->sequence, p->ids.data,
 			   large ? (char *) "" : p->body, large ? "" : p->changed);

@@ -223,6 +223,59 @@ put_ids(Buf *out, const char *ids)
 	buf_addc(out, ']');
 }
 
+/* Takes what the client's user does not see out of an object of the payload, or of changedFields.
+ */
+static void
+hide(json_object *payload, json_object *changed, const Field *f)
+{
+	const Field *compound = event_compound(f);
+	json_object *in = payload;
+	size_t n = changed ? json_object_array_length(changed) : 0;
+	Buf b;
+
+	buf_init(&b);
+	event_put_name(&b, f);
+	if (compound != NULL)
+		json_object_object_get_ex(payload, compound->name, &in);
+	if (in != NULL)
+		json_object_object_del(in, compound ? b.data + strlen(compound->name) + 1 : b.data);
+	if (compound != NULL && in != NULL && json_object_object_length(in) == 0)
+		json_object_object_del(payload, compound->name);
+	while (n-- > 0)
+		if (strcmp(json_object_get_string(json_object_array_get_idx(changed, n)), b.data) == 0)
+			json_object_array_del_idx(changed, n, 1);
+	buf_free(&b);
+}
+
+static void
+hide_fields(Buf *payload, const Client *c, const Object *o)
+{
+	json_object *root = NULL;
+	json_object *header = NULL;
+	json_object *changed = NULL;
+
+	schema_set_viewer(c->user_id);
+	for (int i = 0; i < o->n_fields; i++)
+	{
+		if (o->fields[i].gone || schema_seen(&o->fields[i]))
+			continue;
+		if (root == NULL)
+		{
+			root = json_tokener_parse(payload->data);
+			json_object_object_get_ex(root, "ChangeEventHeader", &header);
+			json_object_object_get_ex(header, "changedFields", &changed);
+		}
+		hide(root, changed, &o->fields[i]);
+	}
+	schema_set_viewer(NULL);
+	if (root == NULL)
+		return;
+	buf_clear(payload);
+	buf_adds(payload, json_object_to_json_string_ext(root, JSON_C_TO_STRING_PLAIN |
+															   JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(root);
+}
+
 /* One message; false if the filter keeps it back. */
 static bool
 put_message(Buf *out, const Client *c, const Subscription *s, const View *v, const Event *e,
@@ -250,6 +303,7 @@ put_message(Buf *out, const Client *c, const Subscription *s, const View *v, con
 	}
 	if (passes)
 	{
+		hide_fields(&payload, c, e->o);
 		event_schema_id(e->o, schema);
 		event_name(e->o, name);
 		buf_addf(out, "{\"data\":{\"schema\":\"%s\",\"payload\":", schema);

@@ -228,7 +228,10 @@ parse_literal(Parser *ps, const Filter *f, Literal *v)
 	if (*ps->p == '\'')
 	{
 		if (f->type != FILTER_TEXT && f->type != FILTER_EXACT)
-			return fail(ps, "filter criteria must be of the type of field '%s' and must not be enclosed in quotes", f->name) != NULL;
+			return fail(ps,
+						"filter criteria must be of the type of field '%s' and must not be "
+						"enclosed in quotes",
+						f->name) != NULL;
 		v->text = parse_quoted(ps);
 		return v->text != NULL;
 	}
@@ -236,7 +239,8 @@ parse_literal(Parser *ps, const Filter *f, Literal *v)
 	{
 		v->number = word(ps, "true");
 		if (v->number == 0 && !word(ps, "false"))
-			return fail(ps, "value of filter criterion for field '%s' must be of type boolean", f->name) != NULL;
+			return fail(ps, "value of filter criterion for field '%s' must be of type boolean",
+						f->name) != NULL;
 		return true;
 	}
 	n = strcspn(ps->p, " \t\r\n,)");
@@ -244,10 +248,13 @@ parse_literal(Parser *ps, const Filter *f, Literal *v)
 	{
 		v->number = strtod(ps->p, &end);
 		if (n == 0 || end != ps->p + n || !strchr("+-.0123456789", *ps->p))
-			return fail(ps, "value of filter criterion for field '%s' must be of type double", f->name) != NULL;
+			return fail(ps, "value of filter criterion for field '%s' must be of type double",
+						f->name) != NULL;
 	}
 	else if (f->type == FILTER_TEXT || f->type == FILTER_EXACT)
-		return fail(ps, "value of filter criterion for field '%s' must be of type string and should be enclosed in quotes",
+		return fail(ps,
+					"value of filter criterion for field '%s' must be of type string and should be "
+					"enclosed in quotes",
 					f->name) != NULL;
 	else if (!parse_time(ps->p, n, f->type, &v->text))
 		return fail(ps, "value of filter criterion for field '%s' must be of type %s", f->name,
@@ -311,7 +318,8 @@ fits(Parser *ps, const Filter *f)
 	if (f->type == FILTER_BOOLEAN && f->op != OP_EQ && f->op != OP_NE)
 		return fail(ps, "invalid operator on boolean field '%s'", f->name) != NULL;
 	if (f->op == OP_LIKE && f->type != FILTER_TEXT && f->type != FILTER_EXACT)
-		return fail(ps, "invalid operator on %s field '%s'", f->type == FILTER_NUMBER ? "number" : "date", f->name) != NULL;
+		return fail(ps, "invalid operator on %s field '%s'",
+					f->type == FILTER_NUMBER ? "number" : "date", f->name) != NULL;
 	if ((ordered || f->op == OP_LIKE) && f->values[0].null)
 		return fail(ps, "null can only be compared with = and !=: field '%s'", f->name) != NULL;
 	return true;
@@ -411,15 +419,15 @@ parse_any(Parser *ps)
 		bool and = word(ps, "AND");
 		Filter *both;
 
-		if (!and && !word(ps, "OR"))
+		if (!and&&!word(ps, "OR"))
 			break;
-		if (!first && kind != (and ? NODE_AND : NODE_OR))
+		if (!first && kind != (and? NODE_AND : NODE_OR))
 		{
 			filter_free(f);
-			return fail(ps, "unexpected token: '%s'", and ? "AND" : "OR");
+			return fail(ps, "unexpected token: '%s'", and? "AND" : "OR");
 		}
 		first = false;
-		kind = and ? NODE_AND : NODE_OR;
+		kind = and? NODE_AND : NODE_OR;
 		both = calloc(1, sizeof(Filter));
 		both->kind = kind;
 		both->left = f;

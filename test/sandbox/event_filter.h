@@ -1,9 +1,9 @@
 /*
- * event_filter.h - expressions over named values: the filter of a channel member, and the WHERE of a
- * query by the Tooling API.
+ * event_filter.h - expressions over named values: the filter of a channel member, and the WHERE of
+ * a query by the Tooling API.
  *
- * The subset of SOQL that Salesforce documents for filter expressions: = != < <= > >= LIKE IN NOT IN,
- * AND, OR, NOT and parentheses.  Must not know: events, HTTP.
+ * The subset of SOQL that Salesforce documents for filter expressions: = != < <= > >= LIKE IN NOT
+ * IN, AND, OR, NOT and parentheses.  Must not know: events, HTTP.
  */
 #ifndef SANDBOX_EVENT_FILTER_H
 #define SANDBOX_EVENT_FILTER_H
@@ -34,7 +34,8 @@ typedef struct Filter Filter;
 typedef bool (*FilterField)(void *arg, const char *name, FilterType *type, char **why);
 typedef FilterValue (*FilterLookup)(void *arg, const char *name);
 
-/* NULL with *why (malloc'ed) if it is no expression; an empty text is NULL, too, without a reason. */
+/* NULL with *why (malloc'ed) if it is no expression; an empty text is NULL, too, without a reason.
+ */
 Filter *filter_parse(const char *text, FilterField field, void *arg, char **why);
 bool filter_match(const Filter *f, FilterLookup lookup, void *arg);
 void filter_free(Filter *f);

@@ -51,8 +51,9 @@ static uint64_t generation;
 void
 event_open(void)
 {
-	store_exec("CREATE TABLE IF NOT EXISTS \"__event\" (replay INTEGER PRIMARY KEY, at REAL, "
-			   "uuid TEXT, entity TEXT, channels TEXT, change TEXT, ids TEXT, body TEXT, header TEXT)");
+	store_exec(
+		"CREATE TABLE IF NOT EXISTS \"__event\" (replay INTEGER PRIMARY KEY, at REAL, "
+		"uuid TEXT, entity TEXT, channels TEXT, change TEXT, ids TEXT, body TEXT, header TEXT)");
 	store_exec("CREATE TABLE IF NOT EXISTS \"__event_state\" (tip INTEGER)");
 	store_exec("INSERT INTO \"__event_state\" SELECT 1000 WHERE NOT EXISTS (SELECT 1 FROM "
 			   "\"__event_state\")");
@@ -231,6 +232,7 @@ static const struct
 	{"clients", offsetof(EventSettings, clients), 100000},
 	{"batch", offsetof(EventSettings, batch), 100000},
 	{"busy", offsetof(EventSettings, busy), 1000000},
+	{"crowded", offsetof(EventSettings, crowded), 1000000},
 };
 
 static const struct
@@ -239,7 +241,6 @@ static const struct
 	size_t at;
 } words[] = {
 	{"scheme", "any", "oauth", offsetof(EventSettings, oauth_only)},
-	{"null-parts", "null", "absent", offsetof(EventSettings, parts_absent)},
 	{"view-all-data", "admin", "all", offsetof(EventSettings, any_user)},
 };
 

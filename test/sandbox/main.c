@@ -115,6 +115,8 @@ static const struct Reading
 	 "If-Match and If-Unmodified-Since of a DELETE"},
 	{"same-id-twice", "refuse", "accept", &config.twice_allowed, NULL, false,
 	 "updates of one row in one call, or in 200 rows of a job"},
+	{"null-parts", "null", "absent", &event_parts_absent, NULL, false,
+	 "a part of a name or address that became null, in change events: null, or left out"},
 	{"milliseconds", "drop", "keep", NULL, store_keep_milliseconds, true,
 	 "what a datetime does with a fraction of a second: documented is that it has none"},
 };

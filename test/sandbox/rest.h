@@ -57,6 +57,9 @@ void rest_apex(Request *r, Response *w);
 void rest_tooling(Request *r, Response *w);
 void rest_connect(Request *r, Response *w);
 
+/* event_schema.c: sobjects/XChangeEvent/eventSchema, event/eventSchema/ID */
+void event_schema_resource(Request *r, Response *w);
+
 /* rest_limits.c */
 void rest_limits(Request *r, Response *w);
 void rest_record_count(Request *r, Response *w);

@@ -32,6 +32,11 @@ object_resource(Request *r, Response *w)
 	const char *third = r->n_seg > 2 ? r->seg[2] : NULL;
 	const Field *f;
 
+	if (o == NULL && event_object(r->seg[1]) != NULL)
+	{
+		event_schema_resource(r, w);
+		return;
+	}
 	if (o == NULL)
 	{
 		res_not_found(w);
@@ -191,6 +196,8 @@ resource(Request *r, Response *w)
 		rest_reports(r, w);
 	else if (strcmp(first, "tooling") == 0)
 		rest_tooling(r, w);
+	else if (strcmp(first, "event") == 0)
+		event_schema_resource(r, w);
 	else if (strcmp(first, "connect") == 0)
 		rest_connect(r, w);
 	else

@@ -2,8 +2,9 @@
  * tooling.h - what the Tooling API sets up for change events: channels, their members, and what a
  * relay needs.
  *
- * Kept in the table __tooling, a row each; called under store_lock().  tooling_store.c has the rows,
- * tooling_check.c what they must be, tooling_http.c the resources, tooling_query.c the queries.
+ * Kept in the table __tooling, a row each; called under store_lock().  tooling_store.c has the
+ * rows, tooling_check.c what they must be, tooling_http.c the resources, tooling_query.c the
+ * queries.
  */
 #ifndef SANDBOX_TOOLING_H
 #define SANDBOX_TOOLING_H
@@ -50,7 +51,8 @@ void tooling_update(const Tooling *t);
 void tooling_delete(const char *id);
 const char *tooling_text(const Tooling *t, const char *key); /* of its metadata; NULL */
 
-/* tooling_check.c: false with the refusal; old is NULL for a new one, and is told what is left out. */
+/* tooling_check.c: false with the refusal; old is NULL for a new one, and is told what is left out.
+ */
 bool tooling_check(Tooling *t, const Tooling *old, Response *w);
 bool tooling_may_delete(const Tooling *t, Response *w);
 

@@ -118,8 +118,7 @@ check_channel(Tooling *t, const Tooling *old, Response *w)
 					  "Update is not supported for the %s field on platform event channels.",
 					  "channelType");
 	if (old == NULL && count_of(TOOLING_CHANNEL) >= MAX_CHANNELS)
-		return refuse(w, "LIMIT_EXCEEDED", "You can't create more than %s custom channels.",
-					  "100");
+		return refuse(w, "LIMIT_EXCEEDED", "You can't create more than %s custom channels.", "100");
 	return true;
 }
 
@@ -208,10 +207,10 @@ static const struct
 	const char *name;
 	FilterType type;
 } header_fields[] = {
-	{"entityName", FILTER_TEXT},		{"changeType", FILTER_TEXT},
-	{"changeOrigin", FILTER_TEXT},		{"transactionKey", FILTER_TEXT},
-	{"sequenceNumber", FILTER_NUMBER},	{"commitTimestamp", FILTER_NUMBER},
-	{"commitNumber", FILTER_NUMBER},	{"commitUser", FILTER_EXACT},
+	{"entityName", FILTER_TEXT},	   {"changeType", FILTER_TEXT},
+	{"changeOrigin", FILTER_TEXT},	   {"transactionKey", FILTER_TEXT},
+	{"sequenceNumber", FILTER_NUMBER}, {"commitTimestamp", FILTER_NUMBER},
+	{"commitNumber", FILTER_NUMBER},   {"commitUser", FILTER_EXACT},
 };
 
 bool
@@ -336,8 +335,8 @@ check_new_member(Tooling *t, const Object *o, Response *w)
 		bool data;
 
 		if (name == NULL || !tooling_channel(name, &other))
-			return refuse(w, "INVALID_CROSS_REFERENCE_KEY",
-						  "The event channel %s doesn't exist.", name ? name : "null");
+			return refuse(w, "INVALID_CROSS_REFERENCE_KEY", "The event channel %s doesn't exist.",
+						  name ? name : "null");
 		data = strcmp(tooling_text(&other, "channelType"), "data") == 0;
 		tooling_free(&other);
 		if (!data)
@@ -386,9 +385,14 @@ check_member(Tooling *t, const Tooling *old, Response *w)
 static bool
 check_credential(Tooling *t, Response *w)
 {
-	static const char *const keys[] = {
-		"!endpoint", "!label", "generateAuthorizationHeader", "principalType", "protocol",
-		"allowMergeFieldsInBody", "allowMergeFieldsInHeader", NULL};
+	static const char *const keys[] = {"!endpoint",
+									   "!label",
+									   "generateAuthorizationHeader",
+									   "principalType",
+									   "protocol",
+									   "allowMergeFieldsInBody",
+									   "allowMergeFieldsInHeader",
+									   NULL};
 
 	return check_keys(t, keys, w);
 }
@@ -396,10 +400,10 @@ check_credential(Tooling *t, Response *w)
 static bool
 check_relay(Tooling *t, const Tooling *old, Response *w)
 {
-	static const char *const fresh[] = {"!destinationResourceName", "!eventChannel", "label",
-										"state", "relayOption", NULL};
-	static const char *const change[] = {"destinationResourceName", "eventChannel", "label",
-										 "state", "relayOption", NULL};
+	static const char *const fresh[] = {
+		"!destinationResourceName", "!eventChannel", "label", "state", "relayOption", NULL};
+	static const char *const change[] = {
+		"destinationResourceName", "eventChannel", "label", "state", "relayOption", NULL};
 	const char *channel;
 	const char *credential;
 	Tooling other;

@@ -44,7 +44,8 @@ take_body(json_object *body, Tooling *t, const char *type, Response *w)
 
 	if (!json_object_is_type(body, json_type_object))
 	{
-		res_error(w, 400, "JSON_PARSER_ERROR", "The HTTP entity body is required to be a JSON object");
+		res_error(w, 400, "JSON_PARSER_ERROR",
+				  "The HTTP entity body is required to be a JSON object");
 		return false;
 	}
 	json_object_object_foreach(body, key, v)
@@ -74,8 +75,7 @@ static void
 set_developer(Tooling *t)
 {
 	size_t n = strlen(t->full);
-	bool channel =
-		t->type == TOOLING_CHANNEL && n > 5 && strcmp(t->full + n - 5, "__chn") == 0;
+	bool channel = t->type == TOOLING_CHANNEL && n > 5 && strcmp(t->full + n - 5, "__chn") == 0;
 
 	t->developer = strndup(t->full, channel ? n - 5 : n);
 }

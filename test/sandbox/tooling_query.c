@@ -147,8 +147,8 @@ put_column(Buf *out, const Tooling *t, int column)
 
 	if (strcmp(columns[column].name, "Metadata") == 0)
 	{
-		buf_adds(out, json_object_to_json_string_ext(t->metadata, JSON_C_TO_STRING_PLAIN |
-																	  JSON_C_TO_STRING_NOSLASHESCAPE));
+		buf_adds(out, json_object_to_json_string_ext(
+						  t->metadata, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 		return;
 	}
 	buf_init(&b);
@@ -344,10 +344,10 @@ query_field(void *arg, const char *name, FilterType *type, char **why)
 		*type = FILTER_DATETIME;
 	if (c >= 0 && !columns[c].unfilterable)
 		return true;
-	if ((c < 0 ? asprintf(why, "No such column '%s' on entity '%s'", name,
-						  tooling_type_name(q->type))
-			   : asprintf(why, "field '%s' can not be filtered in a query call",
-						  columns[c].name)) < 0)
+	if ((c < 0
+			 ? asprintf(why, "No such column '%s' on entity '%s'", name, tooling_type_name(q->type))
+			 : asprintf(why, "field '%s' can not be filtered in a query call", columns[c].name)) <
+		0)
 		abort();
 	return false;
 }
@@ -501,10 +501,11 @@ tooling_query(Request *r, Response *w, const char *soql)
 	{
 		list = matching(&q, &n);
 		if (q.single && n > 1)
-			res_error(w, 400, "MALFORMED_QUERY",
-					  "When retrieving results with Metadata or FullName fields, the query "
-					  "qualifications must specify no more than one row for retrieval. Result size: "
-					  "more than 1");
+			res_error(
+				w, 400, "MALFORMED_QUERY",
+				"When retrieving results with Metadata or FullName fields, the query "
+				"qualifications must specify no more than one row for retrieval. Result size: "
+				"more than 1");
 		else
 			put_rows(w, r, &q, list, n < q.limit ? n : (int) q.limit);
 	}

@@ -28,9 +28,10 @@ static const struct
 void
 tooling_open(void)
 {
-	store_exec("CREATE TABLE IF NOT EXISTS \"__tooling\" (number INTEGER PRIMARY KEY AUTOINCREMENT, "
-			   "id TEXT UNIQUE, type INTEGER, \"full\" TEXT, developer TEXT COLLATE NOCASE, "
-			   "metadata TEXT, created TEXT, created_by TEXT, modified TEXT, modified_by TEXT)");
+	store_exec(
+		"CREATE TABLE IF NOT EXISTS \"__tooling\" (number INTEGER PRIMARY KEY AUTOINCREMENT, "
+		"id TEXT UNIQUE, type INTEGER, \"full\" TEXT, developer TEXT COLLATE NOCASE, "
+		"metadata TEXT, created TEXT, created_by TEXT, modified TEXT, modified_by TEXT)");
 }
 
 void
