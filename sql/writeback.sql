@@ -60,3 +60,260 @@ CREATE VIEW last_run AS SELECT kind, inserted, updated, deleted FROM ampsf.mirro
 CALL ampsf.sync('contact');
 SELECT * FROM last_run;
 SELECT rows = (SELECT count(*) FROM contact) AS counted FROM ampsf.mirror_definition;
+
+-- changes of one row are sent as one; what was deleted before it was sent never is
+UPDATE contact SET title = 'First' WHERE id = :'c1';
+UPDATE contact SET title = 'Second', department = 'D' WHERE id = :'c1';
+INSERT INTO contact (lastname) VALUES ('Meitner');
+UPDATE contact SET title = 'Physicist', lastname = 'Meitner, Lise' WHERE lastname = 'Meitner';
+\! $SANDBOXCTL mark
+CALL ampsf.writeback('contact');
+\! $SANDBOXCTL calls | grep -v oauth2 | sed -E 's/00[0-9A-Za-z]{16}/ID/g; s/q=[^ ]*/q=.../'
+SELECT * FROM entries();
+INSERT INTO contact (lastname) VALUES ('Mayfly');
+DELETE FROM contact WHERE lastname = 'Mayfly';
+\! $SANDBOXCTL mark
+CALL ampsf.writeback('contact');
+\! $SANDBOXCTL calls
+SELECT * FROM entries();
+SELECT differences('contact', 'crm.contact'), count(*) FILTER (WHERE lastname = 'Meitner, Lise' AND title = 'Physicist') FROM contact;
+
+-- what cannot be written is refused at once
+UPDATE contact SET createddate = now() WHERE id = :'c1';
+UPDATE contact SET id = 'new-x' WHERE id = :'c1';
+INSERT INTO contact (id, lastname) VALUES ('0035g00000ZZZZZAAA', 'x');
+INSERT INTO contact (lastname, createddate) VALUES ('x', now());
+TRUNCATE contact;
+SELECT * FROM entries();
+-- columns of the table's own are nobody's business
+ALTER TABLE contact ADD COLUMN note text;
+UPDATE contact SET note = 'mine' WHERE id = :'c1';
+SELECT * FROM entries();
+INSERT INTO contact (lastname, note) VALUES ('Noted', 'kept');
+CALL ampsf.writeback('contact');
+SELECT * FROM entries();
+SELECT id LIKE '003%' AS id, note FROM contact WHERE note IS NOT NULL ORDER BY note;
+
+-- the org refuses: the row is again as the org has it, the values are in the entry, to be sent again with others
+INSERT INTO contact (title) VALUES ('Nameless');
+UPDATE contact SET email = 'no address' WHERE id = :'c2';
+CALL ampsf.writeback('contact');
+SELECT * FROM entries();
+SELECT count(*) FILTER (WHERE title = 'Nameless') AS nameless, count(*) FILTER (WHERE email = 'no address') AS bad FROM contact;
+SELECT differences('contact', 'crm.contact');
+SELECT max(id) AS entry FROM ampsf.writeback WHERE operation = 'insert' AND state = 'refused' \gset
+SELECT ampsf.writeback_retry(:entry, new => '{"lastname": "Named"}') > :entry AS again;
+CALL ampsf.writeback('contact');
+SELECT * FROM entries();
+SELECT lastname, title FROM contact WHERE title = 'Nameless';
+SELECT ampsf.writeback_retry(0);
+SELECT ampsf.writeback_retry((SELECT min(id) FROM ampsf.writeback WHERE state = 'done')) = 0;
+
+-- the org's row was changed meanwhile: other columns do not matter
+UPDATE crm.contact SET department = 'Theirs' WHERE id = :'c1';
+UPDATE contact SET title = 'Ours' WHERE id = :'c1';
+CALL ampsf.writeback('contact');
+SELECT * FROM entries();
+SELECT title, department FROM contact WHERE id = :'c1';
+-- the same column: reported, and the mirror is the org's
+UPDATE crm.contact SET title = 'Theirs' WHERE id = :'c1';
+UPDATE contact SET title = 'Ours again', department = 'Ours' WHERE id = :'c1';
+CALL ampsf.writeback('contact');
+SELECT state, org, fields, message FROM ampsf.writeback ORDER BY id DESC LIMIT 1;
+SELECT title, department FROM contact WHERE id = :'c1';
+-- sent all the same, by hand
+SELECT ampsf.writeback_retry((SELECT max(id) FROM ampsf.writeback), force => true) IS NOT NULL AS again;
+CALL ampsf.writeback('contact');
+SELECT title, department FROM crm.contact WHERE id = :'c1';
+-- both to the same value: no conflict
+UPDATE crm.contact SET title = 'Agreed' WHERE id = :'c1';
+UPDATE contact SET title = 'Agreed' WHERE id = :'c1';
+CALL ampsf.writeback('contact');
+SELECT state, message FROM ampsf.writeback ORDER BY id DESC LIMIT 1;
+-- a delete of a row that was changed
+UPDATE crm.contact SET title = 'Needed' WHERE id = :'c2';
+DELETE FROM contact WHERE id = :'c2';
+CALL ampsf.writeback('contact');
+SELECT state, fields FROM ampsf.writeback ORDER BY id DESC LIMIT 1;
+SELECT title FROM contact WHERE id = :'c2';
+-- the other policies
+SELECT ampsf.set_writeback('contact', conflicts => 'mine');
+UPDATE crm.contact SET title = 'Theirs' WHERE id = :'c1';
+UPDATE contact SET title = 'Mine' WHERE id = :'c1';
+CALL ampsf.writeback('contact');
+SELECT state FROM ampsf.writeback ORDER BY id DESC LIMIT 1;
+SELECT title FROM crm.contact WHERE id = :'c1';
+SELECT ampsf.set_writeback('contact', conflicts => 'theirs');
+UPDATE crm.contact SET title = 'Theirs' WHERE id = :'c1';
+UPDATE contact SET title = 'Lost' WHERE id = :'c1';
+CALL ampsf.writeback('contact');
+SELECT state, new, message FROM ampsf.writeback ORDER BY id DESC LIMIT 1;
+SELECT c.title, o.title FROM contact c JOIN crm.contact o USING (id) WHERE id = :'c1';
+SELECT ampsf.set_writeback('contact', conflicts => 'anyone');
+SELECT ampsf.set_writeback('contact', conflicts => 'report');
+-- the row is gone there
+SELECT id AS c4 FROM contact WHERE lastname = 'Named' \gset
+SELECT id AS c5 FROM contact WHERE lastname = 'Meitner, Lise' \gset
+DELETE FROM crm.contact WHERE id IN (:'c4', :'c5');
+UPDATE contact SET title = 'Too late' WHERE id = :'c4';
+DELETE FROM contact WHERE id = :'c5';
+CALL ampsf.writeback('contact');
+SELECT operation, state, error_code, message FROM ampsf.writeback ORDER BY id DESC LIMIT 2;
+SELECT count(*) FROM contact WHERE id IN (:'c4', :'c5');
+SELECT differences('contact', 'crm.contact');
+
+SELECT id AS c8 FROM c WHERE n = 8 \gset
+-- meanwhile runs leave alone what was not sent
+UPDATE contact SET title = 'Waits' WHERE id = :'c8';
+DELETE FROM contact WHERE id = (SELECT id FROM c WHERE n = 6);
+INSERT INTO contact (lastname) VALUES ('Waits');
+UPDATE crm.contact SET department = 'Meanwhile' WHERE id = :'c8';
+UPDATE crm.contact SET department = 'Meanwhile' WHERE id = (SELECT id FROM c WHERE n = 7);
+UPDATE ampsf.mirror_definition SET compared_at = compared_at - interval '2 days';
+SELECT pg_sleep(1.1);
+CALL ampsf.sync('contact');
+SELECT * FROM last_run;
+SELECT id, title, department FROM contact WHERE id IN (SELECT id FROM c WHERE n IN (6, 7, 8)) OR lastname = 'Waits' ORDER BY id COLLATE "C";
+SELECT id, problem FROM ampsf.verify('contact', thorough => true, repair => true) ORDER BY id COLLATE "C";
+SELECT queued, sending, unsettled, failures FROM ampsf.writeback_status;
+SELECT ampsf.unmirror('contact');
+CALL ampsf.writeback('contact');
+SELECT count(*) FROM ampsf.verify('contact', thorough => true);
+SELECT id = :'c8' AS first, title, department FROM contact WHERE title = 'Waits' OR lastname = 'Waits' ORDER BY 1;
+SELECT differences('contact', 'crm.contact'), rows = (SELECT count(*) FROM contact) AS counted FROM ampsf.mirror_definition;
+-- a change that is not to be sent after all
+UPDATE contact SET title = 'Regretted' WHERE id = :'c1';
+SELECT ampsf.writeback_drop(max(id)) FROM ampsf.writeback;
+CALL ampsf.writeback('contact');
+SELECT title FROM contact WHERE id = :'c1';
+
+-- parents and children at once: what refers to a new row waits for its Id
+SELECT ampsf.mirror('crm.account', writeback => true);
+CALL ampsf.sync('account');
+BEGIN;
+INSERT INTO account (name) VALUES ('Parent') RETURNING id AS parent \gset
+INSERT INTO account (name, parentid) VALUES ('Child', :'parent');
+INSERT INTO contact (lastname, accountid) VALUES ('Of the new account', :'parent');
+UPDATE contact SET accountid = :'parent' WHERE id = :'c1';
+COMMIT;
+CALL ampsf.writeback('contact');
+SELECT queued, waiting FROM ampsf.writeback_status WHERE target = 'contact'::regclass;
+CALL ampsf.writeback();
+SELECT c.lastname, a.name FROM contact c JOIN account a ON a.id = c.accountid WHERE a.name = 'Parent' ORDER BY 1;
+SELECT c.name, a.name, a.id ~ '^001' AS id FROM account c JOIN account a ON a.id = c.parentid WHERE a.name = 'Parent';
+SELECT differences('contact', 'crm.contact'), differences('account', 'crm.account');
+SELECT state, count(*) FROM ampsf.writeback WHERE NOT settled OR pending GROUP BY 1;
+-- a parent that the org does not take
+BEGIN;
+INSERT INTO account (description) VALUES ('no name') RETURNING id AS parent \gset
+INSERT INTO contact (lastname, accountid) VALUES ('Orphan', :'parent');
+COMMIT;
+CALL ampsf.writeback();
+SELECT operation, state, error_code FROM ampsf.writeback ORDER BY id DESC LIMIT 2;
+SELECT count(*) FROM contact WHERE lastname = 'Orphan';
+
+-- COPY, ON CONFLICT, no Id in so many words, and more rows than a call has
+COPY contact (lastname, title) FROM STDIN;
+Copied	a
+Copied	b
+\.
+INSERT INTO contact (id, lastname) VALUES (NULL, 'Null');
+INSERT INTO contact (id, lastname, title) VALUES (:'c1', 'x', 'Upserted') ON CONFLICT (id) DO UPDATE SET title = excluded.title;
+INSERT INTO contact (lastname, title) SELECT 'Many', 'm' || i FROM generate_series(1, 450) i;
+\! $SANDBOXCTL mark
+CALL ampsf.writeback('contact');
+\! $SANDBOXCTL calls | grep -c composite
+SELECT differences('contact', 'crm.contact'), count(*) FILTER (WHERE lastname = 'Many') AS many, count(*) FILTER (WHERE lastname IN ('Copied', 'Null')) AS few,
+	count(*) FILTER (WHERE title = 'Upserted') AS upserted, count(*) FILTER (WHERE id LIKE 'new-%') AS unnamed FROM contact;
+-- so many that they go by a job
+ALTER FOREIGN TABLE crm.contact OPTIONS (ADD bulk_write_threshold '300');
+UPDATE contact SET title = upper(title) WHERE lastname = 'Many';
+\! $SANDBOXCTL mark
+CALL ampsf.writeback('contact');
+\! $SANDBOXCTL calls | grep -c jobs/ingest | sed 's/^[1-9][0-9]*$/by a job/'
+DELETE FROM contact WHERE lastname = 'Many';
+CALL ampsf.writeback('contact');
+SELECT differences('contact', 'crm.contact'), count(*) FILTER (WHERE lastname = 'Many') AS many FROM contact;
+SELECT rows = (SELECT count(*) FROM contact) AS counted FROM ampsf.mirror_definition WHERE target = 'contact'::regclass;
+ALTER FOREIGN TABLE crm.contact OPTIONS (DROP bulk_write_threshold);
+
+-- values of each type arrive as they were given
+SET TimeZone = 'Asia/Kolkata';
+SET extra_float_digits = 0;
+CREATE TABLE o AS SELECT id FROM crm.opportunity ORDER BY id LIMIT 1;
+SELECT ampsf.mirror('crm.opportunity', writeback => true);
+CALL ampsf.sync('opportunity');
+UPDATE opportunity SET amount = 1234567.89, probability = 33.3, closedate = '2031-02-03', description = E'two\nlines "quoted" \u00e9'
+	WHERE id = (SELECT id FROM o);
+CALL ampsf.writeback('opportunity');
+SELECT state, sent, error_code FROM ampsf.writeback ORDER BY id DESC LIMIT 1;
+SELECT amount, probability, closedate, description FROM crm.opportunity WHERE id = (SELECT id FROM o);
+UPDATE opportunity SET description = '', nextstep = NULL WHERE id = (SELECT id FROM o);
+CALL ampsf.writeback('opportunity');
+SELECT description IS NULL AS cleared FROM opportunity WHERE id = (SELECT id FROM o);
+SELECT differences('opportunity', 'crm.opportunity');
+RESET TimeZone;
+RESET extra_float_digits;
+
+-- partitions: a row that moves is one that changes
+SELECT ampsf.unmirror('opportunity');
+ALTER TABLE opportunity RENAME TO template;
+CREATE TABLE opportunity (LIKE template, region text NOT NULL DEFAULT 'a', PRIMARY KEY (id, region)) PARTITION BY LIST (region);
+CREATE TABLE opportunity_a PARTITION OF opportunity FOR VALUES IN ('a');
+CREATE TABLE opportunity_b PARTITION OF opportunity FOR VALUES IN ('b');
+SELECT ampsf.mirror('crm.opportunity', existing => true, writeback => true);
+CALL ampsf.sync('opportunity');
+BEGIN;
+UPDATE opportunity SET region = 'b' WHERE id = (SELECT id FROM o);
+UPDATE opportunity SET region = 'a', amount = 7 WHERE id = (SELECT id FROM o);
+UPDATE opportunity_a SET amount = 8 WHERE id = (SELECT id FROM o);
+INSERT INTO opportunity (name, stagename, closedate, region) VALUES ('Moving', 'Prospecting', '2031-01-01', 'a');
+UPDATE opportunity SET region = 'b', name = 'Moved' WHERE name = 'Moving';
+COMMIT;
+SELECT operation, old, new FROM ampsf.writeback WHERE target = 'opportunity'::regclass ORDER BY id;
+TRUNCATE opportunity_a;
+CALL ampsf.writeback('opportunity');
+SELECT tableoid::regclass, name, id ~ '^006' AS id FROM opportunity WHERE name = 'Moved';
+SELECT amount FROM crm.opportunity WHERE id = (SELECT id FROM o);
+SELECT differences('opportunity', 'crm.opportunity');
+
+-- others may change a mirror: it is sent by its owner; they see what became of their own changes
+CREATE ROLE ampsf_wb_user;
+GRANT USAGE ON SCHEMA w TO ampsf_wb_user;
+GRANT SELECT, INSERT, UPDATE, DELETE ON contact TO ampsf_wb_user;
+SET ROLE ampsf_wb_user;
+UPDATE contact SET title = 'By another' WHERE id = :'c1';
+INSERT INTO contact (lastname) VALUES ('By another');
+SELECT operation, role, state FROM ampsf.writeback ORDER BY id;
+UPDATE ampsf.writeback SET new = '{"title": "forged"}';
+DELETE FROM ampsf.writeback;
+CALL ampsf.writeback('contact');
+SELECT ampsf.set_writeback('contact', false);
+INSERT INTO ampsf.writeback (target, owner, role, operation, record_id) VALUES ('contact', 'postgres', 'postgres', 'delete', :'c1');
+-- a trigger of another table is none of a mirror's
+CREATE TEMPORARY TABLE t (id text);
+CREATE TRIGGER t AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION ampsf.writeback_trigger();
+INSERT INTO t VALUES ('x');
+DROP TABLE t;
+RESET ROLE;
+CALL ampsf.writeback('contact');
+SELECT title FROM crm.contact WHERE id = :'c1';
+DROP OWNED BY ampsf_wb_user;
+DROP ROLE ampsf_wb_user;
+
+-- off: changes stay here, until a run finds the rows changed
+SELECT ampsf.set_writeback('contact', false);
+SELECT tgname FROM pg_trigger WHERE tgrelid = 'contact'::regclass AND NOT tgisinternal;
+UPDATE contact SET title = 'Local' WHERE id = :'c1';
+CALL ampsf.writeback('contact');
+SELECT title FROM crm.contact WHERE id = :'c1';
+SELECT ampsf.set_writeback('contact');
+SELECT ampsf.unmirror('contact');
+SELECT count(*) FROM pg_trigger WHERE tgrelid = 'contact'::regclass AND NOT tgisinternal;
+DROP TABLE account;
+CALL ampsf.sync_due();
+SELECT target FROM ampsf.writeback_definition;
+SELECT ampsf.set_writeback('contact');
+SELECT ampsf.set_writeback(NULL);
+ALTER FOREIGN TABLE crm.lead OPTIONS (ADD updatable 'false');
+SELECT ampsf.mirror('crm.lead', writeback => true);

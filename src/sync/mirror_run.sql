@@ -162,6 +162,7 @@ CREATE FUNCTION @extschema@.mirror_due() RETURNS regclass[]
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	DELETE FROM @extschema@.mirror_definition d WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = d.target);
+	PERFORM @extschema@.writeback_forget();
 	DELETE FROM @extschema@.mirror_chunk k WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = k.target);
 	RETURN coalesce((SELECT array_agg(d.target ORDER BY d.next_run) FROM @extschema@.mirror_definition d
 		WHERE d.owner = quote_ident(current_user)::regrole AND NOT d.paused AND d.next_run <= clock_timestamp()), '{}');

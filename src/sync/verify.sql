@@ -1,5 +1,6 @@
--- Is a mirror right?  Both sides count by month of creation, which is one call; only in months that differ
--- the Ids are compared, or, to be thorough, in all: an old row among newer ones leaves no trace in counts.
+-- Is a mirror right?  Both sides count by month of creation, which is one call; months that differ are counted by
+-- day, days by hour, hours by parts, until there are few enough Ids to compare.  Or, to be thorough, all Ids are
+-- compared: an old row among newer ones leaves no trace in counts.
 CREATE FUNCTION @extschema@.verify(
 	target regclass, repair boolean DEFAULT false, thorough boolean DEFAULT false, OUT id text, OUT problem text, OUT org_stamp timestamptz,
 	OUT mirror_stamp timestamptz)
@@ -10,8 +11,8 @@ DECLARE
 	key name := @extschema@.mirror_key(d);
 	live text := CASE WHEN d.deletes = 'mark' THEN 't.deleted_at IS NULL' ELSE 'true' END;
 	stamp text := coalesce('t.' || quote_ident(d.cursor_column), 'NULL::timestamptz');
-	months timestamptz[] := '{-infinity}';
-	month timestamptz;
+	lows timestamptz[] := '{-infinity}';
+	highs timestamptz[] := '{infinity}';
 	span text := 'true';
 	wrong text[] := '{}';
 	extra text[] := '{}';
@@ -19,30 +20,25 @@ DECLARE
 	n bigint := 0;
 BEGIN
 	IF NOT thorough AND d.cursor_column IS NOT NULL AND d.created_column IS NOT NULL THEN
-		EXECUTE format(
-			'SELECT coalesce(array_agg(coalesce(o.month, l.month) ORDER BY 1), ''{}'') FROM @extschema@.month_counts($1, $2) o '
-			'FULL JOIN (SELECT date_trunc(''month'', t.%1$I, ''UTC'') AS month, count(*) AS rows, max(%2$s) AS newest, '
-			'count(DISTINCT %2$s) AS stamps FROM %3$s t WHERE %4$s GROUP BY 1) l ON l.month = o.month '
-			'WHERE (o.rows, o.newest, o.stamps) IS DISTINCT FROM (l.rows, l.newest, l.stamps)',
-			d.created_column, stamp, d.target, live)
-		INTO months USING d.source, (SELECT c.field FROM @extschema@.mirror_columns(d.source) c WHERE c.name = d.cursor_column);
+		SELECT coalesce(array_agg(s.low), '{}'), array_agg(s.high) INTO lows, highs FROM @extschema@.verify_spans(d) s;
 		span := format('%%1$s.%I >= $1 AND %%1$s.%1$I < $2', d.created_column);
 	END IF;
-	FOREACH month IN ARRAY months LOOP
+	FOR i IN 1 .. cardinality(lows) LOOP
 		EXECUTE format('CREATE TEMPORARY TABLE ampsf_mirror_ids ON COMMIT DROP AS '
 			'SELECT t.%1$I AS id, %2$s AS stamp FROM %3$s t WHERE %4$s%5$s',
 			key, stamp, d.source, format(span, 't'), @extschema@.mirror_filter(d))
-			USING month, (month AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC';
+			USING lows[i], highs[i];
 		FOR verify.id, problem, org_stamp, mirror_stamp IN EXECUTE format(
-			'SELECT coalesce(o.id, l.id), CASE WHEN l.id IS NULL THEN ''missing'' WHEN o.id IS NULL THEN ''extra'' ELSE ''old'' END, '
+			'SELECT coalesce(o.id, l.id), CASE WHEN EXISTS (SELECT FROM @extschema@.writeback w WHERE w.target = $4 '
+			'AND w.record_id = coalesce(o.id, l.id) AND w.pending) THEN ''pending'' WHEN l.id IS NULL THEN ''missing'' WHEN o.id IS NULL THEN ''extra'' ELSE ''old'' END, '
 			'o.stamp, l.stamp FROM pg_temp.ampsf_mirror_ids o FULL JOIN '
 			'(SELECT t.%1$I AS id, %2$s AS stamp FROM %3$s t WHERE %4$s AND %5$s) l ON l.id = o.id '
 			'WHERE (l.id IS NULL OR o.id IS NULL OR o.stamp IS DISTINCT FROM l.stamp) AND (o.stamp IS NULL OR o.stamp < $3) ORDER BY 1',
 			key, stamp, d.target, live, format(span, 't'))
-			USING month, (month AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC', coalesce(d.watermark, 'infinity') LOOP
+			USING lows[i], highs[i], coalesce(d.watermark, 'infinity'), d.target LOOP
 			IF problem = 'extra' THEN
 				extra := extra || verify.id;
-			ELSE
+			ELSIF problem <> 'pending' THEN
 				wrong := wrong || verify.id;
 			END IF;
 			RETURN NEXT;
@@ -62,5 +58,5 @@ BEGIN
 	END IF;
 END $$;
 COMMENT ON FUNCTION @extschema@.verify(regclass, boolean, boolean) IS
-	'rows in which a mirror differs from the org as of its last run: missing, extra, old; repair: reads those again; '
+	'rows in which a mirror differs from the org as of its last run: missing, extra, old, or pending, which is to be written back; repair: reads those again; '
 	'thorough: looks at each row''s Id and time, not at counts only';
