@@ -63,13 +63,13 @@ COMMENT ON FUNCTION @extschema@.cron_follow() IS 'makes or takes away the caller
 
 CREATE FUNCTION @extschema@.mirror_work_due(OUT kind text, OUT key bigint, OUT owner oid, OUT due timestamptz)
 RETURNS SETOF record
-LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
-	SELECT 'mirror', d.target::oid::bigint, d.owner::oid,
-		CASE WHEN c.oid IS NULL THEN '-infinity' ELSE d.next_run END
-	FROM @extschema@.mirror_definition d LEFT JOIN pg_class c ON c.oid = d.target
-		LEFT JOIN pg_roles r ON r.oid = d.owner
-	WHERE NOT d.paused AND NOT EXISTS (SELECT FROM @extschema@.cron_owners() o WHERE o = r.rolname)
-$$;
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	PERFORM @extschema@.mirror_due(); -- forgets those whose tables are gone
+	RETURN QUERY SELECT 'mirror', d.target::oid::bigint, d.owner::oid, d.next_run
+		FROM @extschema@.mirror_definition d LEFT JOIN pg_roles r ON r.oid = d.owner
+		WHERE NOT d.paused AND NOT EXISTS (SELECT FROM @extschema@.cron_owners() o WHERE o = r.rolname);
+END $$;
 COMMENT ON FUNCTION @extschema@.mirror_work_due() IS 'runs of mirrors, and when; of background workers';
 
 CREATE FUNCTION @extschema@.mirror_work_failed(key bigint, problem text, counts boolean) RETURNS void

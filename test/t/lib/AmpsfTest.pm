@@ -213,6 +213,22 @@ sub poll
 	return 0;
 }
 
+# pg_ctl of the cluster's own PostgreSQL, as its owner; (exit status, output).  data: another cluster's folder.
+sub pg_ctl
+{
+	my ($self, $what, %o) = @_;
+	return $self->as_owner("$self->{dir}/pg$bindir/pg_ctl", '-D', $o{data} || "$self->{dir}/data",
+		'-l', $o{log} || "$self->{dir}/postgres.log", '-w', '-s', $what, @{ $o{args} || [] });
+}
+
+sub as_owner
+{
+	my ($self, @cmd) = @_;
+	unshift @cmd, 'runuser', '-u', 'postgres', '--' if $> == 0;
+	my ($rc, $out, $err) = _run($patience, undef, @cmd);
+	return ($rc, $out . $err);
+}
+
 # A request to the sandbox itself; (status, body).
 sub http
 {
