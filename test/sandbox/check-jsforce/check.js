@@ -411,6 +411,90 @@ async function others(conn) {
   });
 }
 
+/* Events of a channel behind a replay id, until there are n of them. */
+async function hear(conn, channel, replayId, n, act) {
+  const { StreamingExtension } = require('jsforce/lib/api/streaming');
+  let denied;
+  const client = conn.streaming.createClient([
+    new StreamingExtension.AuthFailure((m) => { denied = m; }),
+    new StreamingExtension.Replay(channel, replayId),
+  ]);
+  const heard = [];
+  let enough;
+  const all = new Promise((resolve, reject) => {
+    enough = () => heard.length >= n && resolve();
+    setTimeout(() => reject(new Error(`only ${heard.length} events: ${JSON.stringify(denied)}`)), 20000).unref();
+  });
+  try {
+    const subscription = client.subscribe(channel, (m) => { heard.push(m); enough(); });
+    await subscription;
+    if (act) await act();
+    enough();
+    await all;
+    await subscription.cancel();
+  } finally {
+    await client.disconnect();
+  }
+  return heard;
+}
+
+async function events(conn) {
+  let id;
+  await check('events: a channel by the Tooling API', async () => {
+    const channel = await conn.tooling.sobject('PlatformEventChannel').create({
+      FullName: 'jsforce__chn', Metadata: { channelType: 'data', label: 'jsforce' },
+    });
+    assert.ok(channel.success && channel.id.startsWith('0YL'));
+    for (const entity of ['AccountChangeEvent', 'Invoice__ChangeEvent']) {
+      const member = await conn.tooling.sobject('PlatformEventChannelMember').create({
+        FullName: `jsforce_chn_${entity.replace('__', '_')}`,
+        Metadata: { eventChannel: 'jsforce__chn', selectedEntity: entity },
+      });
+      assert.ok(member.success);
+    }
+    const found = await conn.tooling.query("SELECT Id FROM PlatformEventChannel WHERE DeveloperName = 'jsforce'");
+    assert.strictEqual(found.records[0].Id, channel.id);
+    await refused('DUPLICATE_DEVELOPER_NAME', () => conn.tooling.sobject('PlatformEventChannel').create({
+      FullName: 'jsforce__chn', Metadata: { channelType: 'data', label: 'jsforce' },
+    }));
+  });
+  let last;
+  await check('events: subscribe', async () => {
+    const heard = await hear(conn, '/data/jsforce__chn', -1, 5, async () => {
+      id = (await conn.sobject('Account').create({ Name: 'jse', BillingCity: 'Paris' })).id;
+      await conn.sobject('Account').update({ Id: id, BillingCity: null, Phone: '1' });
+      await conn.sobject('Contact').create({ LastName: 'unheard', AccountId: id });
+      await conn.sobject('Invoice__c').create({ Account__c: id, Amount__c: 2.5 });
+      await conn.sobject('Account').destroy(id);
+    });
+    const headers = heard.map((m) => m.payload.ChangeEventHeader);
+    assert.deepStrictEqual(headers.map((h) => `${h.entityName} ${h.changeType}`),
+      ['Account CREATE', 'Account UPDATE', 'Invoice__c CREATE', 'Account DELETE', 'Invoice__c UPDATE']);
+    assert.strictEqual(headers[3].transactionKey, headers[4].transactionKey);
+    assert.deepStrictEqual(headers[1].recordIds, [id]);
+    assert.deepStrictEqual(headers[1].changedFields.sort(), ['BillingAddress.City', 'LastModifiedDate', 'Phone']);
+    assert.deepStrictEqual(heard[0].payload.BillingAddress, { City: 'Paris' });
+    assert.deepStrictEqual(heard[1].payload.BillingAddress, { City: null });
+    assert.strictEqual(heard[2].payload.Amount__c, 2.5);
+    last = heard.map((m) => m.event.replayId);
+  });
+  await check('events: replay', async () => {
+    const heard = await hear(conn, '/data/jsforce__chn', last[1], 3);
+    assert.deepStrictEqual(heard.map((m) => m.event.replayId), last.slice(2));
+    const all = await hear(conn, '/data/jsforce__chn', -2, 5);
+    assert.deepStrictEqual(all.map((m) => m.event.replayId), last);
+  });
+  await check('events: refusals', async () => {
+    await assert.rejects(hear(conn, '/data/jsforce__chn', 7, 1), /400::?.*The replayId \{7\} you provided was invalid/);
+    await assert.rejects(hear(conn, '/data/Nonsense__chn', -1, 1), /does not exist/);
+    const dead = new jsforce.Connection({ instanceUrl: url, accessToken: 'dead', version });
+    await assert.rejects(Promise.race([
+      hear(dead, '/data/jsforce__chn', -1, 1),
+      new Promise((resolve, reject) => { setTimeout(() => reject(new Error('denied')), 1000); }),
+    ]), /denied/);
+  });
+}
+
 async function main() {
   let conn;
   await fetch(`${url}/__sandbox/reset`, { method: 'POST' });
@@ -423,6 +507,7 @@ async function main() {
     await queries(conn);
     await composites(conn);
     await others(conn);
+    await events(conn);
     await bulk(conn);
     await check('logout by revoking', async () => {
       await conn.oauth2.revokeToken(conn.accessToken);
