@@ -94,3 +94,37 @@ SELECT deliver(event(:'a', 'DELETE', '{}', 1900000000000));
 UPDATE ampsf.change SET received = received - interval '8 days';
 SELECT deliver('[{"subscribeEventType": "delete", "id": "00Q000000000001AAA"}]', 'lead');
 SELECT object, record_id = :'a' AS a, type FROM ampsf.change ORDER BY id;
+
+-- the org's own events, as they come that way: in the order of the commits, the other way round, and with runs between
+\! $SANDBOXCTL events select=Account,Lead >/dev/null
+UPDATE ampsf.mirror_definition SET paused = false;
+SELECT ampsf.mirror('amp.lead');
+CALL ampsf.sync('lead');
+CREATE FUNCTION differences() RETURNS bigint LANGUAGE sql AS $$
+	SELECT count(*) FROM ((TABLE m.lead EXCEPT TABLE amp.lead) UNION ALL (TABLE amp.lead EXCEPT TABLE m.lead)) d
+$$;
+SELECT count(*) FROM ampsf.change WHERE id > (SELECT applied_to FROM ampsf.mirror_definition WHERE target = 'lead'::regclass);
+INSERT INTO amp.lead (lastname, company, city) SELECT 'New ' || g, 'Firm', 'Ulm' FROM generate_series(1, 4) g;
+UPDATE amp.lead SET title = 'changed', phone = NULL WHERE id IN (SELECT id FROM lead ORDER BY id LIMIT 5);
+UPDATE amp.lead SET lastname = 'Renamed', city = NULL WHERE id IN (SELECT id FROM lead ORDER BY id OFFSET 3 LIMIT 3);
+DELETE FROM amp.lead WHERE id IN (SELECT id FROM lead ORDER BY id OFFSET 5 LIMIT 4);
+UPDATE amp.lead SET description = 'twice', phone = '1' WHERE id IN (SELECT id FROM lead ORDER BY id LIMIT 2);
+SELECT differences() > 0 AS different;
+\set messages `$SANDBOXCTL amp-messages object=lead fields=Id,LastName,Phone,LastModifiedDate secret=MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw`
+SELECT count(*) > 8 AS messages, bool_and(action = 'subscribe' AND NOT repeated) AS taken, sum(events) AS events
+FROM jsonb_array_elements(:'messages') WITH ORDINALITY j (doc, n), LATERAL (SELECT * FROM ampsf.webhook(convert_to(doc->>'body', 'UTF8'), doc->'headers', 'amp') LIMIT n) w;
+SELECT type, count(*), bool_and(commit_number IS NOT NULL AND committed IS NOT NULL AND sequence IS NOT NULL) AS complete FROM ampsf.change WHERE object = 'Lead' GROUP BY 1 ORDER BY 1;
+SELECT differences();
+-- again, with nothing known of them: other Ids, and the last first
+SELECT (doc->>'replayId')::bigint AS last FROM jsonb_array_elements(:'messages') doc ORDER BY 1 DESC LIMIT 1 \gset
+\setenv LAST :last
+INSERT INTO amp.lead (lastname, company) SELECT 'Newer ' || g, 'Firm' FROM generate_series(1, 3) g;
+UPDATE amp.lead SET title = 'once more', company = 'Other' WHERE lastname LIKE 'New%';
+DELETE FROM amp.lead WHERE lastname IN ('New 2', 'Newer 3');
+UPDATE amp.lead SET fax = '5' WHERE lastname LIKE 'New%';
+SELECT differences() > 0 AS different;
+\set messages `$SANDBOXCTL amp-messages object=Lead fields=Id,LastName secret=MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw after=$LAST`
+SELECT bool_and(NOT repeated) AS taken FROM (SELECT doc FROM jsonb_array_elements(:'messages') WITH ORDINALITY j (doc, n) ORDER BY n DESC) j,
+	LATERAL (SELECT * FROM ampsf.webhook(convert_to(doc->>'body', 'UTF8'), doc->'headers', 'amp')) w;
+SELECT differences();
+SELECT rows = (SELECT count(*) FROM lead) AS rows, event_error FROM ampsf.mirror_status WHERE target = 'lead'::regclass;

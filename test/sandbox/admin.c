@@ -450,6 +450,8 @@ admin_handle(Request *r, Response *w)
 		amp_stats(&w->body);
 		ok(w);
 	}
+	else if (strcmp(name, "amp-messages") == 0)
+		amp_messages(r, w);
 	else if (!post)
 		bad(w, "POST it");
 	else if (strcmp(name, "reset") == 0)

@@ -7,6 +7,7 @@
  *   amp_http.c	which host, keys, the proxy
  *   amp_write.c	the Write API
  *   amp_ops.c	operations, triggered reads, progress
+ *   amp_events.c	change events, as a webhook tells them
  */
 #ifndef SANDBOX_AMP_H
 #define SANDBOX_AMP_H
@@ -99,5 +100,10 @@ void amp_trigger(Request *r, Response *w, const AmpIntegration *in, const char *
 void amp_operation_get(Request *r, Response *w, const char *id, bool logs);
 void amp_progress(Request *r, Response *w, const AmpIntegration *in, const char *object);
 void amp_operations_reset(void);
+
+/* amp_events.c */
+/* /__sandbox/amp-messages?object=O&fields=F,...&secret=S[&after=REPLAY]: a JSON array, each with
+ * headers and body. */
+void amp_messages(Request *r, Response *w);
 
 #endif

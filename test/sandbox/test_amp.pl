@@ -200,6 +200,38 @@ sub test_operations
 	}
 }
 
+# Change events as the webhook tells them: of each record one entry, nulls lost, large numbers rounded.
+sub test_messages
+{
+	use Digest::SHA qw(hmac_sha256_base64);
+	use MIME::Base64 qw(decode_base64);
+	my $secret = 'MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw';
+	post_admin('events?select=Account,Contact');
+	my $id = http('POST', "$D/sobjects/Account", body => { Name => 'Told', Phone => '1' })->{json}{id};
+	http('PATCH', "$D/sobjects/Account/$id", body => { Phone => undef, Name => 'Told again' });
+	http('POST', "$D/sobjects/Contact", body => { LastName => 'Other' });
+	http('DELETE', "$D/sobjects/Account/$id");
+	my $get = sub { return http('GET', '/__sandbox/amp-messages?' . form(@_), token => undef) };
+	my $r = $get->(object => 'account', fields => 'Id,Name,Phone', secret => $secret);
+	my @bodies = map { $json->decode($_->{body}) } @{ $r->{json} };
+	check(@bodies == 3 && join(',', map { $_->{result}[0]{subscribeEventType} } @bodies) eq 'create,update,delete', 'three messages', $r->{body});
+	check(!grep({ !exists $bodies[0]{$_} } qw(action projectId provider groupRef groupName installationId installationUpdateTime objectName resultInfo
+				consumerRef consumerName)), 'with all that is specified');
+	my $event = $bodies[1]{result}[0]{rawEvent};
+	check($event->{Name} eq 'Told again' && !exists $event->{Phone} && grep({ $_ eq 'Phone' } @{ $event->{ChangeEventHeader}{changedFields} })
+		  && $event->{ChangeEventHeader}{recordId} eq $id && !exists $event->{ChangeEventHeader}{recordIds}, 'nulls are lost', $r->{body});
+	check($r->{body} =~ /commitNumber\\":\d{17}00[,}]/, 'large numbers are rounded', $r->{body});
+	check($bodies[2]{result}[0]{id} eq $id && !exists $bodies[2]{result}[0]{raw}, 'a record that is gone has its Id only', $r->{body});
+	for my $m (@{ $r->{json} })
+	{
+		my $h = $m->{headers};
+		my $mac = hmac_sha256_base64("$h->{'svix-id'}.$h->{'svix-timestamp'}.$m->{body}", decode_base64($secret));
+		check($h->{'svix-signature'} eq "v1,$mac" . '=' x (-length($mac) % 4), 'the signature');
+	}
+	check(@{ $get->(object => 'Account', fields => 'Id', secret => $secret, after => $r->{json}[1]{replayId})->{json} } == 1, 'those after one');
+	check($get->(object => 'Account')->{status} == 400, 'without fields');
+}
+
 start('--seed', 'demo');
 my $r = oauth({ grant_type => 'client_credentials', client_id => 'sandbox', client_secret => 'sandbox' });
 $token = $r->{json}{access_token};
@@ -208,6 +240,7 @@ test_throttle();
 $token = oauth({ grant_type => 'client_credentials', client_id => 'sandbox', client_secret => 'sandbox' })->{json}{access_token};
 test_write();
 test_operations();
+test_messages();
 stop('Ampersand');
 print "$passed passed, $failed failed\n";
 exit($failed ? 1 : 0);
