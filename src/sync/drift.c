@@ -68,14 +68,15 @@ wider(Form_pg_attribute att, const AmpsfField *field, bool *text)
 	return NULL;
 }
 
-/* One field or column: a statement, or NULL where none is due. */
+/* One field or column: a statement, or NULL where none is due.  length: of a text, in characters.
+ */
 static void
 put(ReturnSetInfo *rsinfo, const char *field, const char *column, const char *change,
-	const char *type, const char *statement)
+	const char *type, const char *statement, int length)
 {
 	const char *texts[] = {field, column, change, type, statement};
-	Datum values[lengthof(texts)];
-	bool nulls[lengthof(texts)];
+	Datum values[lengthof(texts) + 1];
+	bool nulls[lengthof(texts) + 1];
 
 	for (size_t i = 0; i < lengthof(texts); i++)
 	{
@@ -83,6 +84,8 @@ put(ReturnSetInfo *rsinfo, const char *field, const char *column, const char *ch
 		if (texts[i])
 			values[i] = CStringGetTextDatum(texts[i]);
 	}
+	values[lengthof(texts)] = Int32GetDatum(length);
+	nulls[lengthof(texts)] = length <= 0;
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
@@ -113,7 +116,8 @@ new_fields(ReturnSetInfo *rsinfo, const char *table, const AmpsfObject *object, 
 		put(rsinfo, field->name, column, "new", type,
 			psprintf("ALTER FOREIGN TABLE %s ADD COLUMN %s %s%s%s%s;", table,
 					 quote_identifier(column), type, options.len ? " OPTIONS (" : "",
-					 options.len ? options.data + strlen(", ") : "", options.len ? ")" : ""));
+					 options.len ? options.data + strlen(", ") : "", options.len ? ")" : ""),
+			field->length);
 	}
 }
 
@@ -162,13 +166,15 @@ ampsf_sql_drift(PG_FUNCTION_ARGS)
 		field = ampsf_describe_field(object, column->field);
 		if (field == NULL)
 			put(rsinfo, column->field, name, "gone", NULL,
-				psprintf("ALTER FOREIGN TABLE %s DROP COLUMN %s;", table, quote_identifier(name)));
+				psprintf("ALTER FOREIGN TABLE %s DROP COLUMN %s;", table, quote_identifier(name)),
+				0);
 		else if ((type = wider(att, field, &text)) != NULL)
 			put(rsinfo, field->name, name, text ? "text" : "wider", type,
 				psprintf("ALTER FOREIGN TABLE %s ALTER COLUMN %s TYPE %s;", table,
-						 quote_identifier(name), type));
+						 quote_identifier(name), type),
+				field->length);
 		else
-			put(rsinfo, field->name, name, "same", NULL, NULL);
+			put(rsinfo, field->name, name, "same", NULL, NULL, field->length);
 	}
 	table_close(rel, AccessShareLock);
 	new_fields(rsinfo, table, object, known, taken);

@@ -16,8 +16,34 @@ LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION @extschema@.mirror_columns(regclass) IS 'columns of a foreign table with their fields; of mirrors';
 
--- Those that a mirror reads: it has them too, and the org has not lost them.  Generated columns of the table are
--- its owner's.
+-- Columns that the foreign table has and the mirror has not, and those whose type would round what comes, or
+-- refuse it.  Other differences of types are somebody's choice.
+CREATE FUNCTION @extschema@.mirror_changes(
+	d @extschema@.mirror_definition, OUT name name, OUT new boolean, OUT statement text)
+RETURNS SETOF record
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT m.name, a.attname IS NULL,
+		CASE WHEN a.attname IS NULL
+			THEN format('ALTER TABLE %s ADD COLUMN %I %s%s;', d.target, m.name, m.type, ' COLLATE ' || m.collation)
+			ELSE format('ALTER TABLE %s ALTER COLUMN %I TYPE %s;', d.target, m.name, m.type) END
+	FROM @extschema@.mirror_columns(d.source) m
+		LEFT JOIN pg_attribute a ON a.attrelid = d.target AND a.attname = m.name AND NOT a.attisdropped
+		-- digits before the point, and behind it
+		CROSS JOIN LATERAL (SELECT regexp_match(m.type, '^numeric\((\d+),(\d+)\)')::integer[] AS n) source
+		CROSS JOIN LATERAL (SELECT ARRAY[(a.atttypmod - 4) >> 16 & 65535, a.atttypmod - 4 & 2047] AS n) target
+	WHERE m.name <> ALL (d.left_out) AND (a.attname IS NULL
+		OR a.attgenerated = '' AND ((a.atttypid, m.type) IN (('integer'::regtype, 'bigint'), ('integer'::regtype, 'numeric'), ('bigint'::regtype, 'numeric'),
+				('date'::regtype, 'timestamp with time zone'))
+			OR m.type = 'text' AND a.atttypid IN ('integer'::regtype, 'bigint'::regtype, 'numeric'::regtype, 'boolean'::regtype,
+				'date'::regtype, 'time'::regtype, 'timestamptz'::regtype)
+			OR a.atttypid = 'numeric'::regtype AND a.atttypmod >= 4
+				AND (m.type = 'numeric' OR source.n[2] > target.n[2] OR source.n[1] - source.n[2] > target.n[1] - target.n[2])))
+	ORDER BY m.attnum
+$$;
+COMMENT ON FUNCTION @extschema@.mirror_changes(@extschema@.mirror_definition) IS 'columns of a mirror that are to follow; of mirrors';
+
+-- Those that a mirror reads: it has them too, the org has not lost them, and they take what comes as it is.
+-- Generated columns of the table are its owner's.
 CREATE FUNCTION @extschema@.mirror_shared(
 	d @extschema@.mirror_definition, OUT attnum smallint, OUT name name, OUT field text, OUT type text,
 	OUT collation text, OUT calculated boolean, OUT as_text text)
@@ -28,7 +54,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 		CASE WHEN a.atttypid IN ('json'::regtype, 'xml'::regtype, 'point'::regtype) THEN '::text' ELSE '' END
 	FROM @extschema@.mirror_columns(d.source) c
 		JOIN pg_attribute a ON a.attrelid = d.target AND a.attname = c.name AND NOT a.attisdropped AND a.attgenerated = ''
-	WHERE c.name <> ALL (d.left_out)
+	WHERE c.name <> ALL (d.left_out) AND c.name <> ALL (ARRAY(SELECT n.name FROM @extschema@.mirror_changes(d) n))
 	ORDER BY c.attnum
 $$;
 COMMENT ON FUNCTION @extschema@.mirror_shared(@extschema@.mirror_definition) IS

@@ -1,32 +1,5 @@
--- Columns that the foreign table has and the mirror has not, and those whose type would round what comes, or
--- refuse it.  Other differences of types are somebody's choice; failed: a value did not fit.
-CREATE FUNCTION @extschema@.mirror_changes(
-	d @extschema@.mirror_definition, failed boolean, OUT name name, OUT new boolean, OUT statement text)
-RETURNS SETOF record
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-	SELECT m.name, a.attname IS NULL,
-		CASE WHEN a.attname IS NULL
-			THEN format('ALTER TABLE %s ADD COLUMN %I %s%s;', d.target, m.name, m.type, ' COLLATE ' || m.collation)
-			ELSE format('ALTER TABLE %s ALTER COLUMN %I TYPE %s;', d.target, m.name, m.type) END
-	FROM @extschema@.mirror_columns(d.source) m
-		LEFT JOIN pg_attribute a ON a.attrelid = d.target AND a.attname = m.name AND NOT a.attisdropped
-		-- digits before the point, and behind it
-		CROSS JOIN LATERAL (SELECT regexp_match(m.type, '^numeric\((\d+),(\d+)\)')::integer[] AS n) source
-		CROSS JOIN LATERAL (SELECT ARRAY[(a.atttypmod - 4) >> 16 & 65535, a.atttypmod - 4 & 2047] AS n) target
-	WHERE m.name <> ALL (d.left_out) AND (a.attname IS NULL
-		OR a.attgenerated = '' AND ((a.atttypid, m.type) IN (('integer'::regtype, 'bigint'), ('integer'::regtype, 'numeric'), ('bigint'::regtype, 'numeric'),
-				('date'::regtype, 'timestamp with time zone'))
-			OR m.type = 'text' AND a.atttypid IN ('integer'::regtype, 'bigint'::regtype, 'numeric'::regtype, 'boolean'::regtype,
-				'date'::regtype, 'time'::regtype, 'timestamptz'::regtype)
-			OR m.type = 'text' AND a.atttypid = 'varchar'::regtype AND failed
-			OR a.atttypid = 'numeric'::regtype AND a.atttypmod >= 4
-				AND (m.type = 'numeric' OR source.n[2] > target.n[2] OR source.n[1] - source.n[2] > target.n[1] - target.n[2])))
-	ORDER BY m.attnum
-$$;
-COMMENT ON FUNCTION @extschema@.mirror_changes(@extschema@.mirror_definition, boolean) IS 'columns of a mirror that are to follow; of mirrors';
-
 CREATE FUNCTION @extschema@.mirror_drift(
-	foreign_table regclass, OUT field text, OUT name text, OUT change text, OUT type text, OUT statement text) RETURNS SETOF record
+	foreign_table regclass, OUT field text, OUT name text, OUT change text, OUT type text, OUT statement text, OUT length integer) RETURNS SETOF record
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE ROWS 100 AS 'MODULE_PATHNAME', 'ampsf_sql_drift';
 COMMENT ON FUNCTION @extschema@.mirror_drift(regclass) IS
 	'fields of an object and columns of its foreign table, by a fresh describe; change: new, gone, wider, text (a number or time has become one), same; of mirrors';
@@ -67,7 +40,7 @@ BEGIN
 			RETURN NEXT format('-- column %I of %s is read again: the org shows field %s', c.name, d.target, c.field);
 		END IF;
 	END LOOP;
-	RETURN QUERY SELECT m.statement FROM @extschema@.mirror_changes(d, false) m;
+	RETURN QUERY SELECT m.statement FROM @extschema@.mirror_changes(d) m;
 END $$;
 COMMENT ON FUNCTION @extschema@.drift(regclass) IS
 	'of a foreign table, by a fresh describe: statements that make it what its object has become; of a mirror: what it will do, or would, to follow';
@@ -83,6 +56,14 @@ EXCEPTION WHEN OTHERS THEN
 END $$;
 COMMENT ON FUNCTION @extschema@.mirror_try(text) IS 'of mirrors';
 
+CREATE FUNCTION @extschema@.mirror_warning(kept name[], others text[]) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT nullif(concat_ws('; ', 'no longer read, with the values of then: '
+			|| (SELECT string_agg(quote_ident(n), ', ' ORDER BY k) FROM unnest(kept) WITH ORDINALITY u (n, k)),
+		(SELECT string_agg(o, '; ' ORDER BY k) FROM unnest(others) WITH ORDINALITY u (o, k) WHERE o <> '')), '')
+$$;
+COMMENT ON FUNCTION @extschema@.mirror_warning(name[], text[]) IS 'of mirrors';
+
 -- Looks at what the object has become: one describe.  A field that is new to the mirror becomes a column of the
 -- foreign table, a type that has become wider follows; a column whose field the org no longer shows is left out
 -- by this mirror, and stays where it is.  All of it is undone by itself when the field is there again.
@@ -97,6 +78,7 @@ DECLARE
 	new text[] := '{}';
 	gone text[] := '{}';
 	wider text[] := '{}';
+	told text;
 	changed boolean := false;
 	times record;
 	c record;
@@ -121,20 +103,30 @@ BEGIN
 		ELSIF lower(c.field) <> ALL (known) THEN
 			known := known || lower(c.field);
 		END IF;
+		-- A table that was there before the mirror may have varchar(n).
+		IF failed AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = d.target AND a.attname = c.name AND NOT a.attisdropped
+				AND a.atttypid = 'varchar'::regtype AND a.atttypmod >= 4 AND a.atttypmod - 4 < coalesce(c.length, 1000000)) THEN
+			IF follow AND @extschema@.mirror_try(format('ALTER TABLE %s ALTER COLUMN %I TYPE text', d.target, c.name)) IS NULL THEN
+				changed := true;
+			ELSE
+				wider := wider || format('%I (text)', c.name);
+			END IF;
+		END IF;
 	END LOOP;
 	IF NOT follow THEN
 		lost := d.left_out;
 	END IF;
 	changed := changed OR NOT (lost @> d.left_out AND lost <@ d.left_out);
 	times := @extschema@.mirror_times(d.source, lost);
+	told := concat_ws('; ', 'new fields: ' || nullif(array_to_string(new, ', '), ''),
+		'wider types: ' || nullif(array_to_string(wider, ', '), ''),
+		CASE WHEN NOT follow THEN 'fields are gone: ' || nullif(array_to_string(gone, ', '), '') END);
 	UPDATE @extschema@.mirror_definition m SET known_fields = known, left_out = lost,
-			drift_warning = nullif(concat_ws('; ', 'new fields: ' || nullif(array_to_string(new, ', '), ''),
-				'wider types: ' || nullif(array_to_string(wider, ', '), ''),
-				CASE WHEN NOT follow THEN 'fields are gone: ' || nullif(array_to_string(gone, ', '), '') END), ''),
+			drift_warning = nullif(told, ''), warning = @extschema@.mirror_warning(d.columns_kept, ARRAY[told]),
 			-- Where the time of a row is gone, too, there is another one, or none.
-			cursor_column = CASE WHEN m.cursor_column = ANY (lost) THEN times.cursor_column ELSE m.cursor_column END,
-			created_column = CASE WHEN m.created_column = ANY (lost) THEN times.created_column ELSE m.created_column END,
-			compare_asked = m.compare_asked OR m.cursor_column = ANY (lost)
+			cursor_column = CASE WHEN changed THEN times.cursor_column ELSE m.cursor_column END,
+			created_column = CASE WHEN changed THEN times.created_column ELSE m.created_column END,
+			compare_asked = m.compare_asked OR changed AND times.cursor_column IS DISTINCT FROM m.cursor_column
 		WHERE m.target = d.target;
 	RETURN changed;
 END $$;
@@ -143,7 +135,7 @@ COMMENT ON FUNCTION @extschema@.mirror_look(regclass, boolean) IS
 
 -- Columns that the foreign table has got since are added, and filled: only they are read.  One that it has no
 -- longer, or whose field is gone, stays as it is, and is filled when it comes back.
-CREATE FUNCTION @extschema@.mirror_follow(d @extschema@.mirror_definition, failed boolean DEFAULT false, OUT warning text)
+CREATE FUNCTION @extschema@.mirror_follow(d @extschema@.mirror_definition, OUT warning text)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	fill name[] := '{}';
@@ -158,14 +150,14 @@ DECLARE
 	place text;
 	grants text;
 BEGIN
-	IF EXISTS (SELECT FROM @extschema@.mirror_changes(d, failed) f WHERE NOT f.new) THEN
+	IF EXISTS (SELECT FROM @extschema@.mirror_changes(d) f WHERE NOT f.new) THEN
 		SELECT l.place, l.grants INTO place, grants FROM @extschema@.live_view_suspend(d) l;
 	END IF;
 	FOR c IN SELECT m.name, f.statement, f.new, col_description(d.source, m.attnum) AS note
-		FROM @extschema@.mirror_changes(d, failed) f JOIN @extschema@.mirror_columns(d.source) m USING (name) LOOP
+		FROM @extschema@.mirror_changes(d) f JOIN @extschema@.mirror_columns(d.source) m USING (name) LOOP
 		problem := @extschema@.mirror_try(c.statement);
 		IF problem IS NOT NULL THEN
-			refused := refused || format('%s: %s', c.statement, problem);
+			refused := refused || format('%s: %s', rtrim(c.statement, ';'), problem);
 			CONTINUE;
 		END IF;
 		IF c.new AND c.note IS NOT NULL THEN
@@ -180,7 +172,7 @@ BEGIN
 	PERFORM @extschema@.live_view_follow(@extschema@.mirror_find(d.target), place, grants);
 	PERFORM @extschema@.history_follow(d);
 	now_read := (SELECT array_agg(s.name) FROM @extschema@.mirror_shared(d) s);
-	fill := fill || ARRAY(SELECT n FROM unnest(now_read) n WHERE n <> ALL (d.columns) AND n <> ALL (made));
+	fill := fill || ARRAY(SELECT n FROM unnest(now_read) n WHERE n <> ALL (d.columns || fill || made));
 	kept := ARRAY(SELECT a.attname FROM pg_attribute a WHERE a.attrelid = d.target AND a.attnum > 0 AND NOT a.attisdropped
 		AND a.attname = ANY (d.columns || d.columns_kept) AND a.attname <> ALL (now_read) ORDER BY a.attnum);
 	-- A backfill that has not begun fills all columns.
@@ -205,9 +197,7 @@ BEGIN
 		UPDATE @extschema@.mirror_definition m SET columns = now_read, columns_kept = kept, drift_warning = d.drift_warning
 			WHERE m.target = d.target;
 	END IF;
-	warning := nullif(concat_ws('; ', 'no longer read, with the values of then: '
-			|| (SELECT string_agg(quote_ident(n), ', ' ORDER BY k) FROM unnest(kept) WITH ORDINALITY u (n, k)),
-		d.drift_warning, nullif(array_to_string(refused, '; '), '')), '');
+	warning := @extschema@.mirror_warning(kept, d.drift_warning || refused);
 END $$;
-COMMENT ON FUNCTION @extschema@.mirror_follow(@extschema@.mirror_definition, boolean) IS
+COMMENT ON FUNCTION @extschema@.mirror_follow(@extschema@.mirror_definition) IS
 	'makes a mirror''s columns those of its foreign table; of mirrors';

@@ -181,18 +181,11 @@ CREATE FUNCTION @extschema@.mirror_mend(target regclass, chunk integer, error te
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	d @extschema@.mirror_definition := @extschema@.mirror_find(target);
-	changed boolean;
 BEGIN
 	IF error[1] LIKE 'could not %' AND error[3] ~ 'QUERY_TIMEOUT' AND d.stage = 'rows' THEN
 		RETURN @extschema@.mirror_halve(d, chunk);
 	ELSIF error[2] ~ '^(HV|22|42703)' THEN
-		changed := @extschema@.mirror_look(target, true);
-		-- What the mirror itself has to change then, it changes in this step: varchar(n) is too short by a value only.
-		IF error[2] ~ '^22' AND EXISTS (SELECT FROM @extschema@.mirror_changes(@extschema@.mirror_find(target), true)) THEN
-			PERFORM @extschema@.mirror_follow(@extschema@.mirror_find(target), true);
-			changed := true;
-		END IF;
-		RETURN changed;
+		RETURN @extschema@.mirror_look(target, true);
 	END IF;
 	RETURN false;
 EXCEPTION WHEN OTHERS THEN

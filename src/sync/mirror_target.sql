@@ -117,6 +117,13 @@ DECLARE
 	d @extschema@.mirror_definition := @extschema@.mirror_find(target);
 	n bigint := 0;
 BEGIN
+	IF drift NOT IN ('follow', 'report') THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('"%s" is no way to treat fields that come and go', drift),
+			HINT = 'It is follow, or report.';
+	ELSIF parallel NOT BETWEEN 1 AND 64 THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('%s sessions cannot share a run', parallel),
+			HINT = 'It is a number from 1 to 64.';
+	END IF;
 	IF existing THEN
 		EXECUTE format('SELECT count(t.%I) FROM %s t', @extschema@.mirror_key(d), target) INTO n;
 	END IF;
