@@ -43,7 +43,7 @@ fi
 optional=
 if [ $tests = 1 ]; then
 	# Without these a part of the tests is skipped.
-	optional="valgrind clang-14 libclang-rt-14-dev chromium"
+	optional="valgrind clang-14 libclang-rt-14-dev chromium postgresql-$major-cron"
 	command -v node >/dev/null || optional="$optional nodejs"
 	command -v npm >/dev/null || optional="$optional npm"
 fi
