@@ -31,6 +31,7 @@ SQL_PARTS = \
 	src/sync/live_view.sql \
 	src/sync/history.sql \
 	src/sync/mirror_run.sql \
+	src/sync/verify_spans.sql \
 	src/sync/verify.sql \
 	src/sync/change.sql \
 	src/sync/apply.sql \

@@ -256,7 +256,10 @@ CREATE FOREIGN TABLE keyless (name text OPTIONS (field 'Name')) SERVER sf OPTION
 SELECT ampsf.mirror('keyless', 'k');
 CALL ampsf.sync('gone');
 SELECT ampsf.deleted('m.gone', now(), now());
-SELECT ampsf.month_counts('crm.account', 'Name) FROM Contact --');
+SELECT ampsf.span_counts('crm.account', 'Name) FROM Contact --', 'month', '-infinity', 'infinity');
+SELECT ampsf.span_counts('crm.account', 'Name', 'minute', '-infinity', 'infinity');
+SELECT ampsf.span_counts('crm.account', 'Name', 'hour', '2024-01-01', '2024-01-03');
+SELECT ampsf.span_counts('crm.account', 'Name', 'part', '-infinity', 'infinity');
 BEGIN;
 CALL ampsf.sync('contact');
 ROLLBACK;

@@ -17,13 +17,13 @@ LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ampsf_sql_dele
 COMMENT ON FUNCTION @extschema@.deleted(regclass, timestamptz, timestamptz) IS
 	'the org''s log of deletions, which goes back 15 days at most; null where the org refuses; one call';
 
-CREATE FUNCTION @extschema@.month_counts(
-	foreign_table regclass, stamp text, OUT month timestamptz, OUT rows bigint, OUT newest timestamptz,
-	OUT stamps bigint)
+CREATE FUNCTION @extschema@.span_counts(
+	foreign_table regclass, stamp text, unit text, since timestamptz, until timestamptz,
+	OUT low timestamptz, OUT high timestamptz, OUT rows bigint, OUT newest timestamptz, OUT stamps bigint)
 RETURNS SETOF record
-LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE ROWS 100 AS 'MODULE_PATHNAME', 'ampsf_sql_month_counts';
-COMMENT ON FUNCTION @extschema@.month_counts(regclass, text) IS
-	'of each month (UTC) in which rows were created: rows, the newest value of the field stamp, its different values; one call';
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE ROWS 30 AS 'MODULE_PATHNAME', 'ampsf_sql_span_counts';
+COMMENT ON FUNCTION @extschema@.span_counts(regclass, text, text, timestamptz, timestamptz) IS
+	'of each month, day or hour (UTC), or fifth part, of a span in which rows were created: rows, the newest value of the field stamp, its different values; one call';
 
 -- Definitions and their state.  Each role sees and changes its own, and a run is always its owner's: what a
 -- definition names is reached with no other rights.

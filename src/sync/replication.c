@@ -1,6 +1,6 @@
 /*
- * replication.c - what a mirror asks of the org besides rows: its time, the log of deletions, and
- * counts by month.
+ * replication.c - what a mirror asks of the org besides rows: its time, how many rows it has, and
+ * the log of deletions.
  *
  * A foreign table stands for its object: who may read the one may ask about the other.  Must not
  * know: mirrors, which are SQL in the extension's script.
@@ -24,7 +24,6 @@
 PG_FUNCTION_INFO_V1(ampsf_sql_server_time);
 PG_FUNCTION_INFO_V1(ampsf_sql_record_count);
 PG_FUNCTION_INFO_V1(ampsf_sql_deleted);
-PG_FUNCTION_INFO_V1(ampsf_sql_month_counts);
 
 /* The org's clock, in whole seconds, as its answers carry it.  One call. */
 Datum
@@ -170,72 +169,4 @@ ampsf_sql_deleted(PG_FUNCTION_ARGS)
 	nulls[3] = !time_member(doc, "latestDateCovered", &values[3]);
 	ampsf_call_free(call);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
-}
-
-/*
- * Rows, newest stamp and number of different stamps for each month (UTC) in which rows were
- * created: one call.  The stamp is a field of the object, checked to be a name.
- */
-Datum
-ampsf_sql_month_counts(PG_FUNCTION_ARGS)
-{
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	char *stamp = text_to_cstring(PG_GETARG_TEXT_PP(1));
-	AmpsfForeignArg arg;
-	AmpsfJson *doc;
-	AmpsfJson *records;
-	char *soql;
-	char *path;
-	size_t len;
-	const char *resource;
-
-	ampsf_foreign_arg(&arg, PG_GETARG_OID(0));
-	if (!ampsf_is_api_name(stamp, strlen(stamp)))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("\"%s\" is not a name of a field", stamp)));
-	InitMaterializedSRF(fcinfo, 0);
-
-	soql = psprintf("SELECT CALENDAR_YEAR(CreatedDate) y, CALENDAR_MONTH(CreatedDate) m, COUNT(Id) "
-					"n, MAX(%s) x, "
-					"COUNT_DISTINCT(%s) d FROM %s%s GROUP BY CALENDAR_YEAR(CreatedDate), "
-					"CALENDAR_MONTH(CreatedDate)",
-					stamp, stamp, arg.table->object,
-					arg.table->include_deleted ? " WHERE IsDeleted = FALSE" : "");
-	resource = arg.table->include_deleted ? "queryAll?q=" : "query?q=";
-	len = ampsf_quote_url(soql, strlen(soql), NULL);
-	path = palloc(strlen(resource) + len + 1);
-	strcpy(path, resource);
-	ampsf_quote_url(soql, strlen(soql), path + strlen(resource));
-	path[strlen(resource) + len] = '\0';
-
-	doc = ampsf_json_call(arg.session, path, NULL, "count the rows of the object by month",
-						  CurrentMemoryContext);
-	records = ampsf_json_get(doc, "records");
-	if (!ampsf_json_is_array(records) || !ampsf_json_bool(doc, "done", false))
-		ereport(ERROR, (errcode(ERRCODE_FDW_UNABLE_TO_CREATE_REPLY),
-						errmsg("could not count the rows of the object by month"),
-						errdetail("The answer is not one page of groups.")));
-	for (int i = 0; i < ampsf_json_array_length(records); i++)
-	{
-		AmpsfJson *group = ampsf_json_array_get(records, i);
-		Datum values[4];
-		bool nulls[4] = {false, false, false, false};
-		TimestampTz month;
-		struct pg_tm tm = {0};
-
-		tm.tm_year = (int) ampsf_json_int(group, "y", 0);
-		tm.tm_mon = (int) ampsf_json_int(group, "m", 0);
-		tm.tm_mday = 1;
-		if (tm.tm_year < 1 || tm.tm_mon < 1 || tm.tm_mon > 12 ||
-			tm2timestamp(&tm, 0, NULL, &month) != 0)
-			ereport(ERROR, (errcode(ERRCODE_FDW_UNABLE_TO_CREATE_REPLY),
-							errmsg("could not count the rows of the object by month"),
-							errdetail("A group has no month.")));
-		values[0] = TimestampTzGetDatum(month);
-		values[1] = Int64GetDatum(ampsf_json_int(group, "n", 0));
-		nulls[2] = !time_member(group, "x", &values[2]);
-		values[3] = Int64GetDatum(ampsf_json_int(group, "d", 0));
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
-	}
-	return (Datum) 0;
 }
