@@ -287,6 +287,7 @@ undelete(Request *r, Response *w)
 	StoreError e = {0};
 
 	store_lock();
+	store_set_user(NULL);
 	done(w, o != NULL && store_undelete(o, id, &e), &e);
 	store_unlock();
 }

@@ -187,6 +187,23 @@ sub test_transactions
 	@e = told();
 	same([ map { [ header($_)->{entityName}, header($_)->{sequenceNumber}, $_->{NumberOfContacts} ] } @e ], [ [ 'Campaign', 2, 1 ] ],
 		'what follows from a write; an object that is not selected leaves a gap in the sequence');
+	# a merge: what pointed to the loser points to the master, the loser goes
+	my ($master, $loser) = map { made('Account', { Name => $_ }) } 'master', 'loser';
+	my $child = made('Contact', { LastName => 'child', AccountId => $loser });
+	told();
+	post_admin("merge?master=$master&losers=$loser", '{"Phone":"7"}');
+	@e = told();
+	same([ map { [ header($_)->{changeType}, header($_)->{recordIds}[0], exists $_->{AccountId} ? $_->{AccountId} : '', header($_)->{changedFields} ] } @e ],
+		[ [ 'UPDATE', $child, $master, [ 'AccountId', 'LastModifiedDate' ] ], [ 'DELETE', $loser, '', [] ], [ 'UPDATE', $master, '', [ 'Phone', 'LastModifiedDate' ] ] ], 'a merge');
+	check(3 == grep({ header($_)->{transactionKey} eq header($e[0])->{transactionKey} } @e), 'in one transaction');
+	post_admin("set?id=$master&Phone=8");
+	post_admin("purge?id=$loser");
+	same([ told() ], [], 'values that change by themselves, and rows that are purged, are not told');
+	# created and deleted at once
+	rest('POST', 'composite', { allOrNone => JSON::PP::true, compositeRequest => [
+		{ method => 'POST', url => "$D/sobjects/Account", referenceId => 'a', body => { Name => 'short' } },
+		{ method => 'DELETE', url => "$D/sobjects/Account/@\{a.id}", referenceId => 'b' } ] });
+	same([ told() ], [], 'a row that came and went');
 	# a lookup that a delete clears
 	my $acc = made('Account', { Name => 'target' });
 	my $inv = made('Invoice__c', { Account__c => $acc });
@@ -528,6 +545,10 @@ sub test_tooling
 	check($r->{json}{EventChannel} eq $id && $r->{json}{SelectedEntity} =~ /^01I/, 'Ids in the columns', $r->{body});
 	$r = tq("SELECT Id, SelectedEntity FROM PlatformEventChannelMember WHERE EventChannel = '$id' AND SelectedEntity = 'AccountChangeEvent'");
 	check($r->{json}{records}[0]{Id} eq $m, 'found by channel and entity', $r->{body});
+	(my $old = $T) =~ s/62/50/;
+	is_error(http('POST', "$old/PlatformEventChannelMember", body => { FullName => 'o', Metadata => { eventChannel => 'amp_x__chn', selectedEntity => 'CaseChangeEvent', enrichedFields => [] } }), 400, 'INVALID_FIELD', 'enriched fields before v51.0');
+	$old =~ s/50/46/;
+	is_error(http('POST', "$old/PlatformEventChannel", body => {}), 404, 'NOT_FOUND', 'channels before v47.0');
 	my $full = { eventChannel => 'amp_x__chn', selectedEntity => 'AccountChangeEvent' };
 	my $patch = sub { my (%m) = @_; return http('PATCH', "$T/PlatformEventChannelMember/$m", body => { FullName => 'amp_x_chn_AccountChangeEvent', Metadata => {%m} }) };
 	check($patch->(%$full, filterExpression => "Industry = 'Apparel'")->{status} == 204, 'a filter later');
@@ -632,6 +653,14 @@ sub test_channels
 	made('Contact', { LastName => 'unseen' });
 	told();
 	check(rest('GET', 'limits')->{json}{DailyDeliveredPlatformEvents}{Remaining} == 25000, 'what is kept back is not counted');
+	# a field that the subscriber does not see
+	made('Account', { Name => 'seen', Phone => '1', BillingCity => 'c', BillingStreet => 's' });
+	post_admin('schema', "hide Account $_ admin\@sandbox.example") for 'Phone', 'BillingCity';
+	shake();
+	subscribe('/data/ChangeEvents', -2);
+	my ($hidden) = grep { ($_->{Name} // '') eq 'seen' } told();
+	same([ exists $hidden->{Phone}, $hidden->{BillingAddress}, header($hidden)->{changeType} ], [ '', { Street => 's' }, 'CREATE' ], 'a field that is hidden is not told');
+	http('DELETE', '/__sandbox/schema', token => undef);
 	# the channel goes while somebody listens
 	listen_to('/data/cust__chn');
 	http('DELETE', "$T/PlatformEventChannelMember/$m");

@@ -12,6 +12,9 @@
 #include "rest.h"
 #include "tooling.h"
 
+/* The version that channels and their members came with. */
+#define OLDEST_TOOLING 47
+
 /* Who may set up channels. */
 static bool
 may_customize(const Request *r, Response *w)
@@ -36,9 +39,31 @@ missing(Response *w, const char *field)
 	return false;
 }
 
+/* What came with a later version is no field of an earlier one. */
+static bool
+too_early(json_object *metadata, const char *version, Response *w)
+{
+	static const struct
+	{
+		const char *key;
+		int since;
+	} later[] = {{"enrichedFields", 51}, {"filterExpression", 56}};
+
+	for (int i = 0; i < 2; i++)
+	{
+		if (atoi(version) >= later[i].since ||
+			!json_object_object_get_ex(metadata, later[i].key, NULL))
+			continue;
+		res_errorf(w, 400, "INVALID_FIELD", "No such column '%s' on sobject of type Metadata",
+				   later[i].key);
+		return true;
+	}
+	return false;
+}
+
 /* FullName and Metadata of the body; false with the refusal. */
 static bool
-take_body(json_object *body, Tooling *t, const char *type, Response *w)
+take_body(const Request *r, json_object *body, Tooling *t, const char *type, Response *w)
 {
 	json_object *metadata = NULL;
 
@@ -67,6 +92,8 @@ take_body(json_object *body, Tooling *t, const char *type, Response *w)
 	}
 	if (metadata == NULL)
 		return missing(w, "Metadata");
+	if (too_early(metadata, r->version, w))
+		return false;
 	t->metadata = json_object_get(metadata);
 	return true;
 }
@@ -89,7 +116,7 @@ create(Request *r, Response *w, ToolingType type)
 
 	if (body == NULL)
 		return;
-	if (!take_body(body, &t, tooling_type_name(type), w))
+	if (!take_body(r, body, &t, tooling_type_name(type), w))
 		;
 	else if (t.full == NULL || *t.full == '\0')
 		missing(w, "FullName");
@@ -121,7 +148,7 @@ change(Request *r, Response *w, const Tooling *old)
 	if (body == NULL)
 		return;
 	memcpy(t.id, old->id, sizeof(t.id));
-	if (!take_body(body, &t, tooling_type_name(old->type), w))
+	if (!take_body(r, body, &t, tooling_type_name(old->type), w))
 		;
 	else if (t.full != NULL && strcasecmp(t.full, old->full) != 0)
 		res_errorf(w, 400, "FIELD_INTEGRITY_EXCEPTION",
@@ -173,7 +200,7 @@ tooling_resource(Request *r, Response *w)
 {
 	ToolingType type = r->n_seg > 2 ? tooling_type(r->seg[2]) : TOOLING_TYPES;
 
-	if (type == TOOLING_TYPES || r->n_seg > 4)
+	if (type == TOOLING_TYPES || r->n_seg > 4 || atoi(r->version) < OLDEST_TOOLING)
 		res_not_found(w);
 	else if (!may_customize(r, w))
 		;
