@@ -42,6 +42,7 @@ typedef struct Follower
 {
 	int64 id;
 	MemoryContext cxt;		 /* of the whole */
+	MemoryContext work;		 /* of an answer */
 	MemoryContext comet_cxt; /* of the client */
 	AmpsfSession *session;	 /* held */
 	AmpsfComet *comet;
@@ -59,6 +60,9 @@ typedef enum Ending
 
 /* -------- transactions -------- */
 
+/* Where memory came from before, and will come from after: the end of a transaction forgets it. */
+static MemoryContext outside;
+
 static void
 begin(const char *what)
 {
@@ -67,6 +71,7 @@ begin(const char *what)
 		ConfigReloadPending = false;
 		ProcessConfigFile(PGC_SIGHUP);
 	}
+	outside = CurrentMemoryContext;
 	pgstat_report_activity(STATE_RUNNING, what);
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
@@ -80,6 +85,7 @@ commit(void)
 	SPI_finish();
 	PopActiveSnapshot();
 	CommitTransactionCommand();
+	MemoryContextSwitchTo(outside);
 	pgstat_report_stat(true);
 	pgstat_report_activity(STATE_IDLE, NULL);
 }
@@ -335,16 +341,13 @@ recover(Follower *f, AmpsfCometOutcome outcome)
 static Ending
 poll_events(Follower *f)
 {
-	MemoryContext work =
-		AllocSetContextCreate(f->cxt, "ampsf events of an answer", ALLOCSET_DEFAULT_SIZES);
 	bool under_way = false;
 
-	MemoryContextSwitchTo(work);
 	for (;;)
 	{
 		AmpsfCometOutcome outcome;
 
-		MemoryContextReset(work);
+		MemoryContextReset(f->work);
 		if (!under_way)
 			ampsf_comet_connect(f->comet);
 		under_way = false;
@@ -382,7 +385,8 @@ follow_once(Follower *f)
 {
 	AmpsfCometOutcome outcome;
 
-	MemoryContextSwitchTo(f->cxt);
+	MemoryContextReset(f->work);
+	MemoryContextSwitchTo(f->work);
 	ampsf_comet_handshake(f->comet);
 	if (!await(f))
 		return DONE;
@@ -464,6 +468,7 @@ ampsf_event_worker(int64 subscription)
 	f->id = subscription;
 	f->cxt = AllocSetContextCreate(TopMemoryContext, "ampsf event worker", ALLOCSET_DEFAULT_SIZES);
 	f->comet_cxt = AllocSetContextCreate(f->cxt, "ampsf comet", ALLOCSET_SMALL_SIZES);
+	f->work = AllocSetContextCreate(f->cxt, "ampsf events", ALLOCSET_DEFAULT_SIZES);
 	PG_TRY();
 	{
 		follow(f);
