@@ -60,3 +60,32 @@ SELECT ampsf.manifest('m', 'my-webhook', '*/15 * * * *');
 SELECT ampsf.manifest('m', 'my webhook');
 SELECT ampsf.manifest('m', schedule => '*/5 * * * *');
 SELECT ampsf.manifest('m', schedule => 'hourly');
+-- whose changes are told: by default all that have change events, if they are few enough, or those with mirrors
+CREATE SCHEMA s;
+IMPORT FOREIGN SCHEMA crm LIMIT TO (account, contact, lead, opportunity, task, invoice__c, pricebook2) FROM SERVER sf INTO s;
+CREATE FUNCTION lines(manifest text) RETURNS SETOF text LANGUAGE sql AS $$
+	SELECT l FROM regexp_split_to_table(manifest, E'\n') l WHERE l ~ '(subscribe|objectName|Watch|^ {14}- |Event|Fields:)' AND l !~ 'requiredFields'
+$$;
+\pset tuples_only on
+SELECT lines(ampsf.manifest('s')) \g | grep -n subscribe
+DROP FOREIGN TABLE s.invoice__c;
+SELECT substring(ampsf.manifest('s') FROM '    subscribe:.*(?=    write:)') AS manifest \g | grep -E 'subscribe|objectName'
+SELECT ampsf.mirror('s.contact');
+CREATE FOREIGN TABLE s."user" (id text) SERVER sf OPTIONS (object 'User');
+SELECT substring(ampsf.manifest('s') FROM '    subscribe:.*(?=    write:)');
+SELECT count(*) FROM lines(ampsf.manifest('s', subscribe => '{}')) l WHERE l ~ 'subscribe';
+CREATE SCHEMA t;
+CREATE FOREIGN TABLE t.lead (id text) SERVER sf OPTIONS (object 'Lead');
+CREATE FOREIGN TABLE t.contact (id text OPTIONS (field 'Id'), lastname text OPTIONS (field 'LastName'), email text OPTIONS (field 'Email'),
+	firm text OPTIONS (field 'AccountId'), boss text OPTIONS (field 'Owner.Name')) SERVER sf OPTIONS (object 'Contact');
+SELECT ampsf.manifest('t', subscribe => '{LEAD,contact}', watch_fields => '{"lead": ["ID"], "Contact": ["lastname", "Email", "AccountId"]}');
+SELECT ampsf.manifest('t', subscribe => '{lead}', watch_fields => '["id"]');
+\pset tuples_only off
+SELECT ampsf.manifest('s', subscribe => '{lead,quote}');
+SELECT ampsf.manifest('s', subscribe => '{lead,NULL}');
+SELECT ampsf.manifest('t', subscribe => '{contact}', watch_fields => '["Owner.Name"]');
+SELECT ampsf.manifest('t', subscribe => '{lead}', watch_fields => '{"lead": "id"}');
+SELECT ampsf.manifest('t', subscribe => '{lead}', watch_fields => '["id", 1]');
+SELECT ampsf.manifest('m', subscribe => '{visits}');
+SELECT ampsf.manifest(NULL) IS NULL;
+SELECT ampsf.manifest('s', subscribe => '{account,opportunity,task,lead,user,contact}');

@@ -24,11 +24,13 @@ COMMENT ON FUNCTION @extschema@.backfill_progress(name, text) IS
 	'how far Ampersand''s first read of an object has come; nulls if there was none';
 REVOKE EXECUTE ON FUNCTION @extschema@.backfill_progress(name, text) FROM PUBLIC;
 
-CREATE FUNCTION @extschema@.manifest(schema name, destination text DEFAULT 'webhook', schedule text DEFAULT '*/10 * * * *')
+CREATE FUNCTION @extschema@.manifest(
+	schema name, destination text DEFAULT 'webhook', schedule text DEFAULT '*/10 * * * *', subscribe text[] DEFAULT NULL,
+	watch_fields jsonb DEFAULT NULL)
 RETURNS text
-LANGUAGE C STABLE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ampsf_sql_manifest';
-COMMENT ON FUNCTION @extschema@.manifest(name, text, text) IS
-	'an amp.yaml for the foreign tables of a schema: what Ampersand is to read and may write, and its proxy';
+LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ampsf_sql_manifest';
+COMMENT ON FUNCTION @extschema@.manifest(name, text, text, text[], jsonb) IS
+	'an amp.yaml for the foreign tables of a schema: what Ampersand is to read and may write, whose changes it is to tell, and its proxy. subscribe: objects, null: all that have change events, if they are five at most, or those that are mirrored; watch_fields: whose changes are told, as of ampsf.subscribe()';
 
 -- What Ampersand delivers.
 

@@ -13,8 +13,10 @@
 #include "fmgr.h"
 #include "foreign/foreign.h"
 #include "mb/pg_wchar.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
+#include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
@@ -33,6 +35,24 @@ static const char servers_sql[] =
 static const char tables_sql[] = "SELECT c.oid FROM pg_catalog.pg_class c JOIN "
 								 "pg_catalog.pg_foreign_table t ON t.ftrelid = c.oid "
 								 "WHERE c.relnamespace = $1 AND t.ftserver = $2 ORDER BY c.relname";
+
+/* Tables of a server that the caller mirrors. */
+static const char mirrored_sql[] = "SELECT c.oid FROM pg_catalog.pg_class c JOIN "
+								   "pg_catalog.pg_foreign_table t ON t.ftrelid = c.oid "
+								   "WHERE c.relnamespace = $1 AND t.ftserver = $2 AND EXISTS "
+								   "(SELECT FROM ampsf.mirror_definition d WHERE d.source = c.oid)";
+
+/* So many objects of an org Ampersand subscribes to. */
+#define MAX_SUBSCRIBED 5
+
+/* What of the manifest is the caller's choice. */
+typedef struct Wishes
+{
+	const char *destination, *schedule;
+	List *subscribed; /* String, lowered: objects */
+	bool chosen;	  /* else as many as go */
+	Jsonb *watched;	  /* NULL: all fields */
+} Wishes;
 
 static List *
 select_oids(const char *sql, Oid first, Oid second)
@@ -183,9 +203,187 @@ add_write(StringInfo out, List *tables)
 	}
 }
 
+/* ---- subscribe ---- */
+
+/* Objects that Ampersand's guide names; custom ones have change events, too.  More can be asked
+ * for. */
+static bool
+has_events(const char *object)
+{
+	static const char *const names[] = {"account", "campaign",	  "case",	  "contact", "event",
+										"lead",	   "opportunity", "product2", "task",	 "user"};
+	size_t len = strlen(object);
+
+	for (size_t i = 0; i < lengthof(names); i++)
+		if (pg_strcasecmp(object, names[i]) == 0)
+			return true;
+	return len > 3 && pg_strcasecmp(object + len - 3, "__c") == 0;
+}
+
+/* The first table of each object; of those that have events, or of those that are listed. */
+static List *
+tables_of_objects(List *tables, List *objects, bool listed)
+{
+	List *seen = NIL, *found = NIL;
+	ListCell *lc;
+
+	foreach (lc, tables)
+	{
+		char *object = ampsf_table_options(lfirst_oid(lc))->object;
+
+		if (list_member(seen, lowered(object)) ||
+			!(listed ? list_member(objects, lowered(object)) : has_events(object)))
+			continue;
+		seen = lappend(seen, lowered(object));
+		found = lappend_oid(found, lfirst_oid(lc));
+	}
+	return found;
+}
+
+/* Those of the integration: what was chosen, or all if they are few enough, or those with mirrors.
+ */
+static List *
+subscribed_tables(List *tables, List *mirrored, const Wishes *wishes)
+{
+	List *found = tables_of_objects(tables, wishes->subscribed, wishes->chosen), *objects = NIL;
+	ListCell *lc;
+
+	if (list_length(found) <= MAX_SUBSCRIBED)
+		return found;
+	if (wishes->chosen)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("Ampersand subscribes to %d objects of an integration at most, not %d",
+						MAX_SUBSCRIBED, list_length(found)),
+				 errhint("Mirrors follow the others by their runs.")));
+	foreach (lc, mirrored)
+		objects = lappend(objects, lowered(ampsf_table_options(lfirst_oid(lc))->object));
+	found = tables_of_objects(found, objects, true);
+	return list_length(found) <= MAX_SUBSCRIBED ? found : NIL;
+}
+
+/* The names in a JSON array; ERROR if it is none. */
+static List *
+texts_of(JsonbContainer *list)
+{
+	JsonbIterator *it = JsonbIteratorInit(list);
+	JsonbIteratorToken token;
+	JsonbValue v;
+	List *names = NIL;
+
+	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
+	{
+		if (token != WJB_ELEM && token != WJB_BEGIN_ARRAY && token != WJB_END_ARRAY)
+			break;
+		if (token == WJB_ELEM && v.type != jbvString)
+			break;
+		if (token == WJB_ELEM)
+			names = lappend(names, pnstrdup(v.val.string.val, v.val.string.len));
+	}
+	if (token != WJB_DONE)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("watch_fields is not what it should be"),
+				 errhint("It is a list of fields, [\"Name\", \"Phone\"], or one for each object: "
+						 "{\"Account\": [\"Name\"]}.")));
+	return names;
+}
+
+/* The fields to be watched of an object; NIL: all. */
+static List *
+watched_fields(Jsonb *watched, const char *object)
+{
+	JsonbIterator *it;
+	JsonbIteratorToken token;
+	JsonbValue v;
+	bool here = false;
+
+	if (!watched)
+		return NIL;
+	if (!JB_ROOT_IS_OBJECT(watched))
+		return texts_of(&watched->root);
+	it = JsonbIteratorInit(&watched->root);
+	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			here = (size_t) v.val.string.len == strlen(object) &&
+				   pg_strncasecmp(v.val.string.val, object, v.val.string.len) == 0;
+		else if (token == WJB_VALUE && here)
+			return v.type == jbvBinary ? texts_of(v.val.binary.data) : texts_of(&watched->root);
+	}
+	return NIL;
+}
+
+/* The name as the table has it: what is watched has to be read. */
+static const char *
+read_field(Oid relid, const char *name)
+{
+	Relation rel = relation_open(relid, AccessShareLock);
+	TupleDesc desc = RelationGetDescr(rel);
+	const char *found = NULL;
+
+	for (int i = 0; i < desc->natts && !found; i++)
+	{
+		AmpsfColumn *col;
+
+		if (TupleDescAttr(desc, i)->attisdropped)
+			continue;
+		col = ampsf_column(relid, i + 1);
+		if (!col->created && !col->of_parent && pg_strcasecmp(col->field, name) == 0)
+			found = col->field;
+	}
+	relation_close(rel, AccessShareLock);
+	if (!found)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_UNDEFINED_COLUMN),
+			 errmsg("foreign table \"%s\" has no field \"%s\" to be watched", get_rel_name(relid),
+					name),
+			 errhint(
+				 "Ampersand watches fields that it reads, by their own names without a point.")));
+	return found;
+}
+
 static void
-add_integration(StringInfo out, Oid serverid, List *tables, const char *destination,
-				const char *schedule)
+add_subscribe(StringInfo out, List *tables, List *mirrored, const Wishes *wishes)
+{
+	List *found = subscribed_tables(tables, mirrored, wishes);
+	ListCell *lc, *field;
+
+	if (found == NIL && !wishes->chosen && tables_of_objects(tables, NIL, false) != NIL)
+		appendStringInfo(
+			out,
+			"    # subscribe: more than %d objects of these have change events; name some,\n"
+			"    # ampsf.manifest(..., subscribe => '{Account,Contact}')\n",
+			MAX_SUBSCRIBED);
+	if (found != NIL)
+		appendStringInfoString(out, "    subscribe:\n      objects:\n");
+	foreach (lc, found)
+	{
+		char *object = ampsf_table_options(lfirst_oid(lc))->object;
+		List *watched = watched_fields(wishes->watched, object);
+
+		add_line(out, "        - objectName:", object);
+		add_line(out, "          destination:", wishes->destination);
+		appendStringInfoString(out, "          inheritFieldsAndMapping: true\n"
+									"          createEvent:\n            enabled: always\n"
+									"          updateEvent:\n            enabled: always\n");
+		if (watched == NIL)
+			appendStringInfoString(out, "            watchFieldsAuto: all\n");
+		else
+			appendStringInfoString(out, "            requiredWatchFields:\n");
+		foreach (field, watched)
+			add_line(out, "              -", read_field(lfirst_oid(lc), lfirst(field)));
+		appendStringInfoString(out, "          deleteEvent:\n            enabled: always\n"
+									"          otherEvents:\n            - UNDELETE\n"
+									"            - GAP_CREATE\n            - GAP_UPDATE\n"
+									"            - GAP_DELETE\n            - GAP_UNDELETE\n"
+									"            - GAP_OVERFLOW\n");
+	}
+}
+
+static void
+add_integration(StringInfo out, Oid serverid, List *tables, List *mirrored, const Wishes *wishes)
 {
 	ForeignServer *server = GetForeignServer(serverid);
 	AmpsfServerOptions *o = ampsf_server_options(server);
@@ -207,7 +405,10 @@ add_integration(StringInfo out, Oid serverid, List *tables, const char *destinat
 	add_line(out, "  - name:", o->integration ? o->integration : server->servername);
 	add_line(out, "    provider:", "salesforce");
 	add_line(out, "    module:", module);
-	add_read(out, tables, destination, schedule);
+	add_read(out, tables, wishes->destination, wishes->schedule);
+	/* Account Engagement has no change events. */
+	if (!o->engagement)
+		add_subscribe(out, tables, mirrored, wishes);
 	add_write(out, tables);
 	/* The validator takes the catalog's word, in which the module has no proxy; an error cannot be
 	 * silenced there. */
@@ -221,34 +422,76 @@ add_integration(StringInfo out, Oid serverid, List *tables, const char *destinat
 		appendStringInfoString(out, "    proxy:\n      enabled: true\n");
 }
 
+/* ERROR for an object that is not of the schema, or of Account Engagement. */
+static List *
+chosen_objects(ArrayType *array, Oid schema, List *servers)
+{
+	List *chosen = NIL, *known = NIL;
+	ListCell *lc, *table;
+	Datum *items;
+	bool *nulls;
+	int n;
+
+	foreach (lc, servers)
+	{
+		if (ampsf_server_options(GetForeignServer(lfirst_oid(lc)))->engagement)
+			continue;
+		foreach (table, select_oids(tables_sql, schema, lfirst_oid(lc)))
+			known = lappend(known, lowered(ampsf_table_options(lfirst_oid(table))->object));
+	}
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &items, &nulls, &n);
+	for (int i = 0; i < n; i++)
+	{
+		char *object = nulls[i] ? "" : TextDatumGetCString(items[i]);
+
+		if (!list_member(known, lowered(object)))
+			ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+							errmsg("schema \"%s\" has no foreign table of object \"%s\"",
+								   get_namespace_name(schema), object),
+							errhint("What Ampersand subscribes to it has to read, too.")));
+		chosen = lappend(chosen, lowered(object));
+	}
+	return chosen;
+}
+
 Datum
 ampsf_sql_manifest(PG_FUNCTION_ARGS)
 {
-	Oid schema = get_namespace_oid(NameStr(*PG_GETARG_NAME(0)), false);
-	char *destination = text_to_cstring(PG_GETARG_TEXT_PP(1));
-	char *schedule = text_to_cstring(PG_GETARG_TEXT_PP(2));
-	List *servers = select_oids(servers_sql, schema, InvalidOid);
+	Wishes wishes = {0};
 	StringInfoData out;
+	List *servers;
 	ListCell *lc;
+	Oid schema;
 
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))
+		PG_RETURN_NULL();
+	schema = get_namespace_oid(NameStr(*PG_GETARG_NAME(0)), false);
+	wishes.destination = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	wishes.schedule = text_to_cstring(PG_GETARG_TEXT_PP(2));
+	servers = select_oids(servers_sql, schema, InvalidOid);
 	if (servers == NIL)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
 						errmsg("schema \"%s\" has no foreign tables of Salesforce",
 							   NameStr(*PG_GETARG_NAME(0))),
 						errhint("IMPORT FOREIGN SCHEMA makes them.")));
-	if (destination[0] == '\0' ||
-		strspn(destination, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-") !=
-			strlen(destination))
+	if (wishes.destination[0] == '\0' ||
+		strspn(wishes.destination,
+			   "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-") !=
+			strlen(wishes.destination))
 		ereport(
 			ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("\"%s\" is not the name of a destination", destination),
+			 errmsg("\"%s\" is not the name of a destination", wishes.destination),
 			 errhint("It has letters, digits and hyphens, as Ampersand's dashboard shows it.")));
-	check_schedule(schedule);
+	check_schedule(wishes.schedule);
+	wishes.chosen = !PG_ARGISNULL(3);
+	if (wishes.chosen)
+		wishes.subscribed = chosen_objects(PG_GETARG_ARRAYTYPE_P(3), schema, servers);
+	wishes.watched = PG_ARGISNULL(4) ? NULL : PG_GETARG_JSONB_P(4);
 	initStringInfo(&out);
 	appendStringInfoString(&out, "specVersion: 1.0.0\nintegrations:\n");
 	foreach (lc, servers)
 		add_integration(&out, lfirst_oid(lc), select_oids(tables_sql, schema, lfirst_oid(lc)),
-						destination, schedule);
+						select_oids(mirrored_sql, schema, lfirst_oid(lc)), &wishes);
 	PG_RETURN_TEXT_P(cstring_to_text(out.data));
 }
