@@ -1,0 +1,202 @@
+# The live view and the history of a mirror, and the refresh of its formula fields: while runs are under way, are
+# killed or cancelled, and whatever the org answers.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use AmpsfTest;
+use JSON::PP;
+use Test::More;
+use Time::HiRes qw(sleep);
+
+my $c = AmpsfTest->start(seed => 'big:2000', conf => ['log_min_messages = error']);
+my $seed = $ENV{AMPSF_TEST_SEED} || 1;
+srand($seed);
+diag("random changes: AMPSF_TEST_SEED=$seed");
+
+my $columns = 'id, lastname, title, createddate, systemmodstamp';
+$c->run_sql(<<'END');
+CREATE FOREIGN TABLE person (id text OPTIONS (field 'Id'), lastname text OPTIONS (field 'LastName'), title text OPTIONS (field 'Title'),
+	createddate timestamptz OPTIONS (field 'CreatedDate'), systemmodstamp timestamptz OPTIONS (field 'SystemModstamp'))
+	SERVER sf OPTIONS (object 'Contact');
+SELECT ampsf.mirror('person', 'p', chunk_rows => 200, lookback => '0', live_view => true, history => true);
+END
+
+# All columns of all rows, both ways.
+sub differences
+{
+	my ($mirror, $source) = @_;
+	return $c->value("SELECT count(*) FROM ((SELECT $columns FROM $mirror EXCEPT SELECT $columns FROM $source) UNION ALL "
+		  . "(SELECT $columns FROM $source EXCEPT SELECT $columns FROM $mirror)) d");
+}
+
+# What must hold of a history at any time: no overlaps, nothing empty, and the open versions are the mirror.
+sub history_faults
+{
+	my $open = "SELECT $columns FROM p_history WHERE upper_inf(valid)";
+	my $rows = "SELECT $columns FROM p";
+	return $c->value("SELECT (SELECT count(*) FROM p_history a JOIN p_history b ON a.id = b.id AND a.ctid < b.ctid AND a.valid && b.valid)"
+		  . " + (SELECT count(*) FROM p_history WHERE isempty(valid) OR lower_inf(valid))"
+		  . " + (SELECT count(*) FROM (($open EXCEPT $rows) UNION ALL ($rows EXCEPT $open)) d)");
+}
+
+my $token = $c->token;
+
+# What another client does: rows by the REST API, one call each.
+sub rest
+{
+	my ($method, $path, $body) = @_;
+	my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $c->{port}, Timeout => 30) or die "no sandbox: $!";
+	my $text = defined $body ? encode_json($body) : '';
+	print $s "$method /services/data/v62.0/$path HTTP/1.0\r\nHost: x\r\nAuthorization: Bearer $token\r\n"
+	  . "Content-Type: application/json\r\nConnection: close\r\nContent-Length: " . length($text) . "\r\n\r\n$text";
+	local $/;
+	my $answer = <$s>;
+	return $answer =~ m{^HTTP/\S+ 2} ? $answer : undef;
+}
+
+my (@ids, @binned);
+
+sub random_changes
+{
+	my ($n) = @_;
+	for my $i (1 .. $n)
+	{
+		my $dice = rand;
+		if ($dice < 0.25)
+		{
+			my $made = rest('POST', 'sobjects/Contact', { LastName => "New $i " . int(rand 1e6) }) or next;
+			push @ids, $1 if $made =~ /"id":"(\w{18})"/;
+		}
+		elsif ($dice < 0.75) { rest('PATCH', "sobjects/Contact/$ids[rand @ids]", { Title => 'Title ' . int(rand 1e6) }) }
+		elsif ($dice < 0.9)
+		{
+			my ($id) = splice @ids, int(rand @ids), 1;
+			push @binned, $id if rest('DELETE', "sobjects/Contact/$id");
+		}
+		elsif (@binned)
+		{
+			my ($id) = splice @binned, int(rand @binned), 1;
+			my ($status) = $c->http('POST', "/__sandbox/undelete?id=$id");
+			push @ids, $id if $status == 200;
+		}
+	}
+	return;
+}
+
+# A session that is in the middle of a run: as soon as the request log shows what is looked for, the backend dies.
+sub kill_when
+{
+	my ($sql, $seen) = @_;
+	$c->mark;
+	my $job = $c->background($sql);
+	my $caught = $c->poll(sub { return $seen->($c->log) });
+	my $pid = $c->value("SELECT pid FROM pg_stat_activity WHERE query ILIKE 'CALL ampsf.sync%' AND pid <> pg_backend_pid()");
+	ok($caught && $pid =~ /^\d+$/, 'a run is under way');
+	kill 'KILL', $pid if $pid =~ /^\d+$/;
+	$c->finish($job);
+	$c->poll(sub { return $c->psql('SELECT 1')->{out} eq '1' });
+	return;
+}
+
+@ids = split /\n/, $c->value('SELECT id FROM person');
+
+# -------- killed in a backfill: what is there has its versions, and the view waits for the rest --------
+$c->fault('path=*/query*;match=FROM Contact;count=0;do=delay;ms=40');
+kill_when("CALL ampsf.sync('p')", sub { return scalar(grep { ($_->{soql} || '') =~ /^SELECT Id, / } @_) > 3 });
+$c->clear_faults;
+is(history_faults(), 0, 'the versions are those of the rows');
+is(AmpsfTest::sqlstate($c->psql('SELECT count(*) FROM p_now')), '55000', 'no live view of a part');
+random_changes(20);
+$c->run_sql("CALL ampsf.sync('p')");
+is(differences('p_now', 'person'), 0, 'the live view is the org');
+is(history_faults(), 0, 'the history is right');
+
+# -------- a statement sees rows and watermark of one moment, whatever runs commit meanwhile --------
+for my $round (1 .. 4)
+{
+	random_changes(15);
+	sleep 1.1;
+	my $lock = 4711 + $round;
+	my $job = $c->background(<<"END");
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT count(*) > 0 FROM p;
+SELECT pg_advisory_lock($lock);
+SELECT count(*) FROM ((SELECT $columns FROM p_now EXCEPT SELECT $columns FROM person) UNION ALL (SELECT $columns FROM person EXCEPT SELECT $columns FROM p_now)) d;
+SELECT count(*) > 0 FROM p WHERE id NOT IN (SELECT id FROM person) OR NOT EXISTS (SELECT FROM person);
+COMMIT;
+END
+	# It has its snapshot, and waits for this one: which runs, and lets it go on when it has committed.
+	my $holder = $c->background("SELECT pg_advisory_lock($lock); SELECT pg_sleep(0.5); CALL ampsf.sync('p'); SELECT pg_advisory_unlock($lock)");
+	$c->finish($holder);
+	my $r = $c->finish($job);
+	like($r->{out}, qr/^t\n\n0\n/, "round $round: in an older snapshot the view is the org") or diag($r->{err});
+	is(differences('p_now', 'person'), 0, 'in a new one as well');
+	is(history_faults(), 0, 'the history is right');
+}
+
+# -------- random changes, runs that are killed: the view is the org at any time --------
+for my $round (1 .. 4)
+{
+	random_changes(20);
+	is(differences('p_now', 'person'), 0, "round $round: before a run");
+	$c->fault('path=*/query*;match=FROM Contact;count=0;do=delay;ms=300');
+	kill_when("CALL ampsf.sync('p')", sub { return scalar grep { $_->{path} =~ /recordCount/ } @_ });
+	$c->clear_faults;
+	is(differences('p_now', 'person'), 0, 'after one that was killed');
+	random_changes(10);
+	my $job = $c->background("CALL ampsf.sync('p')");
+	is(differences('p_now', 'person'), 0, 'while one runs');
+	is($c->finish($job)->{err}, '', 'which ends well');
+	is(differences('p_now', 'person'), 0, 'and after it');
+	is(history_faults(), 0, 'the history is right');
+}
+sleep 1.1;
+$c->run_sql("CALL ampsf.sync('p')");
+is(differences('p', 'person'), 0, 'the mirror is the org');
+
+# -------- a view that is cancelled, and answers that break off --------
+$c->fault('path=*/composite;count=1;do=delay;ms=3600000');
+{
+	my $r = $c->psql("SET statement_timeout = '300ms'; SELECT count(*) FROM p_now; RESET statement_timeout; SELECT count(*) > 0 FROM p_now;");
+	is(AmpsfTest::sqlstate($r), '57014', 'statement_timeout acts while the org is asked');
+	is($r->{out}, 't', 'the session goes on, and asks anew');
+}
+$c->clear_faults;
+$c->run_sql("ALTER FOREIGN TABLE person OPTIONS (ADD page_size '200'); UPDATE ampsf.mirror_definition SET watermark = '2020-01-01'");
+for my $fault ('path=*/query/*;count=9;do=truncate-json', 'path=*/query/*;skip=2;count=9;do=reset-middle', 'path=*/composite;count=9;do=truncate-json',
+	'path=*/composite;count=9;do=html;status=200')
+{
+	$c->fault($fault);
+	my $r = $c->psql("BEGIN; SAVEPOINT s; SELECT count(*) FROM p_now; ROLLBACK TO s; SELECT 'usable'; COMMIT;");
+	like($r->{err}, qr/ERROR/, "$fault: an error");
+	is($r->{out}, 'usable', 'and no part of an answer');
+	$c->clear_faults;
+	is(differences('p_now', 'person'), 0, 'then the whole');
+}
+# More than fits into work_mem, in statements that fail as well as in those that end.
+{
+	my $files = "SELECT count(*) FROM pg_ls_tmpdir()";
+	my $r = $c->psql("SET work_mem = '64kB'; SELECT count(*) FROM p_now; SELECT count(*) FROM p_now WHERE 1 / length(title) > 0 OR id = 'x' OR 1 / (length(id) - 18) > 0;"
+		  . "BEGIN; DECLARE d CURSOR FOR SELECT id FROM p_now; SAVEPOINT s; FETCH 1 FROM d; SELECT 1 / 0; ROLLBACK TO s; MOVE ALL d; COMMIT; $files");
+	is((split /\n/, $r->{out})[-1], '0', 'no temporary file stays');
+	unlike($r->{err}, qr/WARNING|leak/, 'and no reference') or diag($r->{err});
+}
+$c->run_sql("ALTER FOREIGN TABLE person OPTIONS (DROP page_size)");
+$c->run_sql("CALL ampsf.sync('p')");
+
+# -------- a refresh of formula fields that is killed goes on with the chunk that it was at --------
+$c->run_sql("SELECT ampsf.mirror('person', 'f', chunk_rows => 200, formula_every => '1 hour', formula_columns => '{title}'); CALL ampsf.sync('f')");
+$c->http('POST', "/__sandbox/set?id=$_&Title=set") for @ids[1 .. 300];
+$c->run_sql("UPDATE ampsf.mirror_definition SET formulas_at = formulas_at - interval '1 hour' WHERE target = 'f'::regclass");
+$c->fault('path=*/query*;match=SELECT Id, Title FROM;count=0;do=delay;ms=60');
+kill_when("CALL ampsf.sync('f')", sub { return scalar(grep { ($_->{soql} || '') =~ /^SELECT Id, Title FROM/ } @_) > 4 });
+$c->clear_faults;
+my $left = $c->value("SELECT cardinality(formula_spans) FROM ampsf.mirror_definition WHERE target = 'f'::regclass AND stage = 'formulas'");
+ok($left > 2, 'some chunks are left') or diag($left);
+$c->mark;
+$c->run_sql("CALL ampsf.sync('f')");
+is(scalar(grep { ($_->{soql} || '') =~ /^SELECT Id, Title FROM/ } $c->log), $left - 1, 'only they are read');
+is(differences('f', 'person'), 0, 'all values have come');
+
+done_testing();
