@@ -109,6 +109,18 @@ SELECT lastname, title FROM contact WHERE title = 'Nameless';
 SELECT ampsf.writeback_retry(0);
 SELECT ampsf.writeback_retry((SELECT min(id) FROM ampsf.writeback WHERE state = 'done')) = 0;
 
+-- changes that the org makes of what is sent are no conflicts with what was changed after it
+BEGIN;
+INSERT INTO contact (lastname, title) VALUES ('Blank', 'trimmed   '), ('Short life', 'trimmed   ');
+UPDATE contact SET title = 'trimmed too   ' WHERE id = :'c2';
+INSERT INTO contact (lastname) VALUES ('Between');
+UPDATE contact SET title = 'once more' WHERE id = :'c2' OR lastname = 'Blank';
+DELETE FROM contact WHERE lastname = 'Short life';
+COMMIT;
+CALL ampsf.writeback('contact');
+SELECT operation, state, fields, old FROM entries() WHERE operation <> 'delete' ORDER BY operation, old::text;
+SELECT count(*) FROM crm.contact WHERE lastname = 'Short life';
+
 -- the org's row was changed meanwhile: other columns do not matter
 UPDATE crm.contact SET department = 'Theirs' WHERE id = :'c1';
 UPDATE contact SET title = 'Ours' WHERE id = :'c1';

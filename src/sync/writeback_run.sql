@@ -18,7 +18,8 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION @extschema@.writeback_rest(regclass, boolean) IS 'of write-back';
 
--- Three steps, each committed: choose and compare; send and record; read again.
+-- Three steps, each committed: choose and compare; send and record; read again, which may be what is left of a
+-- run that was interrupted.
 CREATE PROCEDURE @extschema@.writeback_sync(target regclass, INOUT busy boolean, INOUT error text[])
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -43,7 +44,7 @@ BEGIN
 		BEGIN
 			IF stage OPERATOR(pg_catalog.=) 'recover' THEN
 				PERFORM @extschema@.writeback_recover(target);
-				stage := 'pick';
+				stage := 'settle';
 			ELSIF stage OPERATOR(pg_catalog.=) 'pick' THEN
 				n := @extschema@.writeback_pick(target);
 				last := n IS NULL;
@@ -53,6 +54,7 @@ BEGIN
 				last := error IS NOT NULL;
 				stage := 'settle';
 			ELSE
+				PERFORM @extschema@.writeback_rebase(target);
 				settled := @extschema@.writeback_settle(target);
 				EXIT WHEN last;
 				stage := 'pick';

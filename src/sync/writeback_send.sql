@@ -67,6 +67,13 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @extschema@.writeback_next(@extschema@.mirror_definition, integer) IS 'of write-back';
 
+-- What is committed before a call, and after it, is to outlast a crash, or rows would be created twice.
+CREATE FUNCTION @extschema@.writeback_durable() RETURNS void
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT set_config('synchronous_commit', 'local', true) WHERE current_setting('synchronous_commit') = 'off'
+$$;
+COMMENT ON FUNCTION @extschema@.writeback_durable() IS 'of write-back';
+
 -- Makes changes ready to be sent: those of one row become one, and are compared with the org's row as it is now.
 -- Committed before anything is sent, so that whoever comes after a crash knows what may have been.  How many rows
 -- are to be sent; null if nothing is left.
@@ -84,6 +91,7 @@ DECLARE
 	send jsonb;
 	n integer := 0;
 BEGIN
+	PERFORM @extschema@.writeback_durable();
 	SELECT * INTO s FROM @extschema@.writeback_source(d.source);
 	-- The org finds out what is created only one by one, so Bulk jobs are for the others.
 	IF s.bulk_from IS NOT NULL AND (SELECT count(*) FROM (SELECT FROM @extschema@.writeback e
@@ -174,6 +182,7 @@ DECLARE
 	many boolean := (SELECT count(*) FROM (SELECT FROM @extschema@.writeback e
 		WHERE e.target = d.target AND e.state = 'queued' LIMIT 1000) q) = 1000;
 BEGIN
+	PERFORM @extschema@.writeback_durable();
 	SELECT * INTO s FROM @extschema@.writeback_source(d.source);
 	FOR call IN SELECT e.sent_as, array_agg(e.id ORDER BY e.id) AS heads, array_agg(e.record_id ORDER BY e.id) AS ids,
 			array_agg(e.sent ORDER BY e.id) AS rows, array_agg(e.sent_base ORDER BY e.id) AS stamps, count(*) AS n, bool_or(e.forced) AS forced
@@ -271,6 +280,47 @@ BEGIN
 	PERFORM set_config('lock_timeout', wait, true), @extschema@.mirror_applying(was);
 END $$;
 COMMENT ON FUNCTION @extschema@.writeback_name(@extschema@.mirror_definition) IS 'of write-back';
+
+-- What the org made of what was sent (defaults, rounded and trimmed values) is what later changes of the row, which
+-- were made before that was known, stand on; else they would seem to be in conflict with it.
+CREATE FUNCTION @extschema@.writeback_rebase(target regclass) RETURNS void
+LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	d @extschema@.mirror_definition := @extschema@.mirror_find(target);
+	heads bigint[] := ARRAY(SELECT e.id FROM @extschema@.writeback e
+		WHERE e.target = d.target AND NOT e.settled AND NOT e.followed AND e.state = 'done' AND e.head = e.id);
+	w record;
+	f record;
+	left_over text[];
+	part text[];
+BEGIN
+	FOR w IN
+		WITH s AS MATERIALIZED (
+			SELECT e.record_id, max(e.id) AS id, bool_or(e.operation = 'insert') AS new,
+				array_agg(DISTINCT k.k) FILTER (WHERE k.k IS NOT NULL) AS keys
+			FROM @extschema@.writeback e LEFT JOIN LATERAL jsonb_object_keys(e.sent) k (k) ON true
+			WHERE e.id = ANY (heads) AND e.operation <> 'delete' AND EXISTS (SELECT FROM @extschema@.writeback q
+				WHERE q.target = d.target AND q.record_id = e.record_id AND q.pending AND q.state = 'queued')
+			GROUP BY e.record_id),
+		o AS MATERIALIZED (
+			SELECT x.* FROM @extschema@.writeback_org(d, @extschema@.writeback_columns(d.source), ARRAY(SELECT s.record_id FROM s)) x
+			WHERE EXISTS (SELECT FROM s))
+		SELECT s.*, o.fields FROM s JOIN o ON o.id = s.record_id LOOP
+		left_over := CASE WHEN w.new THEN ARRAY(SELECT jsonb_object_keys(w.fields)) ELSE w.keys END;
+		FOR f IN SELECT e.id, e.operation, e.old FROM @extschema@.writeback e
+			WHERE e.target = d.target AND e.record_id = w.record_id AND e.pending AND e.state = 'queued' ORDER BY e.id LOOP
+			part := ARRAY(SELECT k FROM unnest(left_over) k WHERE w.fields ? k AND (f.operation = 'delete' OR f.old ? k));
+			CONTINUE WHEN part = '{}';
+			UPDATE @extschema@.writeback e SET old = coalesce(e.old, '{}') || (SELECT jsonb_object_agg(k, w.fields -> k) FROM unnest(part) k)
+				WHERE e.id = f.id;
+			IF f.operation = 'update' THEN
+				left_over := ARRAY(SELECT k FROM unnest(left_over) k WHERE NOT k = ANY (part));
+			END IF;
+		END LOOP;
+	END LOOP;
+	UPDATE @extschema@.writeback e SET followed = true WHERE e.id = ANY (heads);
+END $$;
+COMMENT ON FUNCTION @extschema@.writeback_rebase(regclass) IS 'of write-back';
 
 -- Rows whose changes have come to an end become what the org has: with its stamps and formulas, or without what
 -- it has refused.  False if something is left, since somebody else is at the mirror or at a row.

@@ -26,6 +26,7 @@ CREATE TABLE @extschema@.writeback (
 		CHECK (state IN ('queued', 'sending', 'done', 'refused', 'conflict', 'in doubt', 'dropped')),
 	pending boolean NOT NULL DEFAULT true,
 	settled boolean NOT NULL DEFAULT false,
+	followed boolean NOT NULL DEFAULT false,
 	head bigint,
 	sent_as text,
 	sent jsonb,
@@ -57,6 +58,7 @@ COMMENT ON COLUMN @extschema@.writeback.state IS
 	'too; in doubt: nobody knows whether the row was created; dropped: was not sent, and will not be';
 COMMENT ON COLUMN @extschema@.writeback.pending IS 'the mirror''s row is left as the user made it';
 COMMENT ON COLUMN @extschema@.writeback.settled IS 'the mirror''s row is again as the org has it';
+COMMENT ON COLUMN @extschema@.writeback.followed IS 'later changes of the row know what the org has made of this one';
 COMMENT ON COLUMN @extschema@.writeback.head IS 'the change with which this one was sent, as one';
 COMMENT ON COLUMN @extschema@.writeback.sent IS 'what was sent: the changes of one row together, without what the org had already';
 COMMENT ON COLUMN @extschema@.writeback.org IS 'of a conflict: what the org has in these columns';
