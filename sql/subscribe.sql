@@ -180,6 +180,8 @@ SELECT ampsf.events_store(:sub, '[{"channel": "/data/x", "data": {"payload": nul
 	"data": {"event": {"replayId": 99999999999999999999}, "payload": {"ChangeEventHeader": {"changedFields": 1, "recordIds": 1}}}}]');
 SELECT replay_id FROM mine;
 -- the org no longer knows the place: a row for each object, and then the earliest that there is, whatever its ids
+UPDATE ampsf.subscription SET channel_id = 'one of its own';
+UPDATE ampsf.subscription SET replay_before = NULL;
 SELECT replay FROM ampsf.subscription_begin(:sub);
 SELECT store(event(9007199254741011, 'Account', '{001000000000003AAA}', 'DELETE'));
 SELECT ampsf.events_lost(:sub, '400::The replayId');
@@ -201,6 +203,26 @@ SELECT replay FROM ampsf.subscription_begin(:sub);
 SELECT store(event(1, 'Contact', '{003000000000005AAA}', 'CREATE', key => 'long ago'),
 	event(2, 'Contact', '{003000000000006AAA}', 'CREATE', key => 'now', stamp => (extract(epoch FROM now()) * 1000)::bigint));
 SELECT record_id FROM ampsf.change WHERE replay_id < 3;
+
+UPDATE ampsf.subscription SET channel_id = NULL;
+-- where fields are added to events, those of several records have one id: it goes on from the one before, and the same
+-- is stored once
+UPDATE ampsf.subscription SET replay_id = NULL, replay_before = NULL;
+SELECT store(event(20, 'Contact', '{003000000000007AAA}', 'CREATE', key => 'a', stamp => (extract(epoch FROM now()) * 1000)::bigint),
+	event(30, 'Contact', '{003000000000008AAA}', 'DELETE', key => 'b', stamp => (extract(epoch FROM now()) * 1000)::bigint));
+SELECT replay FROM ampsf.subscription_begin(:sub);
+SELECT store(event(30, 'Contact', '{003000000000008AAA}', 'DELETE', key => 'b'), event(30, 'Contact', '{003000000000009AAA}', 'DELETE', key => 'b'));
+SELECT record_id FROM ampsf.change WHERE replay_id = 30 ORDER BY id;
+SELECT replay FROM ampsf.subscription_begin(:sub);
+SELECT store(event(40, 'Contact', '{003000000000008AAA}', 'DELETE', key => 'c'));
+SELECT replay FROM ampsf.subscription_begin(:sub);
+-- the one before may be too old while it is not
+SELECT ampsf.events_lost(:sub, '400::The replayId');
+SELECT replay FROM ampsf.subscription_begin(:sub);
+SELECT count(*) FROM ampsf.change WHERE type = 'LOST';
+SELECT ampsf.events_lost(:sub, '400::The replayId');
+SELECT replay FROM ampsf.subscription_begin(:sub);
+SELECT count(*) FROM ampsf.change WHERE type = 'LOST';
 
 -- rows are kept for a while, those that a mirror has yet to take for longer
 UPDATE ampsf.subscription SET keep = '0', pruned = NULL;

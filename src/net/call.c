@@ -7,22 +7,16 @@
  */
 #include "net/session_private.h"
 
-#include <time.h>
-
 #include "base/ampsf.h"
 #include "base/progress.h"
-#include "common/pg_prng.h"
 #include "net/ampersand.h"
 #include "net/slots.h"
 #include "net/budget.h"
 #include "net/usage.h"
 #include "utils/memutils.h"
 
-#define BACKOFF_FIRST 200 /* milliseconds */
-#define BACKOFF_MAX 10000
 /* From one look for a free slot to the next. */
 #define SLOT_WAIT 20
-#define RETRY_AFTER_MAX 60000
 /* Salesforce refuses a request whose URI and headers are longer together. */
 #define REQUEST_HEAD_MAX 16384
 /* What libcurl adds by itself: Host, Accept-Encoding, Content-Length, the request line's rest. */
@@ -56,7 +50,7 @@ struct AmpsfCall
 	int slot; /* of the business unit, while a request is under way; else -1 */
 	AmpsfStats *stats;
 	AmpsfUsage *usage;
-	bool beyond_budget, unmetered, once;
+	bool beyond_budget, unmetered, once, oauth;
 	int timeout;
 	bool unsettled; /* sent, and not answered yet */
 
@@ -75,39 +69,6 @@ struct AmpsfCall
 };
 
 /* -------- failures -------- */
-
-/* Seconds, or a date: HTTP's, or Ampersand's, which ends in UTC in the place of GMT. */
-static int64
-parse_retry_after(const char *s)
-{
-	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-	struct tm tm = {0};
-	char month[4];
-	const char *m;
-
-	if (*s >= '0' && *s <= '9')
-		return strtoll(s, NULL, 10) * 1000;
-	if (sscanf(s, "%*3s, %2d %3s %4d %2d:%2d:%2d", &tm.tm_mday, month, &tm.tm_year, &tm.tm_hour,
-			   &tm.tm_min, &tm.tm_sec) != 6 ||
-		(m = strstr(months, month)) == NULL)
-		return 0;
-	tm.tm_year -= 1900;
-	tm.tm_mon = (m - months) / 3;
-	return ((int64) timegm(&tm) - (int64) time(NULL)) * 1000;
-}
-
-int
-ampsf_backoff(int n, const char *retry_after)
-{
-	int64 ms = (int64) BACKOFF_FIRST << Min(n, 10);
-
-	ms = Min(ms, BACKOFF_MAX);
-	/* Between a half and the whole of it, so that many backends do not come back at once. */
-	ms = ms / 2 + (int64) (pg_prng_double(&pg_global_prng_state) * (ms / 2));
-	if (retry_after)
-		ms = Max(ms, Min(parse_retry_after(retry_after), RETRY_AFTER_MAX));
-	return (int) ms;
-}
 
 bool
 ampsf_failure_is_transient(AmpsfHttpFailure kind)
@@ -264,6 +225,7 @@ ampsf_call_start(AmpsfSession *session, const AmpsfCallSpec *spec, MemoryContext
 	call->beyond_budget = spec->beyond_budget || spec->unmetered;
 	call->unmetered = spec->unmetered;
 	call->once = spec->once;
+	call->oauth = spec->oauth;
 	call->timeout = spec->timeout ? spec->timeout : session->options->request_timeout;
 	call->state = CALL_LOGIN;
 	call->fresh_login = true;
@@ -345,8 +307,10 @@ send_call(AmpsfCall *call)
 	MemoryContextReset(call->attempt_cxt);
 	old = MemoryContextSwitchTo(call->attempt_cxt);
 
-	authorization =
-		psprintf(o->ampersand ? "X-Api-Key: %s" : "Authorization: Bearer %s", session->token);
+	authorization = psprintf(o->ampersand  ? "X-Api-Key: %s"
+							 : call->oauth ? "Authorization: OAuth %s"
+										   : "Authorization: Bearer %s",
+							 session->token);
 	headers = palloc(sizeof(char *) * (call->nheaders + 16));
 	headers[n++] = authorization;
 	if (o->ampersand && call->host == AMPSF_TO_ORG)
@@ -486,7 +450,7 @@ is_throttled(const AmpsfCall *call, int status, bool *hopeless)
 	if (status != 429 || !call->session->options->ampersand)
 		return false;
 	*hopeless = (retryable && strcmp(retryable, "false") == 0) ||
-				(after && parse_retry_after(after) > RETRY_AFTER_MAX);
+				(after && ampsf_retry_after(after) > RETRY_AFTER_MAX);
 	return true;
 }
 

@@ -115,6 +115,7 @@ typedef struct AmpsfCallSpec
 	bool beyond_budget; /* not held back by limits: it tidies up, or looks what is left */
 	bool unmetered; /* no API call by the org's count: costs nothing of the quota, nor of limits */
 	bool once;		/* sent once, whatever comes; a 401 is an answer like any other */
+	bool oauth;		/* the token goes by the name of OAuth, not Bearer */
 	int timeout;	/* milliseconds without a byte moving; 0: the server's request_timeout */
 } AmpsfCallSpec;
 

@@ -83,6 +83,10 @@ extern void ampsf_login_wipe(AmpsfSession *session);
  * otherwise. */
 extern bool ampsf_login_take_stored(AmpsfSession *session, const UserMapping *mapping);
 
+/* The longest wait that Retry-After can ask for, and what it asks for; milliseconds. */
+#define RETRY_AFTER_MAX 60000
+extern int64 ampsf_retry_after(const char *header);
+
 /* Is it worth repeating, if repeating is safe? */
 extern bool ampsf_failure_is_transient(AmpsfHttpFailure kind);
 /* errdetail and errhint of a failure below HTTP. */

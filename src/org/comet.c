@@ -172,6 +172,8 @@ send_message(AmpsfComet *comet, const char *meta, const char *rest, int timeout)
 	spec.headers = headers;
 	spec.unmetered = true;
 	spec.once = true;
+	/* Both names are documented; orgs that refuse Bearer here have been seen. */
+	spec.oauth = true;
 	spec.timeout = timeout;
 	spec.usage = ampsf_session_usage(comet->session, NULL, "events");
 	comet->meta = meta;

@@ -123,7 +123,7 @@ BEGIN
 		WHERE s.id = subscription AND s.owner = quote_ident(current_user)::regrole AND NOT s.paused
 		-- One that was connected and has not heard of any event yet must not begin with what is new now.
 		RETURNING s.server, s.channel,
-			coalesce(s.replay_id, CASE WHEN s.from_earliest OR s.first_connected IS NOT NULL THEN -2 ELSE -1 END);
+			coalesce(s.replay_before, s.replay_id, CASE WHEN s.from_earliest OR s.first_connected IS NOT NULL THEN -2 ELSE -1 END);
 END $$;
 COMMENT ON FUNCTION @extschema@.subscription_begin(bigint) IS 'of change events';
 
@@ -193,6 +193,15 @@ BEGIN
 	IF s.replay_id IS NULL AND NOT s.from_earliest THEN
 		since := s.first_connected - interval '5 minutes';
 	END IF;
+	-- Events with fields that were added to them (enriched, or named by a filter) are told record by record under one id.
+	IF s.enriched_fields IS NOT NULL OR s.filter IS NOT NULL OR s.channel_id IS NULL THEN
+		s.replay_before := coalesce((
+			SELECT e.replay_id FROM (
+				SELECT m.place, @extschema@.event_number(m.message #>> '{data,event,replayId}')
+				FROM jsonb_array_elements(messages) WITH ORDINALITY m (message, place)) e (place, replay_id)
+			WHERE e.replay_id <> told.replay_id ORDER BY e.place DESC LIMIT 1),
+			CASE WHEN s.replay_id <> told.replay_id THEN s.replay_id ELSE s.replay_before END);
+	END IF;
 	PERFORM @extschema@.change_lock(s.server);
 	WITH added AS (
 		INSERT INTO @extschema@.change (subscription, server, channel, epoch, replay_id, object, record_id, type, changed_fields,
@@ -205,7 +214,7 @@ BEGIN
 			ON CONFLICT DO NOTHING
 			RETURNING id, object)
 		SELECT count(*) AS n, min(a.id) AS first, max(a.id) AS last, array_agg(DISTINCT a.object) AS objects INTO stored FROM added a;
-	UPDATE @extschema@.subscription x SET replay_id = coalesce(told.replay_id, x.replay_id), received = x.received + told.n,
+	UPDATE @extschema@.subscription x SET replay_id = coalesce(told.replay_id, x.replay_id), replay_before = s.replay_before, received = x.received + told.n,
 			heartbeat = clock_timestamp(), last_event = clock_timestamp(), last_committed = coalesce(told.committed, x.last_committed)
 		WHERE x.id = s.id AND told.n > 0;
 	IF stored.n > 0 THEN
@@ -237,6 +246,12 @@ DECLARE
 	s @extschema@.subscription;
 	stored record;
 BEGIN
+	-- The one before it may be gone while it is not.
+	UPDATE @extschema@.subscription x SET replay_before = NULL
+		WHERE x.id = subscription AND x.owner = quote_ident(current_user)::regrole AND x.replay_before IS NOT NULL;
+	IF FOUND THEN
+		RETURN;
+	END IF;
 	UPDATE @extschema@.subscription x SET epoch = x.epoch + 1, replay_id = NULL, from_earliest = true, lost = x.lost + 1, last_error = error
 		WHERE x.id = subscription AND x.owner = quote_ident(current_user)::regrole RETURNING * INTO s;
 	IF NOT FOUND THEN

@@ -318,7 +318,7 @@ recover(Follower *f, AmpsfCometOutcome outcome)
 		case AMPSF_COMET_BAD_REPLAY:
 			if (f->replay < 0)
 				ampsf_comet_throw(f->comet);
-			ereport(LOG, (errmsg("events of channel %s are lost", f->channel),
+			ereport(LOG, (errmsg("channel %s has no such place any more", f->channel),
 						  errdetail_internal("%s", error)));
 			{
 				bool isnull;

@@ -16,6 +16,7 @@ CREATE TABLE @extschema@.subscription (
 	made timestamptz NOT NULL DEFAULT clock_timestamp(),
 	paused boolean NOT NULL DEFAULT false,
 	replay_id bigint,
+	replay_before bigint,
 	epoch integer NOT NULL DEFAULT 0,
 	from_earliest boolean NOT NULL DEFAULT false,
 	first_connected timestamptz,
@@ -37,6 +38,8 @@ COMMENT ON TABLE @extschema@.subscription IS 'subscriptions to change events: wh
 COMMENT ON COLUMN @extschema@.subscription.objects IS 'null: all of which the channel tells';
 COMMENT ON COLUMN @extschema@.subscription.channel_id IS 'of a channel that was made for the subscription, and is taken down with it';
 COMMENT ON COLUMN @extschema@.subscription.replay_id IS 'of the latest event that is in ampsf.change, or was left out of it';
+COMMENT ON COLUMN @extschema@.subscription.replay_before IS
+	'the one before it, from which to go on where the org gives the same id to several events: the rest of them may have been under way';
 COMMENT ON COLUMN @extschema@.subscription.epoch IS 'grows when the org no longer knows the replay id: those of different epochs do not compare';
 ALTER TABLE @extschema@.subscription ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON @extschema@.subscription TO PUBLIC
