@@ -38,6 +38,7 @@ SQL_PARTS = \
 	src/sync/subscription.sql \
 	src/sync/event.sql \
 	src/sync/schedule.sql \
+	src/sync/refresh.sql \
 	src/sync/writeback_tables.sql \
 	src/sync/writeback.sql \
 	src/sync/writeback_send.sql \
