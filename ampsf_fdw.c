@@ -7,6 +7,7 @@
 #include "exec/analyze.h"
 #include "exec/async.h"
 #include "exec/key_join.h"
+#include "exec/live_view.h"
 #include "exec/modify.h"
 #include "exec/parallel.h"
 #include "exec/scan.h"
@@ -30,6 +31,7 @@ _PG_init(void)
 	ampsf_modify_init();
 	ampsf_key_join_init();
 	ampsf_key_join_plan_init();
+	ampsf_live_scan_init();
 	ampsf_estimate_init();
 	ampsf_launcher_init();
 }

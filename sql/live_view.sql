@@ -12,9 +12,14 @@ BEGIN
 		'(SELECT %3$s FROM %2$s EXCEPT SELECT %3$s FROM %1$s)) d', mirror, source, cols) INTO n;
 	RETURN n;
 END $$;
+CREATE FUNCTION plan(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN QUERY EXECUTE 'EXPLAIN (COSTS off) ' || query;
+END $$;
 SELECT ampsf.mirror('crm.contact', live_view => true);
 -- not before the first run has ended
 SELECT count(*) FROM contact_now;
+SELECT count(*) > 0 AS plan FROM plan('SELECT * FROM contact_now');
 CALL ampsf.sync('contact');
 SELECT differences('contact_now', 'crm.contact');
 
@@ -64,7 +69,9 @@ FETCH c;
 COMMIT;
 -- what an index would find, it finds
 SET enable_seqscan = off;
-EXPLAIN (COSTS off) SELECT lastname FROM contact_now WHERE id = '003';
+\pset format unaligned
+SELECT regexp_replace(regexp_replace(btrim(l), 'SELECT .* FROM', 'SELECT ... FROM'), '\d+-\d+-\d+T[0-9:]+Z', 'TIME') FROM plan($$SELECT lastname FROM contact_now WHERE id = '003'$$) l WHERE l ~ 'Asked|Deletions|Index|Live|Function';
+\pset format aligned
 RESET enable_seqscan;
 
 -- after a run that has seen it all the window is that of the lookback

@@ -27,6 +27,7 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "nodes/value.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -40,6 +41,7 @@
 #include "base/error.h"
 #include "exec/convert.h"
 #include "exec/files.h"
+#include "exec/live_view.h"
 #include "functions/foreign_arg.h"
 #include "net/session.h"
 #include "net/usage.h"
@@ -62,6 +64,7 @@ typedef struct Window
 	char *cursor_column;   /* of the foreign table; NULL: it has none */
 	TimestampTz rows_from; /* changes since then may be missing in the mirror */
 	TimestampTz log_from;  /* and deletions since then */
+	bool filled;		   /* is there a watermark? */
 	List *left_out;		   /* of String: columns whose fields the org does not show */
 } Window;
 
@@ -199,11 +202,19 @@ read_window(Oid target, Oid function, Window *window)
 				lappend(window->left_out, makeString(pstrdup(NameStr(*DatumGetName(names[i])))));
 	}
 	table_close(rel, AccessShareLock);
+	window->filled = !no_rows && !no_log;
+}
+
+static void
+check_window(const Window *window)
+{
+	Oid target = window->target;
+
 	if (!window->cursor_column)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						errmsg("mirror %s can have no live view", get_rel_name(target)),
 						errdetail("Its object has no field that tells when a row changed.")));
-	if (no_rows || no_log)
+	if (!window->filled)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("mirror %s has not been filled yet", get_rel_name(target)),
@@ -632,6 +643,27 @@ answer_questions(LiveRead *read)
 	read_rows(read, text, text_len);
 }
 
+bool
+ampsf_live_question(Oid target, Oid function, char **soql, const char **log_from)
+{
+	LiveRead *read = palloc0(sizeof(LiveRead));
+
+	/* auto_explain tells of a statement when its snapshot is gone. */
+	if (!ActiveSnapshotSet())
+		return false;
+	read_window(target, function, &read->window);
+	if (!read->window.filled || !read->window.cursor_column ||
+		pg_class_aclcheck(read->window.source, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+		return false;
+	read->arg.table = ampsf_table_options(read->window.source);
+	read->answer = palloc0(sizeof(LiveAnswer));
+	read->answer->cxt = CurrentMemoryContext;
+	prepare(read);
+	*soql = read->soql;
+	*log_from = soql_time(read->window.log_from);
+	return true;
+}
+
 /*
  * The query has ended.  After an error the transaction's own cleaning has closed the tuplestore's
  * file, and memory goes with the transaction.
@@ -673,6 +705,7 @@ find_answer(FunctionCallInfo fcinfo, Oid target)
 	read->row_cxt = AllocSetContextCreate(work, "ampsf live view row", ALLOCSET_DEFAULT_SIZES);
 	read->page_cxt = AllocSetContextCreate(work, "ampsf live view page", ALLOCSET_DEFAULT_SIZES);
 	read_window(target, fcinfo->flinfo->fn_oid, &read->window);
+	check_window(&read->window);
 	ampsf_foreign_arg(&read->arg, read->window.source);
 	read->usage = ampsf_session_usage(read->arg.session, read->arg.table->object, "query");
 
