@@ -28,7 +28,7 @@ SELECT ampsf.refresh_if_changed('people');
 SELECT source, since < server_time - interval '9 minutes' AS looks_back, fingerprint IS NOT NULL AS fingerprint, reason
 	FROM ampsf.matview_state ORDER BY source::text;
 
--- what is done to a row is seen; each time once
+-- what is done to a row is seen; each time once.
 CREATE FUNCTION told(view regclass) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
 	IF NOT ampsf.refresh_if_changed(view) THEN
@@ -36,37 +36,53 @@ BEGIN
 	END IF;
 	RETURN max(reason) FROM ampsf.matview_state WHERE matview = view;
 END $$;
+-- Each time a minute later, for the org and here.
 INSERT INTO crm.contact (lastname) VALUES ('Curie');
+\! $SANDBOXCTL org skew=60 >/dev/null
+UPDATE ampsf.matview_state SET asked = asked - interval '1 minute';
 SELECT told('people');
 SELECT count(*) FROM people WHERE lastname = 'Curie';
 SELECT ampsf.refresh_if_changed('people');
-SELECT pg_sleep(1.1);
 UPDATE crm.contact SET lastname = 'Meitner' WHERE lastname = 'Curie';
+\! $SANDBOXCTL org skew=120 >/dev/null
+UPDATE ampsf.matview_state SET asked = asked - interval '1 minute';
 SELECT told('people');
 SELECT count(*) FROM people WHERE lastname = 'Meitner';
+SELECT ampsf.refresh_if_changed('people');
+-- a row that came and one that went
+DELETE FROM crm.contact WHERE lastname = 'Meitner';
+INSERT INTO crm.contact (lastname) VALUES ('Noether');
+\! $SANDBOXCTL org skew=180 >/dev/null
+UPDATE ampsf.matview_state SET asked = asked - interval '1 minute';
+SELECT told('people');
+SELECT string_agg(lastname, ' ') FROM people WHERE lastname IN ('Meitner', 'Noether');
 SELECT ampsf.refresh_if_changed('people');
 -- a row that was not changed lately: only the log of deletions tells that it is gone
 CREATE MATERIALIZED VIEW leads AS SELECT id FROM crm.lead;
 SELECT ampsf.refresh_if_changed('leads');
 SELECT id AS gone FROM leads ORDER BY id LIMIT 1 \gset
-SELECT pg_sleep(1.1);
 DELETE FROM crm.lead WHERE id = :'gone';
-SELECT pg_sleep(1.1);
+\! $SANDBOXCTL org skew=240 >/dev/null
+UPDATE ampsf.matview_state SET asked = asked - interval '1 minute';
 SELECT told('leads');
 SELECT count(*) FROM leads WHERE id = :'gone';
 SELECT ampsf.refresh_if_changed('leads');
 \setenv GONE :gone
 \! $SANDBOXCTL undelete $GONE >/dev/null
-SELECT pg_sleep(1.1);
+\! $SANDBOXCTL org skew=300 >/dev/null
+UPDATE ampsf.matview_state SET asked = asked - interval '1 minute';
 SELECT told('leads');
 SELECT count(*) FROM leads WHERE id = :'gone';
 SELECT ampsf.refresh_if_changed('leads');
--- a row that came and one that went
-SELECT pg_sleep(1.1);
-DELETE FROM crm.contact WHERE lastname = 'Meitner';
-INSERT INTO crm.contact (lastname) VALUES ('Noether');
-SELECT told('people');
-SELECT string_agg(lastname, ' ') FROM people WHERE lastname IN ('Meitner', 'Noether');
+-- a row that may change once more in the second in which it was looked at
+UPDATE crm.lead SET lastname = 'first' WHERE id = :'gone';
+SELECT told('leads');
+UPDATE crm.lead SET lastname = 'second' WHERE id = :'gone';
+SELECT told('leads');
+\! $SANDBOXCTL org skew=360 >/dev/null
+UPDATE ampsf.matview_state SET asked = asked - interval '1 minute';
+SELECT told('leads');
+SELECT ampsf.refresh_if_changed('leads');
 
 -- while it is read, where there is a key for that
 CREATE FUNCTION refreshed_how(view regclass) RETURNS text LANGUAGE plpgsql AS $$
@@ -81,7 +97,7 @@ CREATE UNIQUE INDEX ON people (id) WHERE id > '0';
 SELECT refreshed_how('people');
 CREATE UNIQUE INDEX ON people (id);
 SELECT refreshed_how('people');
-SELECT reason FROM ampsf.matview_state GROUP BY 1;
+SELECT DISTINCT reason FROM ampsf.matview_state WHERE matview = 'people'::regclass;
 
 -- tables here count as well, mirrors and partitions among them
 SELECT ampsf.refresh_if_changed('wide');
@@ -96,6 +112,8 @@ SELECT told('wide');
 SELECT count FROM wide WHERE kind = 'a';
 SELECT ampsf.refresh_if_changed('wide');
 INSERT INTO crm.lead (lastname, company) VALUES ('Planck', 'x');
+\! $SANDBOXCTL org skew=420 >/dev/null
+UPDATE ampsf.matview_state SET asked = asked - interval '1 minute';
 SELECT told('wide');
 CREATE TABLE parted_one PARTITION OF parted FOR VALUES IN ('1');
 SELECT told('wide');
@@ -159,4 +177,5 @@ DROP MATERIALIZED VIEW fragile;
 SELECT ampsf.refresh_if_changed('of_mirror');
 SELECT count(*) FROM ampsf.matview_state WHERE matview::text ~ '^\d|fragile';
 SELECT ampsf.unmirror('mirrored');
+\! $SANDBOXCTL org skew=0 >/dev/null
 DROP SCHEMA r CASCADE;

@@ -26,7 +26,7 @@ CREATE TABLE @extschema@.matview_state (
 COMMENT ON TABLE @extschema@.matview_state IS
 	'of ampsf.refresh_if_changed(): the tables that a materialized view reads, as they were before its last refresh';
 COMMENT ON COLUMN @extschema@.matview_state.since IS 'rows and deletions of an object are looked at from this time of the org on';
-COMMENT ON COLUMN @extschema@.matview_state.fingerprint IS 'what there was since then; another one means a change; null: it cannot be told';
+COMMENT ON COLUMN @extschema@.matview_state.fingerprint IS 'what there was since then; another one means a change; null: it cannot be told, or was changing';
 COMMENT ON COLUMN @extschema@.matview_state.server_time IS 'the org''s time';
 COMMENT ON COLUMN @extschema@.matview_state.reason IS 'why it was refreshed last';
 ALTER TABLE @extschema@.matview_state ENABLE ROW LEVEL SECURITY;
@@ -86,7 +86,7 @@ DECLARE
 BEGIN
 	PERFORM pg_advisory_xact_lock(hashtext('@extschema@.matview_state'), matview::oid::integer);
 	DELETE FROM @extschema@.matview_state m WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = m.matview);
-	CREATE TEMPORARY TABLE ampsf_sources ON COMMIT DROP AS SELECT r.*, m.since, m.fingerprint, m.server_time, m.asked, m.matview IS NOT NULL AS known
+	CREATE TEMPORARY TABLE ampsf_sources ON COMMIT DROP AS SELECT r.*, m.since, m.newest, m.fingerprint, m.server_time, m.asked, m.matview IS NOT NULL AS known
 		FROM @extschema@.matview_sources(matview) r LEFT JOIN @extschema@.matview_state m
 			ON m.matview = matview_changed.matview AND m.source = r.source;
 	IF NOT (SELECT relispopulated FROM pg_class WHERE oid = matview) THEN
@@ -99,8 +99,8 @@ BEGIN
 	ELSIF EXISTS (SELECT FROM pg_temp.ampsf_sources r WHERE r.asked <= clock_timestamp() - least(at_least_every, interval '14 days')) THEN
 		why := 'some time has passed';
 	ELSE
-		SELECT format('%s cannot be asked', r.source) INTO why FROM pg_temp.ampsf_sources r
-			WHERE NOT r.askable OR r.fingerprint IS NULL LIMIT 1;
+		SELECT format(CASE WHEN r.newest IS NULL THEN '%s cannot be asked' ELSE '%s was changing' END, r.source) INTO why
+			FROM pg_temp.ampsf_sources r WHERE NOT r.askable OR r.fingerprint IS NULL LIMIT 1;
 		IF why IS NULL THEN
 			SELECT format('%s has changed', r.source) INTO why FROM pg_temp.ampsf_sources r
 				WHERE r.server IS NULL AND r.fingerprint IS DISTINCT FROM @extschema@.local_fingerprint(r.source) LIMIT 1;
@@ -139,7 +139,9 @@ BEGIN
 	UPDATE pg_temp.ampsf_sources r SET server_time = (times ->> r.server::text)::timestamptz,
 		since = (times ->> r.server::text)::timestamptz - greatest(lookback, interval '2 minutes');
 	UPDATE @extschema@.matview_state m SET since = r.since, rows = c.rows, newest = c.newest, deleted = c.deleted,
-			fingerprint = CASE WHEN c.problem IS NULL THEN c.fingerprint END, server_time = c.server_time,
+			-- A row may change twice in the second that is its stamp.
+			fingerprint = CASE WHEN c.problem IS NULL AND (c.newest IS NULL OR c.newest < c.server_time - interval '5 seconds')
+				THEN c.fingerprint END, server_time = c.server_time,
 			asked = clock_timestamp()
 		FROM @extschema@.changes_since(
 				(SELECT array_agg(f.source) FROM pg_temp.ampsf_sources f WHERE f.server IS NOT NULL AND f.askable),
