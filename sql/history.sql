@@ -171,3 +171,29 @@ CALL ampsf.sync('bill');
 SELECT problem, count(*) > 0 FROM ampsf.verify('bill', repair => true, thorough => true) GROUP BY 1;
 CREATE FOREIGN TABLE validated (id text OPTIONS (field 'Id'), valid text OPTIONS (field 'Name')) SERVER sf OPTIONS (object 'Account');
 SELECT ampsf.mirror('validated', history => true, target => 'v');
+
+-- a table that is there already, partitioned, with columns and types of its own: a row that moves keeps its history
+CREATE FOREIGN TABLE lead (id text OPTIONS (field 'Id'), lastname text OPTIONS (field 'LastName'), status text OPTIONS (field 'Status'), createddate timestamptz OPTIONS (field 'CreatedDate'),
+	systemmodstamp timestamptz OPTIONS (field 'SystemModstamp')) SERVER sf OPTIONS (object 'Lead');
+CREATE TABLE by_status (note text DEFAULT 'mine', lastname varchar(80), id varchar(18) NOT NULL, upper_name text GENERATED ALWAYS AS (upper(lastname)) STORED,
+	status text NOT NULL, createddate timestamptz, systemmodstamp timestamptz, PRIMARY KEY (id, status)) PARTITION BY LIST (status);
+CREATE TABLE by_status_1 PARTITION OF by_status FOR VALUES IN ('Open - Not Contacted');
+CREATE TABLE by_status_2 PARTITION OF by_status DEFAULT;
+-- where the database can say that nothing overlaps, it does
+CREATE EXTENSION btree_gist;
+SELECT ampsf.mirror('lead', 'by_status', existing => true, history => true, live_view => true);
+SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'by_status_history'::regclass ORDER BY 1;
+CALL ampsf.sync('by_status');
+SELECT * FROM faults('by_status');
+SELECT id AS mover FROM by_status_1 ORDER BY id LIMIT 1 \gset
+SELECT id AS goner FROM by_status_1 ORDER BY id OFFSET 1 LIMIT 1 \gset
+UPDATE crm.lead SET status = 'Closed - Converted', lastname = 'Mover' WHERE id = :'mover';
+DELETE FROM crm.lead WHERE id = :'goner';
+SELECT lastname, upper_name, status, note FROM by_status_now WHERE id IN (:'mover', :'goner');
+SELECT pg_sleep(1.1);
+CALL ampsf.sync('by_status');
+SELECT tableoid::regclass, lastname FROM by_status WHERE id IN (:'mover', :'goner');
+SELECT status, lastname = upper(upper_name) AS upper, note, upper_inf(valid) AS open FROM by_status_history WHERE id = :'mover' ORDER BY valid;
+SELECT count(*), bool_or(upper_inf(valid)) AS open FROM by_status_history WHERE id = :'goner';
+SELECT * FROM faults('by_status');
+SELECT count(*) FROM ((SELECT id, lastname, status FROM by_status_now EXCEPT SELECT id, lastname, status FROM lead) UNION ALL (SELECT id, lastname, status FROM lead EXCEPT SELECT id, lastname, status FROM by_status_now)) d;

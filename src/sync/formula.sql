@@ -40,8 +40,8 @@ BEGIN
 	IF spans IS NULL OR d.failures > 0 THEN
 		spans := ARRAY[coalesce(spans[1], '-infinity')];
 		IF d.created_column IS NOT NULL THEN
-			EXECUTE format('SELECT $1 || array_agg(DISTINCT date_trunc(''second'', c.made)) FILTER (WHERE c.n %% $2 = 0 AND date_trunc(''second'', c.made) > $1[1]) '
-				'FROM (SELECT t.%I AS made, row_number() OVER (ORDER BY t.%1$I) AS n FROM %s t WHERE t.%1$I >= $1[1]) c',
+			EXECUTE format('SELECT $1 || array_agg(DISTINCT date_trunc(''second'', c.made)) FILTER (WHERE c.n %% $2 = 0 AND c.n < c.total - $2 / 4 AND date_trunc(''second'', c.made) > $1[1]) '
+				'FROM (SELECT t.%I AS made, row_number() OVER (ORDER BY t.%1$I) AS n, count(*) OVER () AS total FROM %s t WHERE t.%1$I >= $1[1]) c',
 				d.created_column, d.target) INTO spans USING spans, wanted;
 		END IF;
 		spans := spans || 'infinity'::timestamptz;

@@ -18,23 +18,27 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	c AS (SELECT a.attnum, quote_ident(a.attname) AS name, s.name IS NOT NULL AS read,
 			format_type(a.atttypid, a.atttypmod) AS type, s.type AS source_type, ' COLLATE ' || s.collation AS collate_as, lower(s.field) = 'isdeleted' AS flag,
 			d.deletes = 'mark' AND a.attname = 'deleted_at' AND s.name IS NULL AS mark,
-			coalesce(s.name = ANY ((SELECT live FROM f)::name[]), false) AS formula
+			coalesce(s.name = ANY ((SELECT live FROM f)::name[]), false) AS formula,
+			CASE WHEN a.attgenerated <> '' THEN pg_get_expr(g.adbin, g.adrelid) END AS made
 		FROM pg_attribute a LEFT JOIN @extschema@.mirror_shared(d) s ON s.name = a.attname
+			LEFT JOIN pg_attrdef g ON g.adrelid = a.attrelid AND g.adnum = a.attnum
 		WHERE a.attrelid = d.target AND a.attnum > 0 AND NOT a.attisdropped)
 	SELECT format('SELECT %1$s FROM %2$s m%3$s WHERE NOT EXISTS (SELECT FROM @extschema@.live_ids(%2$L::regclass) g WHERE g.id = m.%4$s) '
-			'UNION ALL SELECT %5$s FROM @extschema@.live_rows(%2$L::regclass) n (%6$s) LEFT JOIN %2$s m ON m.%4$s = n.%4$s%7$s',
+			'UNION ALL SELECT %8$s FROM (SELECT %5$s FROM @extschema@.live_rows(%2$L::regclass) n (%6$s) LEFT JOIN %2$s m ON m.%4$s = n.%4$s) x%7$s',
 		string_agg(CASE WHEN formula THEN format('CASE WHEN f.%1$s IS NULL THEN m.%2$s ELSE f.%2$s%3$s END AS %2$s', (SELECT key FROM key), name,
 			CASE WHEN type <> source_type THEN '::' || type ELSE '' END) ELSE 'm.' || name END, ', ' ORDER BY attnum),
 		d.target,
 		CASE WHEN bool_or(formula) THEN format(' LEFT JOIN %1$s f ON f.%2$s = m.%2$s', d.source, (SELECT key FROM key)) ELSE '' END,
 		(SELECT key FROM key),
-		string_agg(CASE WHEN mark THEN 'NULL::timestamptz' WHEN NOT read THEN 'm.' || name WHEN type <> source_type THEN format('n.%s::%s', name, type)
-			ELSE 'n.' || name END, ', ' ORDER BY attnum),
+		string_agg(CASE WHEN mark THEN 'NULL::timestamptz AS ' || name WHEN NOT read THEN 'm.' || name
+			WHEN type <> source_type THEN format('n.%1$s::%2$s AS %1$s', name, type) ELSE 'n.' || name END, ', ' ORDER BY attnum) FILTER (WHERE made IS NULL),
 		string_agg(name || ' ' || source_type || coalesce(collate_as, ''), ', ' ORDER BY attnum) FILTER (WHERE read),
 		CASE WHEN d.deletes = 'mark' THEN format(' UNION ALL SELECT %1$s FROM @extschema@.live_ids(%2$L::regclass) g JOIN %2$s m ON m.%3$s = g.id '
 				'WHERE g.deleted IS NOT NULL',
 			string_agg(CASE WHEN mark THEN format('coalesce(m.%1$s, g.deleted) AS %1$s', name) WHEN flag THEN 'true AS ' || name
-				ELSE 'm.' || name END, ', ' ORDER BY attnum), d.target, (SELECT key FROM key)) ELSE '' END)
+				ELSE 'm.' || name END, ', ' ORDER BY attnum), d.target, (SELECT key FROM key)) ELSE '' END,
+		-- what the table computes itself, of the row as it is now
+		string_agg(coalesce('(' || made || ')::' || type, 'x.' || name), ', ' ORDER BY attnum))
 	FROM c
 $$;
 COMMENT ON FUNCTION @extschema@.live_view_text(@extschema@.mirror_definition) IS 'of live views';
