@@ -370,11 +370,11 @@ enqueue(Mirror *m, const char *operation, const char *key, Datum old, Datum new,
 {
 	static SPIPlanPtr plan = NULL;
 	static SPIPlanPtr wake = NULL;
-	static Oid types[] = {OIDOID,  OIDOID,	 NAMEOID,  TEXTOID,
-						  TEXTOID, JSONBOID, JSONBOID, TIMESTAMPTZOID};
+	static Oid types[] = {OIDOID,	OIDOID,	  NAMEOID,		  TEXTOID, TEXTOID,
+						  JSONBOID, JSONBOID, TIMESTAMPTZOID, OIDOID};
 	NameData role;
-	Datum values[8];
-	char nulls[9] = "        ";
+	Datum values[9];
+	char nulls[10] = "         ";
 
 	namestrcpy(&role, GetUserNameFromId(GetUserId(), false));
 	values[0] = ObjectIdGetDatum(m->target);
@@ -385,6 +385,7 @@ enqueue(Mirror *m, const char *operation, const char *key, Datum old, Datum new,
 	values[5] = old;
 	values[6] = new;
 	values[7] = base;
+	values[8] = ObjectIdGetDatum(MyDatabaseId);
 	nulls[5] = old == 0 ? 'n' : ' ';
 	nulls[6] = new == 0 ? 'n' : ' ';
 	nulls[7] = base_null ? 'n' : ' ';
@@ -392,11 +393,9 @@ enqueue(Mirror *m, const char *operation, const char *key, Datum old, Datum new,
 		elog(ERROR, "SPI_connect failed");
 	run(&plan,
 		"INSERT INTO ampsf.writeback (target, owner, role, operation, record_id, local_id, old, "
-		"new, "
-		"base) VALUES ($1, $2, $3, $4, $5, CASE WHEN $4 OPERATOR(pg_catalog.=) 'insert' THEN $5 "
-		"END, "
-		"$6, $7, $8)",
-		8, types, values, nulls);
+		"new, base, home) VALUES ($1, $2, $3, $4, $5, "
+		"CASE WHEN $4 OPERATOR(pg_catalog.=) 'insert' THEN $5 END, $6, $7, $8, $9)",
+		9, types, values, nulls);
 	if (!m->woken)
 		run(&wake, "SELECT ampsf.wake()", 0, NULL, NULL, NULL);
 	m->woken = true;

@@ -79,7 +79,7 @@ BEGIN
 	DELETE FROM @extschema@.writeback w WHERE w.target = writeback_end.target;
 	DELETE FROM @extschema@.writeback_definition w WHERE w.target = writeback_end.target;
 END $$;
-COMMENT ON FUNCTION @extschema@.writeback_end(regclass) IS 'of unmirror()';
+COMMENT ON FUNCTION @extschema@.writeback_end(regclass) IS 'of write-back';
 
 -- JSON null, a missing value and an empty text are the same to Salesforce.  A local column may be a text where
 -- the foreign one is none.

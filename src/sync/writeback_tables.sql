@@ -16,14 +16,13 @@ CREATE TABLE @extschema@.writeback (
 	target regclass NOT NULL,
 	owner regrole NOT NULL,
 	role name NOT NULL,
-	operation text NOT NULL CHECK (operation IN ('insert', 'update', 'delete')),
+	operation text NOT NULL,
 	record_id text COLLATE "C" NOT NULL,
 	local_id text COLLATE "C",
 	old jsonb,
 	new jsonb,
 	base timestamptz,
-	state text NOT NULL DEFAULT 'queued'
-		CHECK (state IN ('queued', 'sending', 'done', 'refused', 'conflict', 'in doubt', 'dropped')),
+	state text NOT NULL DEFAULT 'queued',
 	pending boolean NOT NULL DEFAULT true,
 	settled boolean NOT NULL DEFAULT false,
 	followed boolean NOT NULL DEFAULT false,
@@ -48,6 +47,7 @@ CREATE TABLE @extschema@.writeback (
 COMMENT ON TABLE @extschema@.writeback IS 'changes of mirrors that are written back: what is to be sent, and what became of it';
 COMMENT ON COLUMN @extschema@.writeback.owner IS 'of the mirror: who sends';
 COMMENT ON COLUMN @extschema@.writeback.role IS 'who made the change';
+COMMENT ON COLUMN @extschema@.writeback.operation IS 'insert, update, delete';
 COMMENT ON COLUMN @extschema@.writeback.record_id IS 'Id of the row; of one that the org does not have yet, its key here';
 COMMENT ON COLUMN @extschema@.writeback.local_id IS 'of an insert: the key that the row had before it got its Id';
 COMMENT ON COLUMN @extschema@.writeback.old IS 'of an update the changed columns, of a delete all, as they were here';
