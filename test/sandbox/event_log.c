@@ -252,7 +252,18 @@ act(const char *name, const char *value, bool *good)
 	if (strcmp(name, "select") == 0)
 		*good = tooling_select(value);
 	else if (strcmp(name, "expire") == 0)
-		event_expire(strcmp(value, "now") == 0);
+	{
+		if (strcmp(value, "now") == 0)
+			event_expire(true);
+		else
+		{
+			char sql[80];
+
+			snprintf(sql, sizeof(sql), "DELETE FROM \"__event\" WHERE replay <= %lld",
+					 atoll(value));
+			store_exec(sql);
+		}
+	}
 	else if (strcmp(name, "delivered") == 0)
 	{
 		roll_delivered();

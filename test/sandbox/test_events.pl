@@ -284,6 +284,8 @@ sub test_replay
 	same([ @{$bad}{qw(error successful subscription)} ], [ '400::The replayId {12} you provided was invalid.  Please provide a valid ID, -2 to replay all events, or -1 to replay only new events.', JSON::PP::false, '/data/ChangeEvents' ], 'a replay id that never was');
 	check(subscribe('/data/ChangeEvents', $at[-1] + 1000)->{error} =~ /^400::The replayId/, 'or is not yet');
 	check(subscribe('/data/ChangeEvents', -3)->{error} =~ /^400::The replayId \{-3\}/, 'or is none');
+	events(expire => $at[4]);
+	check(subscribe('/data/ChangeEvents', $at[4])->{error} =~ /^400::/ && subscribe('/data/ChangeEvents', $at[5])->{successful}, 'events up to one are too old');
 	events(expire => 'now');
 	check(subscribe('/data/ChangeEvents', $at[-1])->{error} =~ /^400::The replayId \{$at[-1]\}/, 'or was, longer ago than events are kept');
 	check(subscribe('/data/ChangeEvents', -2)->{successful}, 'but -2 is always good');
