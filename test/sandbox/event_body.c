@@ -179,7 +179,7 @@ is_told(const Row *r, const bool *told, bool nulls, int i)
 
 	if (!told[i] || !event_field_told(f))
 		return false;
-	return nulls || r->v[i].kind != V_NULL || f->type == FT_BOOLEAN;
+	return nulls || r->v[i].kind != V_NULL;
 }
 
 static void

@@ -181,32 +181,52 @@ payload_value(void *payload, const char *name)
 	return v;
 }
 
-/* What the row has in the enriched fields that the event does not tell itself. */
+/* What is in more and not in body, of compounds part by part. */
+static void
+add_missing(json_object *body, json_object *more)
+{
+	json_object_object_foreach(more, key, v)
+	{
+		json_object *there;
+
+		if (!json_object_object_get_ex(body, key, &there))
+			json_object_object_add(body, key, json_object_get(v));
+		else if (json_object_is_type(there, json_type_object))
+			add_missing(there, v);
+	}
+}
+
+/* The members of the event's body, and of what the row has in the enriched fields beyond them. */
 static void
 put_enriched(Buf *out, const View *v, const Event *e, const char *id)
 {
 	Row *r = row_load(v->o, id);
-	bool *told = calloc((size_t) v->o->n_fields, sizeof(bool));
+	json_object *body;
+	json_object *more;
+	Buf b;
 
-	for (int i = 0; r != NULL && i < v->o->n_fields; i++)
-	{
-		Buf b;
-
-		if (!v->enriched[i])
-			continue;
-		/* a compound that is told in part stays as it is told */
-		buf_init(&b);
-		if (event_compound(&v->o->fields[i]) != NULL)
-			buf_addf(&b, "\"%s\":{", event_compound(&v->o->fields[i])->name);
-		else
-			buf_addf(&b, "\"%s\":", v->o->fields[i].name);
-		told[i] = strstr(e->body, b.data) == NULL;
-		buf_free(&b);
-	}
+	buf_init(&b);
+	buf_addf(&b, "{%s\"\":0}", e->body);
+	body = json_tokener_parse(b.data);
+	buf_clear(&b);
+	buf_addc(&b, '{');
 	if (r != NULL)
-		event_put_fields(out, r, told, false);
-	free(told);
+		event_put_fields(&b, r, v->enriched, false);
+	buf_adds(&b, "\"\":0}");
+	more = json_tokener_parse(b.data);
+	add_missing(body, more);
+	json_object_object_del(body, "");
+	json_object_object_foreach(body, key, value)
+	{
+		buf_jsons(out, key);
+		buf_addf(out, ":%s,",
+				 json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN |
+														   JSON_C_TO_STRING_NOSLASHESCAPE));
+	}
+	json_object_put(body);
+	json_object_put(more);
 	row_free(r);
+	buf_free(&b);
 }
 
 static void
@@ -288,9 +308,10 @@ put_message(Buf *out, const Client *c, const Subscription *s, const View *v, con
 
 	buf_init(&payload);
 	buf_addc(&payload, '{');
-	buf_adds(&payload, e->body);
 	if (enriched)
 		put_enriched(&payload, v, e, ids);
+	else
+		buf_adds(&payload, e->body);
 	buf_addf(&payload, "\"ChangeEventHeader\":{%s", e->header);
 	put_ids(&payload, ids);
 	buf_adds(&payload, "}}");

@@ -4,6 +4,7 @@
 use strict;
 use warnings;
 use FindBin qw($Bin);
+use IO::Socket::INET;
 use JSON::PP;
 use Time::HiRes qw(time sleep);
 require "$Bin/test_http.pl";
@@ -296,6 +297,12 @@ sub test_replay
 	shake();
 	subscribe('/data/ChangeEvents', -2);
 	same([ told() ], [], 'a retention of nothing');
+	events(retention => 1);
+	shake();
+	made('Account', { Name => 'old' });
+	subscribe('/data/ChangeEvents', -2);
+	sleep 1.3;
+	same([ told() ], [], 'what was not heard in time is gone');
 	events(retention => 259200);
 }
 
@@ -415,6 +422,18 @@ sub test_waiting
 	$m = $end->();
 	check($m->[0]{error} eq '401::Authentication invalid', 'a token that dies ends the waiting');
 	login();
+	check(poll()->[0]{error} eq '403::Unknown client', 'and the client');
+	# somebody who hangs up takes no events along
+	listen_to();
+	my $sock = IO::Socket::INET->new(PeerAddr => $url =~ s{^http://}{}r) or die;
+	my $body = $json->encode([ { channel => '/meta/connect', clientId => $client, connectionType => 'long-polling' } ]);
+	print $sock "POST /cometd/62.0 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer $token\r\nCookie: $cookie\r\nContent-Type: application/json\r\nContent-Length: ", length $body, "\r\n\r\n$body";
+	$sock->flush;
+	for (1 .. 100) { last if http('GET', '/__sandbox/events', token => undef)->{body} =~ /"waiting":true/; sleep 0.02 }
+	close $sock;
+	for (1 .. 100) { last if http('GET', '/__sandbox/events', token => undef)->{body} !~ /"waiting":true/; sleep 0.02 }
+	made('Account', { Name => 'kept' });
+	same([ map { $_->{Name} } told() ], ['kept'], 'somebody who hangs up takes no events along');
 	events('session-ms' => 200);
 	listen_to();
 	sleep 0.5;
@@ -600,6 +619,7 @@ sub test_channels
 	member('cust__chn', 'ContactChangeEvent', enrichedFields => [ { name => 'Email' }, { name => 'MailingAddress' } ]);
 	listen_to('/data/cust__chn');
 	subscribe('/data/ChangeEvents', -1);
+	subscribe('/data/ContactChangeEvent', -1);
 	my @ids = map { made('Contact', { LastName => "c$_", Email => "c$_\@x.example", MailingCity => 'M' }) } 1 .. 2;
 	made('Account', { Name => 'a' });
 	my @m = grep { $_->{data} } @{ poll() };
@@ -613,13 +633,20 @@ sub test_channels
 	rest('PATCH', "sobjects/Contact/$ids[0]", { Email => undef });
 	my ($e) = told();
 	same([ exists $e->{Email}, $e->{Email} ], [ 1, undef ], 'a change wins over the enrichment');
+	rest('PATCH', "sobjects/Contact/$ids[0]", { Email => 'new@x.example', MailingStreet => 'St', MailingCity => undef });
+	my $raw = http('POST', '/cometd/62.0', headers => { Cookie => $cookie }, body => [ { channel => '/meta/connect', clientId => $client, connectionType => 'long-polling' } ])->{body};
+	check(1 == (() = $raw =~ /"Email":/g), 'a field is there once', $raw);
+	check($raw =~ /"MailingAddress":\{"Street":"St","City":null\}/, 'a null that is new stays', $raw);
+	rest('PATCH', "sobjects/Contact/$ids[0]", { MailingCity => 'Ci' });
+	($e) = told();
+	same($e->{MailingAddress}, { City => 'Ci', Street => 'St' }, 'the other parts of a compound come along');
 	rest('DELETE', "sobjects/Contact/$ids[1]");
 	($e) = told();
 	same([ header($e)->{changeType}, $e->{Email} ], [ 'DELETE', 'c2@x.example' ], 'also of a delete');
 	shake();
 	subscribe('/data/cust__chn', -2);
 	my ($up) = grep { header($_)->{changeType} eq 'UPDATE' && exists $_->{Title} } told();
-	check(!exists $up->{Email}, 'enriched by what is there when it is asked for', $json->encode($up));
+	check(($up->{Email} // '') eq 'new@x.example', 'enriched by what is there when it is asked for', $json->encode($up));
 
 	# a filter; what it names is enriched
 	my $m = tq("SELECT Id FROM PlatformEventChannelMember WHERE DeveloperName = 'cust_chn_ContactChangeEvent'")->{json}{records}[0]{Id};
