@@ -66,6 +66,7 @@ BEGIN
 	END IF;
 	PERFORM pg_advisory_lock_shared(hashtext('@extschema@.mirror'), target::oid::integer);
 	PERFORM pg_advisory_unlock(hashtext('@extschema@.mirror'), target::oid::integer);
+	PERFORM @extschema@.wake();
 	RETURN true;
 END $$;
 COMMENT ON FUNCTION @extschema@.mirror_share(regclass) IS 'of mirrors';
@@ -221,7 +222,7 @@ BEGIN
 	SELECT * INTO spent FROM @extschema@.mirror_spent();
 	wanted := @extschema@.mirror_wanted(d, d.shrink);
 	SELECT * INTO part FROM @extschema@.mirror_chunk_end(d, d.read_to, 'infinity', wanted, d.rows_expected - d.rows
-		- (SELECT coalesce(sum(k.expected), 0) FROM @extschema@.mirror_chunk k WHERE k.target = d.target));
+		- (SELECT coalesce(sum(k.expected), 0)::bigint FROM @extschema@.mirror_chunk k WHERE k.target = d.target));
 	IF part.pile THEN
 		PERFORM @extschema@.mirror_chunk_ids(d, d.read_to, part.high, wanted, 0);
 		SELECT max(k.number) INTO number FROM @extschema@.mirror_chunk k WHERE k.target = d.target;

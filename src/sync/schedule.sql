@@ -66,8 +66,10 @@ RETURNS SETOF record
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	PERFORM @extschema@.mirror_due(); -- forgets those whose tables are gone
-	RETURN QUERY SELECT 'mirror', d.target::oid::bigint, d.owner::oid, d.next_run
+	-- A long run has work for several: the number of each is in the upper half of its key.
+	RETURN QUERY SELECT 'mirror', d.target::oid::bigint + (n::bigint << 32), d.owner::oid, d.next_run
 		FROM @extschema@.mirror_definition d LEFT JOIN pg_roles r ON r.oid = d.owner
+			CROSS JOIN LATERAL generate_series(0, @extschema@.mirror_sessions(d.target) - 1) n
 		WHERE NOT d.paused AND NOT EXISTS (SELECT FROM @extschema@.cron_owners() o WHERE o = r.rolname);
 END $$;
 COMMENT ON FUNCTION @extschema@.mirror_work_due() IS 'runs of mirrors, and when; of background workers';
@@ -77,7 +79,7 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
 	UPDATE @extschema@.mirror_definition d SET last_error = problem, failures = d.failures + counts::integer,
 		next_run = CASE WHEN counts THEN greatest(d.next_run,
 			clock_timestamp() + least(d.every * power(2, least(d.failures, 20)), greatest(d.every, interval '1 hour'))) ELSE d.next_run END
-	WHERE d.target = key::oid
+	WHERE d.target = (key & 4294967295)::oid
 $$;
 COMMENT ON FUNCTION @extschema@.mirror_work_failed(bigint, text, boolean) IS
 	'a run that could not begin, or was ended from outside; of background workers';
@@ -109,13 +111,9 @@ CREATE FUNCTION @extschema@.work_due(OUT kind text, OUT key bigint, OUT owner oi
 RETURNS SETOF record
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	RETURN QUERY SELECT * FROM @extschema@.mirror_work_due();
-	IF to_regprocedure('@extschema@.subscription_work_due()') IS NOT NULL THEN
-		RETURN QUERY SELECT * FROM @extschema@.subscription_work_due();
-	END IF;
-	IF to_regprocedure('@extschema@.writeback_work_due()') IS NOT NULL THEN
-		RETURN QUERY SELECT * FROM @extschema@.writeback_work_due();
-	END IF;
+	RETURN QUERY SELECT * FROM @extschema@.mirror_work_due()
+		UNION ALL SELECT * FROM @extschema@.subscription_work_due()
+		UNION ALL SELECT * FROM @extschema@.writeback_work_due();
 END $$;
 COMMENT ON FUNCTION @extschema@.work_due() IS 'what there is to do in the background, and when; of background workers';
 
@@ -138,9 +136,9 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	IF kind = 'mirror' THEN
 		PERFORM @extschema@.mirror_work_failed(key, problem, counts);
-	ELSIF kind = 'events' AND to_regprocedure('@extschema@.subscription_work_failed(bigint,text,boolean)') IS NOT NULL THEN
+	ELSIF kind = 'events' THEN
 		PERFORM @extschema@.subscription_work_failed(key, problem, counts);
-	ELSIF kind = 'writeback' AND to_regprocedure('@extschema@.writeback_work_failed(bigint,text,boolean)') IS NOT NULL THEN
+	ELSIF kind = 'writeback' THEN
 		PERFORM @extschema@.writeback_work_failed(key, problem, counts);
 	END IF;
 END $$;
@@ -151,7 +149,7 @@ CREATE PROCEDURE @extschema@.work(kind text, key bigint)
 LANGUAGE plpgsql AS $$
 BEGIN
 	IF kind OPERATOR(pg_catalog.=) 'mirror' THEN
-		CALL @extschema@.mirror_background(key::pg_catalog.oid::pg_catalog.regclass);
+		CALL @extschema@.mirror_background((key OPERATOR(pg_catalog.&) 4294967295)::pg_catalog.oid::pg_catalog.regclass);
 	ELSIF kind OPERATOR(pg_catalog.=) 'writeback' THEN
 		CALL @extschema@.writeback_work(key);
 	ELSE
@@ -163,7 +161,7 @@ COMMENT ON PROCEDURE @extschema@.work(text, bigint) IS 'one piece of work, as it
 CREATE VIEW @extschema@.workers AS
 	SELECT a.pid, pg_catalog.substr(a.backend_type, 7) AS kind,
 		CASE WHEN a.backend_type OPERATOR(pg_catalog.=) ANY ('{ampsf mirror,ampsf writeback}')
-				THEN (pg_catalog.substring(a.application_name, '\d+$')::pg_catalog.oid::pg_catalog.regclass)::pg_catalog.text
+				THEN ((pg_catalog.substring(a.application_name, '\d+$')::bigint OPERATOR(pg_catalog.&) 4294967295)::pg_catalog.oid::pg_catalog.regclass)::pg_catalog.text
 			WHEN a.backend_type OPERATOR(pg_catalog.=) 'ampsf events' THEN pg_catalog.substring(a.application_name, '\d+$') END AS target,
 		a.usename AS owner, a.backend_start AS since, a.state, a.wait_event
 	FROM pg_catalog.pg_stat_activity a

@@ -166,6 +166,15 @@ becomes($launchers, 2, 'the next use brings it back');
 is($c->psql('DROP DATABASE two WITH (FORCE)', db => 'postgres')->{err}, '', 'DROP DATABASE WITH (FORCE)');
 becomes($launchers, 1, '... ends it');
 
+# -------- a backfill that several workers share --------
+$c->fault('path=*/query*;match=FROM Contact;count=0;do=delay;ms=300');
+$c->run_sql("SELECT ampsf.mirror('crm.contact', 'shared', chunk_rows => 10, parallel => 3)");
+becomes("SELECT count(*) FROM ampsf.workers WHERE target = 'shared' AND state = 'active'", 3, 'several workers share a backfill');
+$c->clear_faults;
+becomes(phase('shared'), 'ready', '... until it is done');
+is($c->value('SELECT count(*) FROM shared'), $c->value('SELECT count(*) FROM crm.contact'), '... with all rows');
+is($c->value("SELECT count(*) FROM ampsf.mirror_run WHERE target = 'shared'::regclass"), 1, '... in one run');
+
 # -------- long work makes room: one worker, a backfill of many chunks, and another mirror --------
 $c->run_sql('SELECT ampsf.stop_workers()');
 $c->psql("ALTER SYSTEM SET ampsf.max_sync_workers = 1;\nSELECT pg_reload_conf()");
