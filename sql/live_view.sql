@@ -207,6 +207,22 @@ SELECT count(*) = (SELECT count(*) FROM crm.contact) AS same FROM contact_now;
 SELECT ampsf.live_view('contact');
 RESET ROLE;
 
+-- what a user has changed here, and was not sent yet, is newer than what the org has
+UPDATE crm.contact SET title = 'theirs' WHERE id IN (SELECT id FROM contact ORDER BY id LIMIT 3);
+SELECT ampsf.set_writeback('contact');
+CALL ampsf.sync('contact');
+SELECT id AS one FROM contact ORDER BY id LIMIT 1 \gset
+SELECT id AS two FROM contact ORDER BY id OFFSET 1 LIMIT 1 \gset
+SELECT id AS three FROM contact ORDER BY id OFFSET 2 LIMIT 1 \gset
+UPDATE contact SET title = 'mine' WHERE id = :'one';
+DELETE FROM contact WHERE id = :'two';
+INSERT INTO contact (lastname, title) VALUES ('Hypatia', 'new');
+SELECT title FROM contact_now WHERE id IN (:'one', :'two', :'three') OR lastname = 'Hypatia' ORDER BY title;
+CALL ampsf.writeback('contact');
+SELECT title FROM contact_now WHERE id IN (:'one', :'two', :'three') OR lastname = 'Hypatia' ORDER BY title;
+SELECT differences('contact_now', 'crm.contact');
+SELECT ampsf.set_writeback('contact', false);
+
 -- without times there is none; nor without a log of deletions
 CREATE FOREIGN TABLE timeless (id text OPTIONS (field 'Id'), name text OPTIONS (field 'Name')) SERVER sf OPTIONS (object 'Account');
 SELECT ampsf.mirror('timeless', 'copy', live_view => true);

@@ -15,6 +15,10 @@ CREATE FUNCTION @extschema@.live_view_text(d @extschema@.mirror_definition) RETU
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	WITH f AS (SELECT CASE WHEN d.live_formulas THEN @extschema@.mirror_formulas(d) ELSE '{}' END AS live),
 	key AS (SELECT quote_ident(@extschema@.mirror_key(d)) AS key),
+	-- Of rows that are still to be written back the mirror's are newer.
+	kept AS (SELECT CASE WHEN EXISTS (SELECT FROM @extschema@.writeback_definition w WHERE w.target = d.target)
+			THEN format(' AND NOT EXISTS (SELECT FROM @extschema@.writeback w WHERE w.target = %L::regclass AND w.record_id = %%s COLLATE "C" AND w.pending)', d.target)
+			ELSE '' END AS not_pending),
 	c AS (SELECT a.attnum, quote_ident(a.attname) AS name, s.name IS NOT NULL AS read,
 			format_type(a.atttypid, a.atttypmod) AS type, s.type AS source_type, ' COLLATE ' || s.collation AS collate_as, lower(s.field) = 'isdeleted' AS flag,
 			d.deletes = 'mark' AND a.attname = 'deleted_at' AND s.name IS NULL AS mark,
@@ -23,8 +27,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 		FROM pg_attribute a LEFT JOIN @extschema@.mirror_shared(d) s ON s.name = a.attname
 			LEFT JOIN pg_attrdef g ON g.adrelid = a.attrelid AND g.adnum = a.attnum
 		WHERE a.attrelid = d.target AND a.attnum > 0 AND NOT a.attisdropped)
-	SELECT format('SELECT %1$s FROM %2$s m%3$s WHERE NOT EXISTS (SELECT FROM @extschema@.live_ids(%2$L::regclass) g WHERE g.id = m.%4$s) '
-			'UNION ALL SELECT %8$s FROM (SELECT %5$s FROM @extschema@.live_rows(%2$L::regclass) n (%6$s) LEFT JOIN %2$s m ON m.%4$s = n.%4$s) x%7$s',
+	SELECT format('SELECT %1$s FROM %2$s m%3$s WHERE NOT EXISTS (SELECT FROM @extschema@.live_ids(%2$L::regclass) g WHERE g.id = m.%4$s%9$s) '
+			'UNION ALL SELECT %8$s FROM (SELECT %5$s FROM @extschema@.live_rows(%2$L::regclass) n (%6$s) LEFT JOIN %2$s m ON m.%4$s = n.%4$s WHERE true%10$s) x%7$s',
 		string_agg(CASE WHEN formula THEN format('CASE WHEN f.%1$s IS NULL THEN m.%2$s ELSE f.%2$s%3$s END AS %2$s', (SELECT key FROM key), name,
 			CASE WHEN type <> source_type THEN '::' || type ELSE '' END) ELSE 'm.' || name END, ', ' ORDER BY attnum),
 		d.target,
@@ -34,11 +38,12 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 			WHEN type <> source_type THEN format('n.%1$s::%2$s AS %1$s', name, type) ELSE 'n.' || name END, ', ' ORDER BY attnum) FILTER (WHERE made IS NULL),
 		string_agg(name || ' ' || source_type || coalesce(collate_as, ''), ', ' ORDER BY attnum) FILTER (WHERE read),
 		CASE WHEN d.deletes = 'mark' THEN format(' UNION ALL SELECT %1$s FROM @extschema@.live_ids(%2$L::regclass) g JOIN %2$s m ON m.%3$s = g.id '
-				'WHERE g.deleted IS NOT NULL',
+				'WHERE g.deleted IS NOT NULL%4$s',
 			string_agg(CASE WHEN mark THEN format('coalesce(m.%1$s, g.deleted) AS %1$s', name) WHEN flag THEN 'true AS ' || name
-				ELSE 'm.' || name END, ', ' ORDER BY attnum), d.target, (SELECT key FROM key)) ELSE '' END,
+				ELSE 'm.' || name END, ', ' ORDER BY attnum), d.target, (SELECT key FROM key), (SELECT format(not_pending, 'g.id') FROM kept)) ELSE '' END,
 		-- what the table computes itself, of the row as it is now
-		string_agg(coalesce('(' || made || ')::' || type, 'x.' || name), ', ' ORDER BY attnum))
+		string_agg(coalesce('(' || made || ')::' || type, 'x.' || name), ', ' ORDER BY attnum),
+		(SELECT format(not_pending, 'g.id') FROM kept), (SELECT format(not_pending, 'n.' || (SELECT key FROM key)) FROM kept))
 	FROM c
 $$;
 COMMENT ON FUNCTION @extschema@.live_view_text(@extschema@.mirror_definition) IS 'of live views';
