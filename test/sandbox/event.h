@@ -41,6 +41,8 @@ typedef struct EventSettings
 extern EventSettings event_settings;
 /* Reading: a part of a compound that became null is not in the event, only in changedFields. */
 extern bool event_parts_absent;
+/* Reading: a roll-up that changes makes no event of its own. */
+extern bool event_rollups_silent;
 
 /* event_capture.c */
 /* The row is about to be inserted, updated, deleted or undeleted by this transaction. */

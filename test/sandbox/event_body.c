@@ -32,6 +32,7 @@ static const char *const derived[] = {"Id",
 									  "IsEmailBounced"};
 
 bool event_parts_absent;
+bool event_rollups_silent;
 
 bool
 event_supported(const Object *o)

@@ -132,7 +132,7 @@ view_open(View *v, const Subscription *s, const Object *o)
 	text = tooling_text(&t, "filterExpression");
 	if (text != NULL)
 	{
-		v->filter = filter_parse(text, tooling_filter_field, (void *) o, &why);
+		v->filter = filter_parse(text, false, tooling_filter_field, (void *) o, &why);
 		free(why);
 		filter_names(v->filter, enrich_filtered, v);
 	}

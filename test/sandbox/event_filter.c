@@ -56,6 +56,7 @@ struct Filter
 typedef struct Parser
 {
 	const char *p;
+	bool query;
 	FilterField field;
 	void *arg;
 	char *why;
@@ -136,8 +137,9 @@ sign(Parser *ps, const char *s)
 	return true;
 }
 
+/* wild: with escapes that are for like() to understand. */
 static char *
-parse_quoted(Parser *ps)
+parse_quoted(Parser *ps, bool wild)
 {
 	Buf b;
 
@@ -154,7 +156,12 @@ parse_quoted(Parser *ps)
 			buf_addc(&b, *ps->p);
 			continue;
 		}
-		at = ps->p[1] ? strchr(from, ps->p[1]) : NULL;
+		if (wild && ps->p[1] != '\0' && strchr("_%\\", ps->p[1]) != NULL)
+		{
+			buf_add(&b, ps->p++, 2);
+			continue;
+		}
+		at = ps->p[1] && (ps->query || ps->p[1] != '\\') ? strchr(from, ps->p[1]) : NULL;
 		if (at == NULL)
 		{
 			buf_free(&b);
@@ -232,7 +239,7 @@ parse_literal(Parser *ps, const Filter *f, Literal *v)
 						"filter criteria must be of the type of field '%s' and must not be "
 						"enclosed in quotes",
 						f->name) != NULL;
-		v->text = parse_quoted(ps);
+		v->text = parse_quoted(ps, f->op == OP_LIKE && ps->query);
 		return v->text != NULL;
 	}
 	if (f->type == FILTER_BOOLEAN)
@@ -443,9 +450,9 @@ parse_any(Parser *ps)
 }
 
 Filter *
-filter_parse(const char *text, FilterField field, void *arg, char **why)
+filter_parse(const char *text, bool query, FilterField field, void *arg, char **why)
 {
-	Parser ps = {.p = text, .field = field, .arg = arg};
+	Parser ps = {.p = text, .query = query, .field = field, .arg = arg};
 	Filter *f;
 
 	*why = NULL;
@@ -470,7 +477,10 @@ like(const char *s, const char *pattern, bool exact)
 {
 	for (; *pattern; pattern++)
 	{
-		if (*pattern == '%')
+		bool escaped = *pattern == '\\' && pattern[1] != '\0';
+
+		pattern += escaped;
+		if (*pattern == '%' && !escaped)
 		{
 			while (*pattern == '%')
 				pattern++;
@@ -484,7 +494,7 @@ like(const char *s, const char *pattern, bool exact)
 		}
 		if (*s == '\0')
 			return false;
-		if (*pattern == '_')
+		if (*pattern == '_' && !escaped)
 		{
 			do
 				s++;

@@ -34,9 +34,11 @@ typedef struct Filter Filter;
 typedef bool (*FilterField)(void *arg, const char *name, FilterType *type, char **why);
 typedef FilterValue (*FilterLookup)(void *arg, const char *name);
 
-/* NULL with *why (malloc'ed) if it is no expression; an empty text is NULL, too, without a reason.
+/*
+ * NULL with *why (malloc'ed) if it is no expression; an empty text is NULL, too, without a reason.
+ * The filter of a channel has no escapes of _, % and \; a query has.
  */
-Filter *filter_parse(const char *text, FilterField field, void *arg, char **why);
+Filter *filter_parse(const char *text, bool query, FilterField field, void *arg, char **why);
 bool filter_match(const Filter *f, FilterLookup lookup, void *arg);
 void filter_free(Filter *f);
 /* Calls seen() for each name in it. */

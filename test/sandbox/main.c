@@ -117,6 +117,8 @@ static const struct Reading
 	 "updates of one row in one call, or in 200 rows of a job"},
 	{"null-parts", "null", "absent", &event_parts_absent, NULL, false,
 	 "a part of a name or address that became null, in change events: null, or left out"},
+	{"rollup-events", "told", "silent", &event_rollups_silent, NULL, true,
+	 "whether a roll-up that changes is a change event of the parent"},
 	{"milliseconds", "drop", "keep", NULL, store_keep_milliseconds, true,
 	 "what a datetime does with a fraction of a second: documented is that it has none"},
 };

@@ -93,7 +93,8 @@ refresh(const Rollup *u, const char *id, bool stamp)
 
 	if (id == NULL)
 		return;
-	event_touch(u->parent, id);
+	if (!event_rollups_silent)
+		event_touch(u->parent, id);
 	store_timestamp(store_began(), now);
 	snprintf(sql, sizeof(sql),
 			 "UPDATE \"%s\" SET \"%s\" = %s%s WHERE \"Id\" = ?1 AND \"%s\" IS NOT %s",

@@ -200,6 +200,11 @@ sub test_transactions
 	post_admin("set?id=$master&Phone=8");
 	post_admin("purge?id=$loser");
 	same([ told() ], [], 'values that change by themselves, and rows that are purged, are not told');
+	# roll-ups are told, formulas are not
+	post_admin('schema', 'add Account {"name":"Invoices__c","type":"double","precision":18,"calculated":true,"sandbox":{"rollup":{"child":"Invoice__c","lookup":"Account__c","function":"count"}}}');
+	made('Invoice__c', { Account__c => $master });
+	same([ map { [ header($_)->{entityName}, $_->{Invoices__c} ] } told() ], [ [ 'Invoice__c', undef ], [ 'Account', 1 ] ], 'a roll-up');
+	http('DELETE', '/__sandbox/schema', token => undef);
 	# created and deleted at once
 	rest('POST', 'composite', { allOrNone => JSON::PP::true, compositeRequest => [
 		{ method => 'POST', url => "$D/sobjects/Account", referenceId => 'a', body => { Name => 'short' } },
@@ -540,6 +545,9 @@ sub test_tooling
 	is_error(tq("SELECT Id FROM PlatformEventChannel WHERE"), 400, 'MALFORMED_QUERY', 'half a query');
 	is_error(tq("SELECT Id FROM PlatformEventChannel LIMIT x"), 400, 'MALFORMED_QUERY', 'no number');
 	channel('amp_w__chn');
+	check(tq("SELECT Id FROM PlatformEventChannel WHERE DeveloperName LIKE 'a%\\_x'")->{json}{size} == 1 && tq("SELECT Id FROM PlatformEventChannel WHERE DeveloperName LIKE 'am\\_\\_x'")->{json}{size} == 0,
+		'LIKE knows escapes');
+	check(tq("SELECT Id FROM PlatformEventChannel WHERE DeveloperName LIKE 'am__x'")->{json}{size} == 1, 'and wild cards');
 	same([ map { $_->{DeveloperName} } @{ tq('SELECT DeveloperName FROM PlatformEventChannel ORDER BY DeveloperName DESC LIMIT 1')->{json}{records} } ], ['amp_x'], 'order and limit');
 	is_error(tq('SELECT FullName FROM PlatformEventChannel'), 400, 'MALFORMED_QUERY', 'FullName of several rows', 'no more than one row');
 	check(tq("SELECT Metadata FROM PlatformEventChannel WHERE DeveloperName IN ('amp_x')")->{json}{records}[0]{Metadata}{label} eq 'new', 'metadata of one');
@@ -582,7 +590,7 @@ sub test_tooling
 		[ "AnnualRevenue = '1'", 'MALFORMED_QUERY' ], [ "AnnualRevenue LIKE '1'", 'MALFORMED_QUERY' ],
 		[ "CreatedDate > TODAY", 'MALFORMED_QUERY' ], [ "CreatedDate > 2024-01-01", 'MALFORMED_QUERY' ],
 		[ "ChangeEventHeader.recordIds = '001'", 'INVALID_FIELD' ], [ "BillingCity = 'x'", 'INVALID_FIELD' ],
-		[ "Owner.Name = 'x'", 'INVALID_FIELD' ], [ "Industry > null", 'MALFORMED_QUERY' ], [ "Description = 'x'", 'INVALID_FIELD' ]);
+		[ "Owner.Name = 'x'", 'INVALID_FIELD' ], [ "Industry > null", 'MALFORMED_QUERY' ], [ "Description = 'x'", 'INVALID_FIELD' ], [ "Industry LIKE 'x\\_'", 'MALFORMED_QUERY' ], [ "Industry = 'x\\\\'", 'MALFORMED_QUERY' ]);
 	check($patch->(%$full, filterExpression => $_)->{status} == 204, "filter: $_") for (
 		"Industry IN ('a', 'b') AND (NOT Type LIKE 'x%')", "CreatedDate >= 2024-01-01T00:00:00+01:00", "BillingAddress.City != null",
 		"ChangeEventHeader.changeType != 'UPDATE' OR AnnualRevenue > 1.5", "");

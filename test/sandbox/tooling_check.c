@@ -257,7 +257,7 @@ check_filter(const Tooling *t, const Object *o, Response *w)
 
 	if (text == NULL)
 		return true;
-	filter_free(filter_parse(text, tooling_filter_field, (void *) o, &why));
+	filter_free(filter_parse(text, false, tooling_filter_field, (void *) o, &why));
 	if (why == NULL)
 		return true;
 	refuse(w, strncmp(why, "No such column", 14) == 0 ? "INVALID_FIELD" : "MALFORMED_QUERY", "%s",

@@ -403,7 +403,7 @@ parse_query(Query *q, const char *soql, Response *w)
 	if (tail == NULL)
 		tail = word + strlen(word);
 	q->where = strndup(word + n, (size_t) (tail - word) - n);
-	q->filter = filter_parse(q->where, query_field, q, &why);
+	q->filter = filter_parse(q->where, true, query_field, q, &why);
 	if (q->filter == NULL)
 	{
 		bool field = why != NULL && (strncmp(why, "No such", 7) == 0 ||
