@@ -275,7 +275,12 @@ DECLARE
 	busy boolean;
 	error text[];
 BEGIN
-	CALL @extschema@.mirror_work(target, false, busy, error);
+	LOOP
+		CALL @extschema@.mirror_work(target, false, busy, error);
+		-- A run in the background is waited for: it began before, and may not have what is so now.
+		EXIT WHEN NOT busy OR NOT @extschema@.mirror_in_background(target);
+		PERFORM pg_catalog.pg_sleep(0.1);
+	END LOOP;
 	IF busy THEN
 		RAISE EXCEPTION USING ERRCODE = 'object_in_use',
 			MESSAGE = pg_catalog.format('mirror %s is being synchronized by another session', target);

@@ -62,7 +62,7 @@ LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
 	WHERE c.relkind IN ('r', 'm', 'f') AND c.oid <> matview
 	ORDER BY f.ftserver, c.oid
 $$;
-COMMENT ON FUNCTION @extschema@.matview_sources(regclass) IS 'what a materialized view reads; of ampsf.refresh_if_changed()';
+COMMENT ON FUNCTION @extschema@.matview_sources(regclass) IS 'what a materialized view reads; of materialized views';
 
 -- Of a local table: rows written so far, and its file.  After a crash the numbers begin anew, and that is told too.
 CREATE FUNCTION @extschema@.local_fingerprint(source regclass) RETURNS text
@@ -73,7 +73,7 @@ LANGUAGE sql VOLATILE STRICT SET search_path = pg_catalog, pg_temp AS $$
 		pg_stat_get_tuples_deleted(source) + pg_stat_get_xact_tuples_deleted(source),
 		(SELECT extract(epoch FROM b.stats_reset) FROM pg_stat_bgwriter b)) END
 $$;
-COMMENT ON FUNCTION @extschema@.local_fingerprint(regclass) IS 'another one means a change of the table; of ampsf.refresh_if_changed()';
+COMMENT ON FUNCTION @extschema@.local_fingerprint(regclass) IS 'another one means a change of the table; of materialized views';
 
 -- Has anything changed?  If so, the state is that of now: what is read after this shows it, or more.
 CREATE FUNCTION @extschema@.matview_changed(matview regclass, at_least_every interval, lookback interval) RETURNS boolean
@@ -153,7 +153,7 @@ BEGIN
 	DROP TABLE pg_temp.ampsf_sources;
 	RETURN true;
 END $$;
-COMMENT ON FUNCTION @extschema@.matview_changed(regclass, interval, interval) IS 'has what it reads changed? of ampsf.refresh_if_changed()';
+COMMENT ON FUNCTION @extschema@.matview_changed(regclass, interval, interval) IS 'has what it reads changed; of materialized views';
 
 CREATE FUNCTION @extschema@.matview_concurrently(matview regclass) RETURNS boolean
 LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
@@ -161,7 +161,7 @@ LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
 		AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL)
 	FROM pg_class c WHERE c.oid = matview
 $$;
-COMMENT ON FUNCTION @extschema@.matview_concurrently(regclass) IS 'can it be refreshed while it is read? of ampsf.refresh_if_changed()';
+COMMENT ON FUNCTION @extschema@.matview_concurrently(regclass) IS 'can it be refreshed while it is read; of materialized views';
 
 -- No search_path of its own: the view's functions find what they find in any other refresh.
 CREATE FUNCTION @extschema@.refresh_if_changed(

@@ -100,6 +100,13 @@ BEGIN
 END $$;
 COMMENT ON PROCEDURE @extschema@.mirror_background(regclass) IS 'a run of a mirror by a background worker; of background workers';
 
+CREATE FUNCTION @extschema@.mirror_in_background(target regclass) RETURNS boolean
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT EXISTS (SELECT FROM @extschema@.mirror_holders(target) h JOIN pg_stat_activity a ON a.pid = h.pid
+		WHERE a.backend_type = 'ampsf mirror')
+$$;
+COMMENT ON FUNCTION @extschema@.mirror_in_background(regclass) IS 'a background worker has the mirror; of background workers';
+
 CREATE FUNCTION @extschema@.mirror_fails_first(target regclass) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT d.failures = 1 FROM @extschema@.mirror_definition d WHERE d.target = mirror_fails_first.target

@@ -64,6 +64,13 @@ $c->run_sql("SELECT ampsf.mirror('crm.contact', every => '1 hour')");
 becomes(phase('contact'), 'ready', 'a new mirror fills by itself');
 is($c->value('SELECT count(*) FROM contact'), $c->value('SELECT count(*) FROM crm.contact'), '... with all rows');
 becomes('SELECT kind, target, owner FROM ampsf.workers ORDER BY kind', "launcher||postgres\nmirror||postgres", 'one launcher, and a worker that waits for more');
+{
+	$c->fault($delay . '300');
+	my $runs = $c->value("SELECT ampsf.resume('contact'); SELECT count(*) FROM ampsf.mirror_run");
+	is($c->psql("CALL ampsf.sync('contact')")->{err}, '', 'who asks for a run waits for the one in the background');
+	cmp_ok($c->value('SELECT count(*) FROM ampsf.mirror_run'), '>', $runs, '... and has another one');
+	$c->clear_faults;
+}
 $c->run_sql("SELECT ampsf.wake()") for 1 .. 5;
 is($c->value($launchers), 1, 'waking it makes no second one');
 $c->run_sql("BEGIN;\nSELECT ampsf.mirror('crm.account', 'undone');\nROLLBACK");
@@ -114,7 +121,7 @@ becomes(phase('carol.account'), 'ready', 'once it may, it goes on');
 # -------- processes that die --------
 my $pid = caught_in_a_run('contact');
 is($c->value("SELECT target, owner FROM ampsf.workers WHERE pid = $pid"), 'contact|postgres', 'the worker tells what it does');
-is(AmpsfTest::sqlstate($c->psql("CALL ampsf.sync('contact')")), '55006', '... and nobody else does it meanwhile');
+is(AmpsfTest::sqlstate($c->psql("SELECT ampsf.verify('contact')")), '55006', '... and nobody else does it meanwhile');
 $c->clear_faults;
 my $before = $c->value("SELECT max(id) - 1 FROM ampsf.mirror_run WHERE target = 'contact'::regclass");
 kill 'KILL', $pid;
