@@ -197,3 +197,23 @@ SELECT status, lastname = upper(upper_name) AS upper, note, upper_inf(valid) AS 
 SELECT count(*), bool_or(upper_inf(valid)) AS open FROM by_status_history WHERE id = :'goner';
 SELECT * FROM faults('by_status');
 SELECT count(*) FROM ((SELECT id, lastname, status FROM by_status_now EXCEPT SELECT id, lastname, status FROM lead) UNION ALL (SELECT id, lastname, status FROM lead EXCEPT SELECT id, lastname, status FROM by_status_now)) d;
+
+-- change events: each is a version, from the time of its commit
+CREATE FUNCTION event(id text, type text, at timestamptz, vals jsonb DEFAULT NULL) RETURNS void LANGUAGE sql AS $$
+	INSERT INTO ampsf.change (subscription, server, replay_id, object, record_id, type, changed_fields, "values", committed)
+	VALUES (1, 'sf', (SELECT coalesce(max(replay_id), 0) + 1 FROM ampsf.change), 'Lead', id, type, (SELECT array_agg(k) FROM jsonb_object_keys(vals) k),
+		vals || jsonb_build_object('LastModifiedDate', to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')), at)
+$$;
+SELECT id AS told FROM by_status_1 ORDER BY id OFFSET 2 LIMIT 1 \gset
+SELECT event(:'told', 'UPDATE', '2030-01-01 00:00:01+00', '{"LastName": "One"}');
+SELECT event(:'told', 'UPDATE', '2030-01-01 00:00:02+00', '{"LastName": "Two"}');
+SELECT event(:'told', 'UPDATE', '2030-01-01 00:00:03+00', '{"LastName": "Three", "Status": "Closed - Converted"}');
+SELECT event(:'told', 'DELETE', '2030-01-01 00:00:04+00');
+SELECT ampsf.mirror_apply_due();
+SELECT lastname, status, upper(valid) - lower(valid) AS "for", extract(second FROM lower(valid)) AS since FROM by_status_history WHERE id = :'told' AND lower(valid) > '2029-01-01' ORDER BY valid;
+SELECT * FROM faults('by_status');
+-- it was undeleted, and the org says that it is as it was
+SELECT event(:'told', 'UNDELETE', '2030-01-01 00:00:05+00', '{}');
+SELECT ampsf.mirror_apply_due();
+SELECT lastname, status, upper_inf(valid) AS open, lower(valid) >= '2030-01-01 00:00:04+00' AS behind FROM by_status_history WHERE id = :'told' ORDER BY valid DESC LIMIT 1;
+SELECT * FROM faults('by_status');
