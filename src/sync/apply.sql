@@ -22,8 +22,9 @@ COMMENT ON FUNCTION @extschema@.mirror_feed(@extschema@.mirror_definition) IS 's
 CREATE FUNCTION @extschema@.mirror_event_columns(
 	d @extschema@.mirror_definition, OUT name name, OUT field text, OUT type oid, OUT told boolean, OUT made_of text[])
 RETURNS SETOF record
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-	SELECT c.name, x.field, t.atttypid,
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	RETURN QUERY SELECT c.name, x.field, t.atttypid,
 		x.field IN ('id', 'isdeleted', 'createddate', 'createdbyid', 'lastmodifieddate', 'lastmodifiedbyid') OR (
 			NOT c.calculated AND x.field !~ '\.' AND NOT x.compound AND x.o ->> 'type' IS DISTINCT FROM 'base64'
 			AND NOT (x.o ->> 'createable' = 'false' AND x.o ->> 'updateable' = 'false')),
@@ -40,8 +41,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 			coalesce((SELECT jsonb_object_agg(o.option_name, o.option_value) FROM pg_options_to_table(a.attfdwoptions) o), '{}') AS o,
 			a.atttypid IN ('json'::regtype, 'jsonb'::regtype) AS compound) x
 	WHERE c.name <> ALL (d.left_out)
-	ORDER BY c.attnum
-$$;
+	ORDER BY c.attnum;
+END $$;
 COMMENT ON FUNCTION @extschema@.mirror_event_columns(@extschema@.mirror_definition) IS 'columns of a mirror as change events see them; of mirrors';
 
 -- A datetime of an event: as REST writes it, or in milliseconds.
@@ -134,27 +135,29 @@ BEGIN
 				'SELECT coalesce(jsonb_object_agg(lower(x.key), x.value), ''{}'') AS v FROM jsonb_each(c.values) x) f, '
 				'LATERAL (SELECT coalesce(@extschema@.mirror_instant(f.v -> ''lastmodifieddate''), c.committed) AS stamp) s '
 			'WHERE c.owner = $8 AND c.server = $1 AND c.object_key = $2 AND c.id > $3 AND c.id <= $4 AND c.record_id IS NOT NULL), '
-		'v AS (SELECT e.record_id, jsonb_object_agg(x.key, x.value ORDER BY e.id) AS v FROM e, jsonb_each(e.v) x WHERE NOT e.late GROUP BY 1), '
 		'r AS (SELECT e.record_id, (array_agg(e.type ORDER BY e.id DESC))[1] AS last, (array_agg(e.late ORDER BY e.id DESC))[1] AS late, '
 			'(array_agg(e.type ORDER BY e.id))[1] AS first, max(e.at) AS at, bool_or(e.known) AS known, bool_or(e.here) AS here, '
 			'bool_and(e.late) AS all_late, '
 			-- Of one channel events come in order: a row that is newer has them.  Those of a webhook may be passed by later ones.
-			'bool_or(e.late AND e.loose AND e.type = ''UPDATE'') AS overtaken, bool_or(e.loose) AS loose, bool_or(e.loose) AND count(*) > 1 AS mixed, '
+			'bool_or(e.late AND e.loose AND e.type = ''UPDATE'') AS overtaken, bool_or(e.loose) AS loose, bool_or(e.loose) AND min(e.id) <> max(e.id) AS mixed, '
 			'bool_or(NOT e.late AND (e.partial OR e.type NOT IN (''CREATE'', ''UPDATE'', ''DELETE'', ''GAP_DELETE''))) AS partial, '
-			'bool_or(e.type IN (''DELETE'', ''GAP_DELETE'')) AS gone FROM e GROUP BY 1) '
+			'bool_or(e.type IN (''DELETE'', ''GAP_DELETE'')) AS gone, '
+			-- In one pass: what is known of the rows is not enough to join them again.
+			'jsonb_object_agg(x.key, x.value ORDER BY e.id) FILTER (WHERE x.key IS NOT NULL) AS v '
+			'FROM e LEFT JOIN LATERAL jsonb_each(e.v) x ON NOT e.late GROUP BY 1) '
 		'SELECT r.record_id, CASE '
 			'WHEN r.mixed THEN CASE WHEN r.gone THEN ''check'' ELSE ''read'' END '
 			'WHEN r.last IN (''DELETE'', ''GAP_DELETE'') THEN CASE WHEN r.here AND NOT r.late THEN ''remove'' ELSE ''nothing'' END '
 			'WHEN r.overtaken THEN ''read'' '
 			'WHEN r.all_late THEN ''nothing'' '
 			'WHEN r.gone THEN ''check'' '
-			'WHEN r.partial OR v.v IS NULL THEN ''read'' '
+			'WHEN r.partial OR r.v IS NULL THEN ''read'' '
 			'WHEN r.here THEN ''patch'' '
 			'WHEN r.first = ''CREATE'' AND NOT r.known AND NOT r.loose AND $9 THEN ''insert'' '
 			'ELSE ''read'' END, r.at, '
-			'CASE WHEN $10 AND v.v ? ''lastmodifieddate'' THEN jsonb_build_object(''systemmodstamp'', v.v -> ''lastmodifieddate'') ELSE ''{}'' END '
-			'|| CASE WHEN ''isdeleted'' = ANY ($7) THEN ''{"isdeleted": false}''::jsonb ELSE ''{}'' END || v.v || jsonb_build_object(''id'', r.record_id) '
-		'FROM r LEFT JOIN v USING (record_id)',
+			'CASE WHEN $10 AND r.v ? ''lastmodifieddate'' THEN jsonb_build_object(''systemmodstamp'', r.v -> ''lastmodifieddate'') ELSE ''{}'' END '
+			'|| CASE WHEN ''isdeleted'' = ANY ($7) THEN ''{"isdeleted": false}''::jsonb ELSE ''{}'' END || r.v || jsonb_build_object(''id'', r.record_id) '
+		'FROM r',
 		d.target, key, CASE WHEN d.deletes = 'mark' THEN 't.deleted_at IS NULL' ELSE 'true' END, coalesce(stamps, 'NULL::timestamptz'))
 	USING server, object_key, low, high, parts, name_parts, fields, d.owner, all_told, stamp_here;
 END $$;
@@ -307,8 +310,10 @@ BEGIN
 	FOR target IN SELECT d.target FROM @extschema@.mirror_definition d, LATERAL @extschema@.mirror_feed(d) f
 		WHERE d.owner = quote_ident(current_user)::regrole AND NOT d.paused AND d.watermark IS NOT NULL
 			AND EXISTS (SELECT FROM pg_class c WHERE c.oid = d.target)
-			AND EXISTS (SELECT FROM @extschema@.change c WHERE c.owner = d.owner AND c.server = f.server AND c.object_key = f.object_key
-				AND c.id > d.applied_to AND (mirror_apply_due.subscription IS NULL OR c.subscription = mirror_apply_due.subscription))
+			-- By the index, from there on: not all rows that there are.
+			AND (SELECT c.id FROM @extschema@.change c WHERE c.owner = d.owner AND c.server = f.server AND c.object_key = f.object_key
+				AND c.id > d.applied_to AND (mirror_apply_due.subscription IS NULL OR c.subscription = mirror_apply_due.subscription)
+				ORDER BY c.server, c.object_key, c.id LIMIT 1) IS NOT NULL
 		ORDER BY d.target::oid LOOP
 		LOOP
 			got := @extschema@.mirror_apply_one(target);
