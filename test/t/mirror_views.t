@@ -185,6 +185,27 @@ for my $fault ('path=*/query/*;count=9;do=truncate-json', 'path=*/query/*;skip=2
 $c->run_sql("ALTER FOREIGN TABLE person OPTIONS (DROP page_size)");
 $c->run_sql("CALL ampsf.sync('p')");
 
+# -------- a dump has view, history and triggers: its copy goes on --------
+{
+	my $e = $c->{env};
+	my @at = ('-h', $e->{PGHOST}, '-p', $e->{PGPORT}, '-U', 'postgres');
+	chomp(my $bin = qx{@{[$ENV{PG_CONFIG} || 'pg_config']} --bindir});
+	my $file = $c->dir . '.sql';
+	$c->psql('CREATE DATABASE copy', db => 'postgres');
+	is(system("$bin/pg_dump", @at, '-f', $file, $e->{PGDATABASE}), 0, 'pg_dump');
+	is(system("$bin/psql", '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-o', '/dev/null', @at, '-d', 'copy', '-f', $file), 0, 'restored');
+	unlink $file;
+	random_changes(20);
+	my $versions = $c->value('SELECT count(*) FROM p_history');
+	local $c->{env}{PGDATABASE} = 'copy';
+	is(differences('p_now', 'person'), 0, 'the live view of the copy is the org');
+	sleep 1.1;
+	$c->run_sql("CALL ampsf.sync('p')");
+	is(differences('p', 'person'), 0, 'so is the copy, after a run');
+	is(history_faults(), 0, 'and its history is right');
+	ok($c->value('SELECT count(*) FROM p_history') > $versions, 'and has grown');
+}
+
 # -------- a refresh of formula fields that is killed goes on with the chunk that it was at --------
 $c->run_sql("SELECT ampsf.mirror('person', 'f', chunk_rows => 200, formula_every => '1 hour', formula_columns => '{title}'); CALL ampsf.sync('f')");
 $c->http('POST', "/__sandbox/set?id=$_&Title=set") for @ids[1 .. 300];
