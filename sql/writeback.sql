@@ -289,6 +289,40 @@ SELECT tableoid::regclass, name, id ~ '^006' AS id FROM opportunity WHERE name =
 SELECT amount FROM crm.opportunity WHERE id = (SELECT id FROM o);
 SELECT differences('opportunity', 'crm.opportunity');
 
+-- with a history, marks of deletion, and a table that refers to the mirror and follows its keys
+SELECT ampsf.mirror('crm.lead', deletes => 'mark', history => true, writeback => true);
+CALL ampsf.sync('lead');
+CREATE TABLE visit (lead text REFERENCES lead ON UPDATE CASCADE, note text);
+CREATE TABLE call (lead text REFERENCES lead, note text);
+INSERT INTO lead (lastname, company) VALUES ('Visited', 'v'), ('Called', 'c');
+INSERT INTO visit SELECT id, 'x' FROM lead WHERE lastname = 'Visited';
+INSERT INTO call SELECT id, 'x' FROM lead WHERE lastname = 'Called';
+CALL ampsf.writeback('lead');
+SELECT l.lastname, l.id ~ '^00Q' AS id FROM visit v JOIN lead l ON l.id = v.lead;
+SELECT state, pending, settled, message FROM ampsf.writeback WHERE target = 'lead'::regclass ORDER BY id;
+CALL ampsf.sync('lead');
+SELECT count(*) FROM lead WHERE lastname = 'Called';
+DELETE FROM call;
+CALL ampsf.writeback('lead');
+SELECT state, pending, settled, message FROM ampsf.writeback WHERE target = 'lead'::regclass ORDER BY id;
+SELECT lastname, id ~ '^00Q' AS id FROM lead WHERE lastname IN ('Called', 'Visited') ORDER BY 1;
+UPDATE lead SET company = 'C & Co' WHERE lastname = 'Called';
+CALL ampsf.writeback('lead');
+DELETE FROM lead WHERE lastname = 'Called';
+SELECT id AS gone FROM lead WHERE lastname = 'Visited' \gset
+DELETE FROM crm.lead WHERE id = :'gone';
+SELECT pg_sleep(1.1);
+CALL ampsf.sync('lead');
+SELECT lastname, deleted_at IS NOT NULL AS marked FROM lead WHERE lastname IN ('Called', 'Visited') ORDER BY 1;
+DELETE FROM visit;
+-- what the org has deleted already is only forgotten here
+DELETE FROM lead WHERE lastname = 'Visited';
+CALL ampsf.writeback('lead');
+SELECT operation, state FROM ampsf.writeback WHERE target = 'lead'::regclass ORDER BY id;
+SELECT DISTINCT ON (lastname) lastname, company, upper_inf(valid) AS current FROM lead_history WHERE lastname IN ('Called', 'Visited')
+	ORDER BY lastname, lower(valid) DESC;
+DROP TABLE visit, call, lead, lead_history;
+
 -- others may change a mirror: it is sent by its owner; they see what became of their own changes
 CREATE ROLE ampsf_wb_user;
 GRANT USAGE ON SCHEMA w TO ampsf_wb_user;

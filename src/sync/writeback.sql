@@ -137,7 +137,8 @@ DECLARE
 	w @extschema@.writeback;
 BEGIN
 	UPDATE @extschema@.writeback e SET state = outcome, error_code = code, message = text, fields = writeback_close.fields,
-			org = writeback_close.org, pending = outcome = 'in doubt', finished = clock_timestamp(), waits_for = NULL
+			org = writeback_close.org, pending = outcome = 'in doubt', finished = clock_timestamp(), waits_for = NULL,
+			followed = outcome <> 'done' OR e.id <> head_id OR e.operation = 'delete'
 		WHERE e.head = head_id OR e.id = head_id;
 	IF outcome IN ('done', 'in doubt') THEN
 		RETURN;
@@ -146,7 +147,7 @@ BEGIN
 	FOR w IN SELECT * FROM @extschema@.writeback e WHERE (e.head = head_id OR e.id = head_id) AND e.operation <> 'delete'
 		ORDER BY e.id DESC LOOP
 		IF w.operation = 'insert' THEN
-			UPDATE @extschema@.writeback f SET state = 'refused', pending = false, finished = clock_timestamp(),
+			UPDATE @extschema@.writeback f SET state = 'refused', pending = false, followed = true, finished = clock_timestamp(),
 					error_code = 'NOT_CREATED', message = 'The row was not created.'
 				WHERE f.target = w.target AND f.record_id = w.record_id AND f.state = 'queued';
 			UPDATE @extschema@.writeback f SET waits_for = NULL WHERE f.waits_for = w.record_id;

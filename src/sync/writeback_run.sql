@@ -54,8 +54,8 @@ BEGIN
 				last := error IS NOT NULL;
 				stage := 'settle';
 			ELSE
-				PERFORM @extschema@.writeback_rebase(target);
 				settled := @extschema@.writeback_settle(target);
+				PERFORM @extschema@.writeback_rebase(target);
 				EXIT WHEN last;
 				stage := 'pick';
 			END IF;

@@ -42,7 +42,7 @@ BEGIN
 		WHERE e.target = d.target AND e.state = 'queued' AND e.operation <> 'insert' AND e.record_id >= 'new-' AND e.record_id < 'new.'
 			AND i.local_id = e.record_id AND i.state = 'done';
 	-- or will not: the change was made while that was not known yet
-	UPDATE @extschema@.writeback e SET state = 'refused', pending = false, finished = clock_timestamp(), error_code = 'NOT_CREATED',
+	UPDATE @extschema@.writeback e SET state = 'refused', pending = false, followed = true, finished = clock_timestamp(), error_code = 'NOT_CREATED',
 			message = 'The row was not created.' FROM @extschema@.writeback i
 		WHERE e.target = d.target AND e.state = 'queued' AND e.operation <> 'insert' AND e.record_id >= 'new-' AND e.record_id < 'new.'
 			AND i.local_id = e.record_id AND i.state IN ('refused', 'dropped');
@@ -98,13 +98,18 @@ BEGIN
 		WHERE e.target = d.target AND e.state = 'queued' AND e.operation <> 'insert' LIMIT s.bulk_from) q) >= s.bulk_from THEN
 		most := greatest(s.bulk_from, 200) * 5;
 	END IF;
-	SELECT * INTO got FROM @extschema@.writeback_next(d, most) x;
-	IF got.operation = 'insert' AND cardinality(got.ids) > 200 THEN
-		SELECT * INTO got FROM @extschema@.writeback_next(d, 200) x;
-	END IF;
-	IF got.ids IS NULL THEN
-		RETURN NULL;
-	END IF;
+	LOOP
+		SELECT * INTO got FROM @extschema@.writeback_next(d, most) x;
+		IF got.operation = 'insert' AND cardinality(got.ids) > 200 THEN
+			SELECT * INTO got FROM @extschema@.writeback_next(d, 200) x;
+		END IF;
+		IF got.ids IS NULL THEN
+			RETURN NULL;
+		END IF;
+		-- unless somebody has dropped one just now
+		EXIT WHEN (SELECT count(*) FROM (SELECT FROM @extschema@.writeback e WHERE e.id = ANY (got.ids) AND e.state = 'queued' FOR UPDATE) l)
+			= cardinality(got.ids);
+	END LOOP;
 	columns := CASE got.operation
 		WHEN 'delete' THEN @extschema@.writeback_columns(d.source)
 		WHEN 'update' THEN ARRAY(SELECT DISTINCT k FROM @extschema@.writeback e, jsonb_object_keys(e.new) k WHERE e.id = ANY (got.ids)) END;
@@ -282,13 +287,14 @@ END $$;
 COMMENT ON FUNCTION @extschema@.writeback_name(@extschema@.mirror_definition) IS 'of write-back';
 
 -- What the org made of what was sent (defaults, rounded and trimmed values) is what later changes of the row, which
--- were made before that was known, stand on; else they would seem to be in conflict with it.
+-- were made before that was known, stand on; else they would seem to be in conflict with it.  Called when the rows
+-- that nobody is at have been read again: whatever is changed from then on stands on that.
 CREATE FUNCTION @extschema@.writeback_rebase(target regclass) RETURNS void
 LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	d @extschema@.mirror_definition := @extschema@.mirror_find(target);
 	heads bigint[] := ARRAY(SELECT e.id FROM @extschema@.writeback e
-		WHERE e.target = d.target AND NOT e.settled AND NOT e.followed AND e.state = 'done' AND e.head = e.id);
+		WHERE e.target = d.target AND NOT e.followed AND e.state = 'done' AND e.head = e.id);
 	w record;
 	f record;
 	left_over text[];
@@ -299,26 +305,28 @@ BEGIN
 			SELECT e.record_id, max(e.id) AS id, bool_or(e.operation = 'insert') AS new,
 				array_agg(DISTINCT k.k) FILTER (WHERE k.k IS NOT NULL) AS keys
 			FROM @extschema@.writeback e LEFT JOIN LATERAL jsonb_object_keys(e.sent) k (k) ON true
-			WHERE e.id = ANY (heads) AND e.operation <> 'delete' AND EXISTS (SELECT FROM @extschema@.writeback q
-				WHERE q.target = d.target AND q.record_id = e.record_id AND q.pending AND q.state = 'queued')
+			WHERE e.id = ANY (heads) AND EXISTS (SELECT FROM @extschema@.writeback q
+				WHERE q.target = d.target AND q.record_id = e.record_id AND q.pending AND q.state = 'queued' AND coalesce(q.follows, 0) < e.id)
 			GROUP BY e.record_id),
 		o AS MATERIALIZED (
 			SELECT x.* FROM @extschema@.writeback_org(d, @extschema@.writeback_columns(d.source), ARRAY(SELECT s.record_id FROM s)) x
 			WHERE EXISTS (SELECT FROM s))
 		SELECT s.*, o.fields FROM s JOIN o ON o.id = s.record_id LOOP
 		left_over := CASE WHEN w.new THEN ARRAY(SELECT jsonb_object_keys(w.fields)) ELSE w.keys END;
-		FOR f IN SELECT e.id, e.operation, e.old FROM @extschema@.writeback e
+		FOR f IN SELECT e.id, e.operation, e.old, e.follows FROM @extschema@.writeback e
 			WHERE e.target = d.target AND e.record_id = w.record_id AND e.pending AND e.state = 'queued' ORDER BY e.id LOOP
 			part := ARRAY(SELECT k FROM unnest(left_over) k WHERE w.fields ? k AND (f.operation = 'delete' OR f.old ? k));
-			CONTINUE WHEN part = '{}';
-			UPDATE @extschema@.writeback e SET old = coalesce(e.old, '{}') || (SELECT jsonb_object_agg(k, w.fields -> k) FROM unnest(part) k)
-				WHERE e.id = f.id;
+			IF coalesce(f.follows, 0) < w.id THEN
+				UPDATE @extschema@.writeback e SET follows = w.id,
+						old = coalesce(e.old, '{}') || coalesce((SELECT jsonb_object_agg(k, w.fields -> k) FROM unnest(part) k), '{}')
+					WHERE e.id = f.id;
+			END IF;
 			IF f.operation = 'update' THEN
 				left_over := ARRAY(SELECT k FROM unnest(left_over) k WHERE NOT k = ANY (part));
 			END IF;
 		END LOOP;
 	END LOOP;
-	UPDATE @extschema@.writeback e SET followed = true WHERE e.id = ANY (heads);
+	UPDATE @extschema@.writeback e SET followed = true WHERE e.id = ANY (heads) AND e.settled;
 END $$;
 COMMENT ON FUNCTION @extschema@.writeback_rebase(regclass) IS 'of write-back';
 
@@ -365,6 +373,7 @@ BEGIN
 		USING ARRAY(SELECT r FROM unnest(rows) r WHERE r LIKE 'new-%');
 	PERFORM @extschema@.mirror_applying(was);
 	IF cardinality(gone) > 0 THEN
+		PERFORM @extschema@.history_close(d, gone, array_fill(clock_timestamp(), ARRAY[cardinality(gone)]));
 		n := @extschema@.mirror_remove(d, gone, array_fill(clock_timestamp(), ARRAY[cardinality(gone)]));
 		delta := delta - CASE WHEN d.deletes = 'remove' THEN n ELSE 0 END;
 	END IF;
@@ -372,6 +381,12 @@ BEGIN
 	FOR i IN 1 .. cardinality(rows) BY 2000 LOOP
 		PERFORM @extschema@.mirror_read(d, format('%I = ANY ($3)', key), NULL, NULL, rows[i : i + 1999]);
 	END LOOP;
+	IF d.history IS NOT NULL THEN
+		-- A row that is already as the org has it, by the user's own change, is a version now.
+		was := @extschema@.mirror_applying(true);
+		EXECUTE format('UPDATE %s t SET %I = t.%2$I WHERE t.%2$I = ANY ($1)', d.target, key) USING rows;
+		PERFORM @extschema@.mirror_applying(was);
+	END IF;
 	UPDATE @extschema@.writeback e SET settled = true WHERE e.id = ANY (entries) AND e.record_id = ANY (free);
 	UPDATE @extschema@.mirror_definition m SET rows = m.rows + delta WHERE m.target = d.target AND delta <> 0;
 	RETURN NOT EXISTS (SELECT FROM @extschema@.writeback e WHERE e.target = d.target AND NOT e.settled

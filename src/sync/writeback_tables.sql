@@ -38,6 +38,7 @@ CREATE TABLE @extschema@.writeback (
 	forced boolean NOT NULL DEFAULT false,
 	doubtful boolean NOT NULL DEFAULT false,
 	waits_for text COLLATE "C",
+	follows bigint,
 	queued timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
 	started timestamptz,
 	finished timestamptz,
@@ -59,6 +60,7 @@ COMMENT ON COLUMN @extschema@.writeback.state IS
 COMMENT ON COLUMN @extschema@.writeback.pending IS 'the mirror''s row is left as the user made it';
 COMMENT ON COLUMN @extschema@.writeback.settled IS 'the mirror''s row is again as the org has it';
 COMMENT ON COLUMN @extschema@.writeback.followed IS 'later changes of the row know what the org has made of this one';
+COMMENT ON COLUMN @extschema@.writeback.follows IS 'the latest entry of the row of which that is known';
 COMMENT ON COLUMN @extschema@.writeback.head IS 'the change with which this one was sent, as one';
 COMMENT ON COLUMN @extschema@.writeback.sent IS 'what was sent: the changes of one row together, without what the org had already';
 COMMENT ON COLUMN @extschema@.writeback.org IS 'of a conflict: what the org has in these columns';
@@ -68,8 +70,9 @@ COMMENT ON COLUMN @extschema@.writeback.transaction IS 'in which the change was 
 COMMENT ON COLUMN @extschema@.writeback.home IS 'the database in which the change was made: what came by pg_dump may have been sent since';
 CREATE INDEX writeback_queue ON @extschema@.writeback (target, id) WHERE state IN ('queued', 'sending');
 CREATE INDEX writeback_row ON @extschema@.writeback (target, record_id) WHERE pending;
-CREATE INDEX writeback_key_of ON @extschema@.writeback (local_id) WHERE local_id IS NOT NULL;
-CREATE INDEX writeback_unsettled ON @extschema@.writeback (target) WHERE NOT settled;
+-- A key is one row's for ever.
+CREATE UNIQUE INDEX writeback_key_of ON @extschema@.writeback (local_id) WHERE local_id IS NOT NULL;
+CREATE INDEX writeback_unsettled ON @extschema@.writeback (target) WHERE NOT settled OR NOT followed;
 CREATE INDEX writeback_waiting ON @extschema@.writeback (waits_for) WHERE waits_for IS NOT NULL;
 CREATE INDEX writeback_done ON @extschema@.writeback (target, finished) WHERE settled;
 ALTER TABLE @extschema@.writeback ENABLE ROW LEVEL SECURITY;
