@@ -215,6 +215,16 @@ SELECT event('Account', '001A000010khO8KIAU', 'UPDATE', '{"NumberOfEmployees": 6
 SELECT ampsf.mirror_apply('few_copy');
 SELECT "The title", size FROM few_copy WHERE key = '001A000010khO8KIAU';
 
+-- each event is a version of a history, though they are applied together
+SELECT ampsf.history('few_copy');
+SELECT event('Account', '001A000010khO8KIAU', 'UPDATE', jsonb_build_object('Name', 'version ' || n), '2030-08-01 00:00:01'::timestamptz + n * interval '1 hour')
+	FROM generate_series(1, 3) n;
+SELECT event('Account', '001A000010khO8KIAU', 'DELETE', at => '2030-08-01 09:00:00'), event('Account', '001A000010khO8LIAU', 'CREATE', '{"Name": "other"}', '2030-08-01 10:00:00');
+SELECT event('Account', '001A000010khO8KIAU', 'CREATE', '{"Name": "back"}', '2030-08-01 11:00:00');
+SELECT ampsf.mirror_apply_due();
+SELECT key, "The title", valid FROM few_copy_history WHERE key IN ('001A000010khO8KIAU', '001A000010khO8LIAU') ORDER BY 1, 3;
+SELECT ampsf.mirror_apply_due();
+
 -- who may, and when: others' events and mirrors, a pause, a run under way
 SELECT ampsf.pause('few_copy');
 SELECT event('Account', '001A000010khO8KIAU', 'UPDATE', '{"Name": "paused"}', '2030-08-02');

@@ -184,13 +184,11 @@ DECLARE
 	high bigint;
 	ids text[];
 	reads text[];
-	gone record;
 	got record;
 	n_inserted bigint := 0;
 	n_updated bigint := 0;
 	n_deleted bigint := 0;
 	run bigint;
-	time_was timestamptz;
 BEGIN
 	feed := @extschema@.mirror_feed(d);
 	IF d.paused OR d.watermark IS NULL THEN
@@ -248,12 +246,9 @@ BEGIN
 		n_inserted := 0;
 		reads := reads || coalesce(got.patched, '{}') || coalesce(got.added, '{}');
 	END;
-	-- A statement for each time: what looks at the rows (a history) is told of it.
-	FOR gone IN SELECT u.time, array_agg(u.id) AS ids, array_agg(u.time) AS times FROM unnest(got.ids, got.times) u (id, time) GROUP BY 1 ORDER BY 1 LOOP
-		time_was := @extschema@.mirror_change_time(gone.time);
-		n_deleted := n_deleted + @extschema@.mirror_remove(d, gone.ids, gone.times);
-		PERFORM @extschema@.mirror_change_time(time_was);
-	END LOOP;
+	IF got.ids IS NOT NULL THEN
+		n_deleted := @extschema@.mirror_remove(d, got.ids, got.times);
+	END IF;
 	FOR i IN 1 .. cardinality(reads) BY 2000 LOOP
 		SELECT * INTO after FROM @extschema@.mirror_read(d, format('%I = ANY ($3)', @extschema@.mirror_key(d)), NULL, NULL, reads[i : i + 1999]);
 		n_inserted := n_inserted + after.inserted;
