@@ -324,10 +324,10 @@ SELECT DISTINCT ON (lastname) lastname, company, upper_inf(valid) AS current FRO
 DROP TABLE visit, call, lead, lead_history;
 
 -- others may change a mirror: it is sent by its owner; they see what became of their own changes
-CREATE ROLE ampsf_wb_user;
-GRANT USAGE ON SCHEMA w TO ampsf_wb_user;
-GRANT SELECT, INSERT, UPDATE, DELETE ON contact TO ampsf_wb_user;
-SET ROLE ampsf_wb_user;
+CREATE ROLE regress_wb_user;
+GRANT USAGE ON SCHEMA w TO regress_wb_user;
+GRANT SELECT, INSERT, UPDATE, DELETE ON contact TO regress_wb_user;
+SET ROLE regress_wb_user;
 UPDATE contact SET title = 'By another' WHERE id = :'c1';
 INSERT INTO contact (lastname) VALUES ('By another');
 SELECT operation, role, state FROM ampsf.writeback ORDER BY id;
@@ -344,8 +344,38 @@ DROP TABLE t;
 RESET ROLE;
 CALL ampsf.writeback('contact');
 SELECT title FROM crm.contact WHERE id = :'c1';
-DROP OWNED BY ampsf_wb_user;
-DROP ROLE ampsf_wb_user;
+DROP OWNED BY regress_wb_user;
+DROP ROLE regress_wb_user;
+
+-- an owner who may not write to the org, and then may
+CREATE ROLE regress_wb_owner;
+CREATE ROLE regress_wb_user;
+GRANT USAGE, CREATE ON SCHEMA w TO regress_wb_owner;
+GRANT USAGE ON SCHEMA w TO regress_wb_user;
+GRANT USAGE ON SCHEMA crm TO regress_wb_owner;
+GRANT SELECT ON crm.case TO regress_wb_owner;
+CREATE USER MAPPING FOR regress_wb_owner SERVER sf OPTIONS (client_id 'sandbox', client_secret 'sandbox');
+SET ROLE regress_wb_owner;
+SELECT ampsf.mirror('crm.case', 'w.cases', writeback => true);
+CALL ampsf.sync('cases');
+GRANT SELECT, INSERT ON cases TO regress_wb_user;
+SET ROLE regress_wb_user;
+INSERT INTO cases (subject) VALUES ('By another');
+SET ROLE regress_wb_owner;
+CALL ampsf.writeback('cases');
+SELECT operation, role, state FROM ampsf.writeback;
+SELECT queued, failures, last_error FROM ampsf.writeback_status;
+RESET ROLE;
+GRANT INSERT ON crm.case TO regress_wb_owner;
+SET ROLE regress_wb_owner;
+CALL ampsf.writeback();
+SELECT operation, role, state FROM ampsf.writeback;
+SELECT queued, failures, last_error FROM ampsf.writeback_status;
+RESET ROLE;
+DROP TABLE cases;
+CALL ampsf.sync_due();
+DROP OWNED BY regress_wb_owner, regress_wb_user;
+DROP ROLE regress_wb_owner, regress_wb_user;
 
 -- off: changes stay here, until a run finds the rows changed
 SELECT ampsf.set_writeback('contact', false);

@@ -85,6 +85,7 @@ DECLARE
 	s record;
 	most integer := 200;
 	got record;
+	problem record;
 	columns text[];
 	g record;
 	clash text[];
@@ -110,6 +111,12 @@ BEGIN
 		EXIT WHEN (SELECT count(*) FROM (SELECT FROM @extschema@.writeback e WHERE e.id = ANY (got.ids) AND e.state = 'queued' FOR UPDATE) l)
 			= cardinality(got.ids);
 	END LOOP;
+	-- What would fail before anything is sent fails here, where nothing is in doubt yet.
+	SELECT * INTO problem FROM @extschema@.writeback_rows(d.source, got.operation, '{}', '{}', NULL, false);
+	IF FOUND THEN
+		RAISE EXCEPTION USING MESSAGE = problem.message, ERRCODE = problem.id, DETAIL = coalesce(problem.code, ''),
+			HINT = coalesce(problem.fields, '');
+	END IF;
 	columns := CASE got.operation
 		WHEN 'delete' THEN @extschema@.writeback_columns(d.source)
 		WHEN 'update' THEN ARRAY(SELECT DISTINCT k FROM @extschema@.writeback e, jsonb_object_keys(e.new) k WHERE e.id = ANY (got.ids)) END;
