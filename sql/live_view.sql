@@ -108,6 +108,22 @@ SELECT differences('contact_now', 'crm.contact');
 \! $SANDBOXCTL fault 'path=*/composite*;count=0;do=status;status=400;code=LIMIT_EXCEEDED;message=oops' >/dev/null
 SELECT count(*) FROM contact_now;
 \! $SANDBOXCTL nofaults >/dev/null
+-- an org that wants no end of the log in the future is told its own time
+\! $SANDBOXCTL fault 'path=*/composite;count=1;do=status;status=200;body={"compositeResponse":[{"body":[{"errorCode":"INVALID_REPLICATION_DATE","message":"endDate is in the future"}],"httpHeaders":{},"httpStatusCode":400,"referenceId":"log"},{"body":{"totalSize":0,"done":true,"records":[]},"httpHeaders":{},"httpStatusCode":200,"referenceId":"rows"}]}' >/dev/null
+\! $SANDBOXCTL mark
+SELECT differences('contact_now', 'crm.contact');
+\! $SANDBOXCTL calls | grep -c '^POST.*composite'
+\! $SANDBOXCTL nofaults >/dev/null
+\! $SANDBOXCTL fault 'path=*/composite;count=2;do=status;status=200;body={"compositeResponse":[{"body":[{"errorCode":"INVALID_REPLICATION_DATE","message":"startDate before org replication enabled date"}],"httpHeaders":{},"httpStatusCode":400,"referenceId":"log"},{"body":{"totalSize":0,"done":true,"records":[]},"httpHeaders":{},"httpStatusCode":200,"referenceId":"rows"}]}' >/dev/null
+SELECT count(*) FROM contact_now;
+\! $SANDBOXCTL nofaults >/dev/null
+-- nor is what says less than it announces, or nothing
+\! $SANDBOXCTL fault 'path=*/composite;count=1;do=status;status=200;body={"compositeResponse":[{"body":{"deletedRecords":[],"earliestDateAvailable":"2024-01-01T00:00:00.000+0000","latestDateCovered":"2024-01-01T00:00:00.000+0000"},"httpHeaders":{},"httpStatusCode":200,"referenceId":"log"},{"body":{"totalSize":2,"done":true,"records":[]},"httpHeaders":{},"httpStatusCode":200,"referenceId":"rows"}]}' >/dev/null
+SELECT count(*) FROM contact_now;
+\! $SANDBOXCTL nofaults >/dev/null
+\! $SANDBOXCTL fault 'path=*/composite;count=1;do=status;status=200;body={"compositeResponse":[{"body":{"deletedRecords":null,"earliestDateAvailable":"2024-01-01T00:00:00.000+0000","latestDateCovered":"2024-01-01T00:00:00.000+0000"},"httpHeaders":{},"httpStatusCode":200,"referenceId":"log"}]}' >/dev/null
+SELECT count(*) FROM contact_now;
+\! $SANDBOXCTL nofaults >/dev/null
 ALTER FOREIGN TABLE crm.contact ALTER COLUMN title OPTIONS (SET field 'Nothing__c');
 SELECT count(*) FROM contact_now;
 ALTER FOREIGN TABLE crm.contact ALTER COLUMN title OPTIONS (SET field 'Title');

@@ -124,7 +124,10 @@ BEGIN
 	EXECUTE format('INSERT INTO %1$s (%2$s, valid) SELECT %2$s, tstzrange(coalesce(%3$s, $1), NULL) FROM %4$s t WHERE %5$s', made,
 		(SELECT string_agg(quote_ident(h.name), ', ' ORDER BY h.attnum) FROM @extschema@.history_columns(d) h),
 		coalesce('t.' || quote_ident(d.cursor_column), '$1'), d.target,
-		CASE WHEN d.deletes = 'mark' THEN 't.deleted_at IS NULL' ELSE 'true' END) USING coalesce(d.run_started, clock_timestamp());
+		CASE WHEN d.deletes = 'mark' THEN 't.deleted_at IS NULL' ELSE 'true' END
+			-- nor of rows that the org does not have yet
+			|| format(' AND NOT EXISTS (SELECT FROM @extschema@.writeback w WHERE w.target = %L::regclass AND w.record_id = t.%I COLLATE "C" '
+				'AND w.operation = ''insert'' AND w.pending)', d.target, key)) USING coalesce(d.run_started, clock_timestamp());
 	EXECUTE format('CREATE TRIGGER ampsf_history_insert AFTER INSERT ON %s REFERENCING NEW TABLE AS new_rows '
 		'FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.history_keep()', d.target);
 	EXECUTE format('CREATE TRIGGER ampsf_history_update AFTER UPDATE ON %s REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows '
