@@ -41,6 +41,7 @@
 
 #include "base/ampsf.h"
 #include "base/guc.h"
+#include "sync/crash_notes.h"
 #include "sync/presence.h"
 #include "sync/worker.h"
 
@@ -54,6 +55,7 @@ extern PGDLLEXPORT void ampsf_launcher_main(Datum arg);
 #define ADOPTED_WAIT 5000 /* the end of another launcher's worker is not told to this one */
 #define TROUBLE_WAIT 10000
 #define MAX_BACKOFF 60000
+#define MIN_STAY 5000 /* who stays so long has done something */
 
 #define NO_WORKER "no background worker is free: max_worker_processes is too small"
 
@@ -177,9 +179,9 @@ read_row(HeapTuple row, TupleDesc desc)
 	/* Somebody wants it at another time: what went before does not matter. */
 	if (!null && job->due != DatumGetTimestampTz(due))
 	{
-		job->due = DatumGetTimestampTz(due);
-		if (!stays(kind))
+		if (!stays(kind) && job->due != 0)
 			job->not_before = 0;
+		job->due = DatumGetTimestampTz(due);
 	}
 	strlcpy(job->problem, problem ? problem : "", sizeof(job->problem));
 	job->listed = true;
@@ -338,24 +340,85 @@ give_to_idle(Job *job)
 	return false;
 }
 
+/*
+ * A failure costs a wait, twice as long each time.  Who stays, and has done so for a while, begins
+ * anew.
+ */
+static void
+failed(Job *job, TimestampTz when)
+{
+	int wait = Min(1000 << Min(job->failures, 10), MAX_BACKOFF);
+
+	if (stays(job->kind) && TimestampDifferenceExceeds(job->started, when, Max(4 * wait, MIN_STAY)))
+	{
+		job->failures = 0;
+		wait = 1000;
+	}
+	job->failures++;
+	job->not_before = TimestampTzPlusMilliseconds(when, wait);
+}
+
+/* What is being done now, should the server crash. */
+static void
+note_running(void)
+{
+	AmpsfCrashNote notes[MAX_WORKERS];
+	int n = 0;
+
+	memset(notes, 0, sizeof(notes));
+	for (int i = 0; i < MAX_WORKERS; i++)
+	{
+		const Job *job = workers[i].job;
+
+		if (job == NULL)
+			continue;
+		strlcpy(notes[n].kind, job->kind, sizeof(notes[n].kind));
+		notes[n].key = job->key;
+		notes[n].failures = job->failures;
+		notes[n++].started = job->started;
+	}
+	ampsf_crash_notes_write(MyDatabaseId, notes, n);
+}
+
+/*
+ * What was being done when the server crashed may be why it did: that goes on after a while, the
+ * rest at once.
+ */
+static void
+heed_notes(void)
+{
+	AmpsfCrashNote notes[MAX_WORKERS];
+	int n = ampsf_crash_notes_read(MyDatabaseId, notes, MAX_WORKERS);
+	TimestampTz now;
+
+	for (int i = 0; i < n; i++)
+	{
+		Job *job = find(notes[i].kind, notes[i].key);
+
+		job->failures = Max(notes[i].failures, 0);
+		job->started = notes[i].started;
+		now = GetCurrentTimestamp();
+		failed(job, now);
+		ereport(LOG, (errmsg("%s " INT64_FORMAT " was being done when the server crashed: it goes "
+							 "on in %ld seconds",
+							 job->kind, job->key,
+							 TimestampDifferenceMilliseconds(now, job->not_before) / 1000)));
+	}
+}
+
 static void
 job_ended(Job *job, const char *problem)
 {
 	job->ended = GetCurrentTimestamp();
 	job->running = false;
-	/* One that stays and has done so for a while does not fail again and again. */
-	if (problem == NULL ||
-		(stays(job->kind) && TimestampDifferenceExceeds(job->started, job->ended, MAX_BACKOFF)))
-		job->failures = 0;
 	if (problem == NULL)
 	{
+		job->failures = 0;
 		job->told[0] = '\0';
 		job->not_before = TimestampTzPlusMilliseconds(job->ended, SOON);
 		return;
 	}
-	job->not_before =
-		TimestampTzPlusMilliseconds(job->ended, Min(1000 << Min(job->failures, 10), MAX_BACKOFF));
-	job->failures++;
+	failed(job, job->ended);
 	record(job, problem, true);
 }
 
@@ -549,6 +612,7 @@ turn(void)
 		look_after_workers();
 		read_list();
 		wait = jobs == NIL ? -1 : start_workers();
+		note_running();
 		last_error[0] = '\0';
 	}
 	PG_CATCH();
@@ -631,7 +695,9 @@ ampsf_launcher_main(Datum arg)
 	segment = dsm_create(sizeof(AmpsfWorkSlot) * MAX_WORKERS, 0);
 	dsm_pin_mapping(segment);
 	slots = dsm_segment_address(segment);
+	heed_notes();
 	launch();
 	stop_all();
+	ampsf_crash_notes_write(database, NULL, 0);
 	proc_exit(0);
 }

@@ -129,6 +129,19 @@ ok($c->poll(sub { return try($launchers) eq '1' && worker('launcher') }), 'a wor
 runs_again('contact', '... and the run goes on', before => $before);
 is($c->value("SELECT state, interruptions > 0 FROM ampsf.mirror_run WHERE target = 'contact'::regclass ORDER BY id DESC LIMIT 1"), 'done|t', '... as the same run');
 
+# What was being done may be why: the more often, the longer it waits.
+$pid = caught_in_a_run('contact');
+kill 'KILL', $pid;
+my $again;
+ok($c->poll(sub { $again = try("SELECT pid FROM ampsf.workers WHERE kind = 'mirror' AND state = 'active'"); return $again =~ /^\d+$/ && $again ne $pid }),
+	'killed, and another worker is at the same run');
+$c->clear_faults;
+$before = $c->value("SELECT max(id) - 1 FROM ampsf.mirror_run WHERE target = 'contact'::regclass");
+kill 'KILL', $again;
+runs_again('contact', '... which is killed as well; the third one ends it', before => $before);
+like($c->server_log, qr/was being done when the server crashed: it goes on in 1 seconds.*was being done when the server crashed: it goes on in 2 seconds/s,
+	'a run that is there whenever the server crashes waits longer each time');
+
 $pid = worker('launcher');
 kill 'KILL', $pid;
 ok($c->poll(sub { my $p = worker('launcher'); return $p =~ /^\d+$/ && $p ne $pid }), 'the launcher was killed: another one');
