@@ -49,6 +49,7 @@ typedef struct Follower
 	char *channel; /* of comet */
 	int64 replay;
 	bool renew; /* the token was refused */
+	char *said; /* to the log, and not yet over; in cxt */
 	TimestampTz quota_asked;
 } Follower;
 
@@ -296,6 +297,28 @@ ask_quota(Follower *f)
 	(void) attempt(f, "ampsf.subscription_quota", "SELECT ampsf.subscription_quota($1)", &left);
 }
 
+/* Tells the log what keeps the channel from being followed, and not again until it is something
+ * else. */
+static void
+say_once(Follower *f, const char *error)
+{
+	if (f->said && strcmp(f->said, error) == 0)
+		return;
+	if (f->said)
+		pfree(f->said);
+	f->said = MemoryContextStrdup(f->cxt, error);
+	ereport(LOG, (errmsg("channel %s cannot be followed for now", f->channel),
+				  errdetail_internal("%s", error)));
+}
+
+static void
+all_is_well(Follower *f)
+{
+	if (f->said)
+		pfree(f->said);
+	f->said = NULL;
+}
+
 /* What is to be done about an answer that is not what was hoped for. */
 static Ending
 recover(Follower *f, AmpsfCometOutcome outcome)
@@ -312,8 +335,7 @@ recover(Follower *f, AmpsfCometOutcome outcome)
 			f->renew = true;
 			break;
 		case AMPSF_COMET_LATER:
-			ereport(LOG, (errmsg("channel %s cannot be followed for now", f->channel),
-						  errdetail_internal("%s", error)));
+			say_once(f, error);
 			break;
 		case AMPSF_COMET_BAD_REPLAY:
 			if (f->replay < 0)
@@ -371,6 +393,7 @@ poll_events(Follower *f)
 				return DONE;
 			continue;
 		}
+		all_is_well(f);
 		if (!beat(f, "connected", NULL))
 			return DONE;
 		apply(f);
@@ -436,8 +459,9 @@ follow(Follower *f)
 static void
 record_failure(const Follower *f, ErrorData *error)
 {
-	const char *text =
-		error->detail ? psprintf("%s: %s", error->message, error->detail) : error->message;
+	const char *text = psprintf("%s%s%s%s%s", error->message, error->detail ? ": " : "",
+								error->detail ? error->detail : "", error->hint ? "  " : "",
+								error->hint ? error->hint : "");
 	bool isnull;
 	bool wanted;
 

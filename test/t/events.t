@@ -146,6 +146,16 @@ events('drop=all');
 new_contact('too busy');
 arrived($made[-1], 'the org is too busy for handshakes, for a while');
 
+for my $limit ([ 'daily=0', 'daily=25000', qr/daily limit exceeded/ ], [ 'clients=0&drop=all', 'clients=20', qr/concurrent user limit exceeded/ ])
+{
+	events($limit->[0]);
+	new_contact("beyond the limit: $limit->[0]");
+	ok($c->poll(sub { return status('last_error') =~ $limit->[2] }), "$limit->[0]: the reason is shown");
+	is(status('failures'), '0', 'and it is tried again by itself');
+	events($limit->[1]);
+	arrived($made[-1], 'until there is room');
+}
+
 # An answer that does not come at all: a fifth of the advised time later the connection is given up.
 $c->fault('path=/cometd/*;match=meta/connect;count=1;do=stall');
 new_contact('no answer');
@@ -217,6 +227,14 @@ $c->run_sql('SELECT ampsf.resume_subscription(1)');
 connected('resumed');
 new_contact('after the refusal');
 arrived($made[-1], 'and nothing was missed');
+
+$c->fault('path=/cometd/*;match=meta/subscribe;count=1;do=status;status=200;body=[{"channel":"/meta/subscribe","successful":false,'
+	  . '"error":"403::User not allowed to subscribe CDC without View All Data permissions"}]');
+events('drop=all');
+ok($c->poll(sub { return status('last_error') =~ /View All Data permissions.*Give the user the permission/ }), 'a permission is missing: which, and what to do');
+$c->clear_faults;
+$c->run_sql('SELECT ampsf.resume_subscription(1)');
+connected('resumed');
 
 # -------- into mirrors, by themselves --------
 $c->run_sql("SELECT ampsf.mirror('crm.contact', 'public.contact', every => '1 day')");
