@@ -32,6 +32,7 @@ typedef struct EventSettings
 	int session_ms;		   /* and how long a client may be silent */
 	int clients;		   /* with a subscription, at a time */
 	int batch;			   /* events of one answer */
+	int lag_ms;			   /* from the commit until the event can be heard */
 	int busy;			   /* so many handshakes are refused: the server is too busy */
 	int crowded;		   /* or there are too many connections */
 	bool oauth_only;	   /* the scheme of the Authorization header is OAuth, not Bearer */
@@ -97,7 +98,7 @@ void event_append(const Event *e);
 void event_free(Event *e);
 /* The first event behind that replay id; false if there is none. */
 bool event_next(int64_t after, Event *e);
-int64_t event_tip(void);			/* the newest replay id that was given */
+int64_t event_tip(void);			/* the newest replay id that can be heard of */
 bool event_is_kept(int64_t replay); /* in the log, and within the retention */
 void event_expire(bool all);
 /* Deliveries count against the org's allocation; false: it is used up. */

@@ -55,7 +55,7 @@ event_open(void)
 		"CREATE TABLE IF NOT EXISTS \"__event\" (replay INTEGER PRIMARY KEY, at REAL, "
 		"uuid TEXT, entity TEXT, channels TEXT, change TEXT, ids TEXT, body TEXT, header TEXT)");
 	store_exec("CREATE TABLE IF NOT EXISTS \"__event_state\" (tip INTEGER)");
-	store_exec("INSERT INTO \"__event_state\" SELECT 1000 WHERE NOT EXISTS (SELECT 1 FROM "
+	store_exec("INSERT INTO \"__event_state\" SELECT 5000000000 WHERE NOT EXISTS (SELECT 1 FROM "
 			   "\"__event_state\")");
 	tooling_open();
 	event_selection_changed();
@@ -94,17 +94,36 @@ ask_number(const char *sql, int64_t bound)
 	return n;
 }
 
+/* The newest replay id that was given. */
+static int64_t
+last_given(void)
+{
+	return ask_number("SELECT tip FROM \"__event_state\"", 0);
+}
+
+/* Events of before can be heard. */
+static double
+horizon(void)
+{
+	return real_time() - event_settings.lag_ms / 1000.0;
+}
+
 int64_t
 event_tip(void)
 {
-	return ask_number("SELECT tip FROM \"__event_state\"", 0);
+	char sql[120];
+	int64_t hidden;
+
+	snprintf(sql, sizeof(sql), "SELECT min(replay) FROM \"__event\" WHERE at > %.6f", horizon());
+	hidden = event_settings.lag_ms > 0 ? ask_number(sql, 0) : 0;
+	return hidden > 0 ? hidden - 1 : last_given();
 }
 
 void
 event_append(const Event *e)
 {
 	/* not contiguous: some are other tenants' */
-	int64_t tip = event_tip();
+	int64_t tip = last_given();
 	int64_t replay = tip + 1 + (tip % 5 == 0 ? 7 : 0);
 	sqlite3_stmt *s = store_prepare("INSERT INTO \"__event\" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)");
 	const char *texts[] = {e->uuid, e->o->name, e->channels, e->change, e->ids, e->body, e->header};
@@ -145,12 +164,13 @@ event_next(int64_t after, Event *e)
 {
 	sqlite3_stmt *s = store_prepare(
 		"SELECT replay, uuid, entity, channels, change, ids, body, header FROM \"__event\" "
-		"WHERE replay > ?1 AND at > ?2 ORDER BY replay LIMIT 1");
+		"WHERE replay > ?1 AND at > ?2 AND at <= ?3 ORDER BY replay LIMIT 1");
 	bool found;
 
 	memset(e, 0, sizeof(*e));
 	sqlite3_bind_int64(s, 1, after);
 	sqlite3_bind_double(s, 2, real_time() - event_settings.retention_seconds);
+	sqlite3_bind_double(s, 3, horizon());
 	found = sqlite3_step(s) == SQLITE_ROW;
 	if (found)
 	{
@@ -173,7 +193,8 @@ bool
 event_is_kept(int64_t replay)
 {
 	event_expire(false);
-	return ask_number("SELECT 1 FROM \"__event\" WHERE replay = ?1", replay) == 1;
+	return replay <= event_tip() &&
+		   ask_number("SELECT 1 FROM \"__event\" WHERE replay = ?1", replay) == 1;
 }
 
 void
@@ -231,6 +252,7 @@ static const struct
 	{"session-ms", offsetof(EventSettings, session_ms), 100000000},
 	{"clients", offsetof(EventSettings, clients), 100000},
 	{"batch", offsetof(EventSettings, batch), 100000},
+	{"lag-ms", offsetof(EventSettings, lag_ms), 1000000},
 	{"busy", offsetof(EventSettings, busy), 1000000},
 	{"crowded", offsetof(EventSettings, crowded), 1000000},
 };

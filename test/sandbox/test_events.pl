@@ -416,6 +416,15 @@ sub test_waiting
 	poll(wait => 0);
 	$m = $end->();
 	check(@$m == 1 && $m->[0]{successful}, 'a later connect ends the waiting');
+	# events come later than their rows
+	events(expire => 'now', 'lag-ms' => 700);
+	listen_to();
+	made('Account', { Name => 'slow' });
+	same([ told() ], [], 'an event that lags');
+	listen_to();
+	my @m = grep { $_->{data} } @{ poll(wait => 20000) };
+	same([ map { $_->{data}{payload}{Name} } @m ], ['slow'], 'comes by itself, also to those who came in between');
+	events('lag-ms' => 0);
 	# the session is lost
 	$end = waiting(20000);
 	events(drop => 'all');
