@@ -96,7 +96,7 @@ SELECT org('');
 -- errors, each with what to do; nothing is left of what was half made
 \set VERBOSITY default
 SELECT ampsf.subscribe('sf', ARRAY['nothing']);
-SELECT ampsf.subscribe('sf', ARRAY['Account', 'CampaignMemberStatus']);
+SELECT ampsf.subscribe('sf', ARRAY['Account', 'RecordType']);
 SELECT ampsf.subscribe('sf', ARRAY['Account'], enriched_fields => '["Nonsense"]');
 SELECT ampsf.subscribe('sf', ARRAY['Account'], filter => '"Industry = "');
 SELECT ampsf.subscribe('sf', ARRAY['Account'], filter => '"Nonsense = 1"');
@@ -277,5 +277,12 @@ SELECT ampsf.unsubscribe(:own, force => true);
 RESET client_min_messages;
 SELECT ampsf.unsubscribe(:sub);
 SELECT count(*) FROM ampsf.change;
+-- a role that is no more leaves its own to superusers
+SET ROLE regress_ampsf_subscriber;
+INSERT INTO ampsf.subscription (server, channel, events, keep) VALUES ('sf', '/data/ChangeEvents', '{CREATE}', '1 day');
+RESET ROLE;
+SELECT ampsf.unsubscribe(id) FROM ampsf.subscription;
 DROP OWNED BY regress_ampsf_subscriber;
 DROP ROLE regress_ampsf_subscriber;
+SELECT ampsf.unsubscribe(id) FROM ampsf.subscription;
+SELECT count(*) FROM ampsf.subscription;

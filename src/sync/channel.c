@@ -352,8 +352,9 @@ ampsf_sql_channel_call(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		elog(ERROR, "no server, or no operation");
 	check_caller(fcinfo->flinfo->fn_oid);
-	PreventCommandIfReadOnly("ampsf.channel_call()");
 	operation = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	PreventCommandIfReadOnly(strcmp(operation, "delete") == 0 ? "ampsf.unsubscribe()"
+															  : "ampsf.subscribe()");
 	server = ampsf_server_arg(NameStr(*PG_GETARG_NAME(0)));
 	options = ampsf_server_options(server);
 	if (options->ampersand)

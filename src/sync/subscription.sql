@@ -98,7 +98,7 @@ BEGIN
 	IF NOT FOUND THEN
 		RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('there is no subscription %s of yours', subscription),
 			HINT = 'The view ampsf.subscription_status lists them.';
-	ELSIF s.owner <> quote_ident(current_user)::regrole THEN
+	ELSIF s.owner <> quote_ident(current_user)::regrole AND EXISTS (SELECT FROM pg_roles r WHERE r.oid = s.owner) THEN
 		RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
 			MESSAGE = format('subscription %s is changed by its owner only', subscription),
 			HINT = format('SET ROLE %s first.', s.owner);
@@ -360,6 +360,10 @@ CREATE FUNCTION @extschema@.unsubscribe(subscription bigint, force boolean DEFAU
 LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	s @extschema@.subscription := @extschema@.subscription_find(subscription);
+	message text;
+	code text;
+	detail text;
+	hint text;
 BEGIN
 	IF s.channel_id IS NOT NULL THEN
 		BEGIN
@@ -367,7 +371,11 @@ BEGIN
 			PERFORM @extschema@.channel_sweep(s.server);
 		EXCEPTION WHEN OTHERS THEN
 			IF NOT force THEN
-				RAISE;
+				GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, code = RETURNED_SQLSTATE, detail = PG_EXCEPTION_DETAIL,
+					hint = PG_EXCEPTION_HINT;
+				RAISE EXCEPTION USING MESSAGE = message, ERRCODE = code,
+					DETAIL = coalesce(nullif(detail, ''), format('The channel is %s.', s.channel)), HINT = concat_ws('  ', nullif(hint, ''),
+					format('ampsf.unsubscribe(%s, force => true) gives the subscription up and leaves the channel in the org.', subscription));
 			END IF;
 			RAISE WARNING USING MESSAGE = format('channel %s may be left in the org: %s', s.channel, SQLERRM);
 		END;
