@@ -186,5 +186,39 @@ is($c->value("SELECT count(*), count(DISTINCT title), min(substr(title, 3)::int)
 	'50|50|5951|6000', 'of each row the last word');
 is($c->value($waiting), 0, 'all are applied');
 
+# -------- by Ampersand's webhook: several sessions take messages at once, each twice, in any order --------
+$c->admin('POST', 'events?select=Lead');
+$c->run_sql(<<"SQL");
+CREATE SERVER amp FOREIGN DATA WRAPPER ampsf_fdw OPTIONS (connection 'ampersand', project '0d4f6c2e-7a51-4c1c-9a53-2f1f0c9d8e7b',
+	integration 'salesforce', group_ref 'acme', proxy_url 'http://127.0.0.2:$c->{port}');
+CREATE USER MAPPING FOR CURRENT_USER SERVER amp OPTIONS (api_key 'sandbox-api-key', webhook_secret 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw');
+CREATE SCHEMA hooked;
+IMPORT FOREIGN SCHEMA crm LIMIT TO (lead) FROM SERVER amp INTO hooked;
+SELECT ampsf.mirror('hooked.lead', 'hooked.mirror');
+CALL ampsf.sync('hooked.mirror');
+SELECT setseed(0.6), change_org(25);
+SQL
+sub hooked
+{
+	return $c->value('SELECT count(*) FROM ((TABLE hooked.mirror EXCEPT TABLE hooked.lead) UNION ALL (TABLE hooked.lead EXCEPT TABLE hooked.mirror)) d');
+}
+isnt(hooked(), 0, 'the org has changed');
+my ($status, $messages) = $c->http('GET', '/__sandbox/amp-messages?object=Lead&fields=Id,LastName,City,LastModifiedDate&secret=MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw');
+$messages =~ s/'/''/g;
+$c->run_sql("CREATE TABLE message AS SELECT n, m->>'body' AS body, m->'headers' AS headers FROM jsonb_array_elements('$messages') WITH ORDINALITY x (m, n)");
+my $n = $c->value('SELECT count(*) FROM message');
+@jobs = map {
+	my $k = $_;
+	$c->background(join "\n", map { "SELECT ampsf.webhook(convert_to(body, 'UTF8'), headers, 'amp') FROM message WHERE n = $_;" }
+		  sort { ($a * 7 + $k) % 5 <=> ($b * 7 + $k) % 5 || $a <=> $b } grep { $_ % 4 == $k || ($_ + 1) % 4 == $k } 1 .. $n)
+} 0 .. 3;
+is($c->finish($_)->{err}, '', 'no error') for @jobs;
+is($c->value('SELECT count(*) FROM ampsf.webhook_message'), $n, "each of $n messages is taken once");
+is($c->value('SELECT sum(events) FROM ampsf.webhook_message'), $c->value("SELECT count(*) FROM ampsf.change WHERE server = 'amp'"), 'and its events are there');
+$c->run_sql('SELECT ampsf.mirror_apply_due()');
+is($c->value("SELECT count(*) FROM ampsf.change c, ampsf.mirror_definition d WHERE d.target = 'hooked.mirror'::regclass AND c.server = 'amp' AND c.id > d.applied_to"), 0,
+	'no event waits');
+is(hooked(), 0, 'the mirror is the org');
+
 $c->stop;
 done_testing;
