@@ -1,0 +1,139 @@
+# A long run of a mirror that several sessions share: each chunk is read once, whoever dies.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use AmpsfTest;
+use Test::More;
+use Time::HiRes qw(sleep);
+
+my $c = AmpsfTest->start(seed => 'big:6000', conf => ['log_min_messages = error']);
+
+sub differences
+{
+	my ($mirror, $source) = @_;
+	return $c->value(
+		"SELECT count(*) FROM ((SELECT * FROM $mirror EXCEPT ALL SELECT * FROM $source) UNION ALL "
+		  . "(SELECT * FROM $source EXCEPT ALL SELECT * FROM $mirror)) d");
+}
+
+sub sessions
+{
+	my ($target) = @_;
+	return $c->value("SELECT coalesce((SELECT sessions FROM ampsf.mirror_progress WHERE target = '$target'::regclass), 0)");
+}
+
+sub chunks_done
+{
+	my ($target) = @_;
+	return $c->value("SELECT coalesce((SELECT chunks FROM ampsf.mirror_run WHERE target = '$target'::regclass ORDER BY id DESC LIMIT 1), 0)");
+}
+
+# -------- three sessions share a backfill; a fourth is one too many --------
+$c->run_sql("SELECT ampsf.mirror('crm.contact', chunk_rows => 250, parallel => 3)");
+$c->fault('path=*/query*;match=SELECT Id;count=0;do=delay;ms=400');
+my @jobs = map { $c->background("CALL ampsf.sync('contact')") } 1 .. 3;
+ok($c->poll(sub { return sessions('contact') == 3 && chunks_done('contact') > 2 }), 'three sessions are at it');
+is(AmpsfTest::sqlstate($c->psql("CALL ampsf.sync('contact')")), '55006', 'a fourth one is refused');
+is(AmpsfTest::sqlstate($c->psql("SELECT ampsf.verify('contact')")), '55006', 'nobody else uses the mirror meanwhile');
+is($c->value("SELECT kind, sessions, share BETWEEN 0 AND 1, rows_per_second > 0, finish > now(), rows_expected FROM ampsf.mirror_progress"),
+	'backfill|3|t|t|t|' . $c->value('SELECT count(*) FROM crm.contact'), 'the progress says how it goes');
+is($c->value("SELECT bool_and(m.phase = 'backfill') FROM ampsf.mirror_status m"), 't', 'and the status');
+# One of them is told to end, and one is cancelled: the last makes it good.
+$c->run_sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = (SELECT min(pid) FROM ampsf.mirror_holders('contact'))");
+$c->run_sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE pid = (SELECT max(pid) FROM ampsf.mirror_holders('contact'))");
+my @ends = map { $c->finish($_) } @jobs;
+$c->clear_faults;
+is(scalar(grep { $_->{err} eq '' } @ends), 1, 'one of three sessions came to its end');
+is(scalar(grep { $_->{err} =~ /canceling statement/ } @ends), 1, 'one says that it was cancelled');
+is($c->value('SELECT kind, state FROM ampsf.mirror_run'), 'backfill|done', 'the run is done');
+is(differences('contact', 'crm.contact'), 0, 'the mirror is the org');
+is($c->value('SELECT count(*), sum(n) FROM (SELECT rows AS n FROM ampsf.mirror_status) s'), '1|' . $c->value('SELECT count(*) FROM contact'), 'the rows were counted right');
+is($c->value('SELECT inserted FROM ampsf.mirror_run'), $c->value('SELECT count(*) FROM contact'), 'each was inserted once');
+is($c->value('SELECT count(*) FROM ampsf.mirror_chunk'), 0, 'no chunk is left');
+is($c->value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"), 0, 'nor a lock');
+
+# -------- all of them die at once, twice --------
+$c->run_sql("SELECT ampsf.mirror('crm.contact', 'killed', chunk_rows => 250, parallel => 2)");
+for my $round (1, 2)
+{
+	$c->fault('path=*/query*;match=SELECT Id;count=0;do=delay;ms=400');
+	@jobs = map { $c->background("CALL ampsf.sync('killed')") } 1 .. 2;
+	my $from = chunks_done('killed');
+	ok($c->poll(sub { return sessions('killed') == 2 && chunks_done('killed') > $from + 2 }), "round $round: two sessions are at it");
+	my $pid = $c->value("SELECT min(pid) FROM ampsf.mirror_holders('killed')");
+	kill 'KILL', $pid;
+	$c->finish($_) for @jobs;
+	$c->poll(sub { return $c->psql('SELECT 1')->{out} eq '1' });
+	$c->clear_faults;
+	is($c->value("SELECT d.rows = (SELECT count(*) FROM killed) AND d.stage = 'rows' FROM ampsf.mirror_definition d WHERE target = 'killed'::regclass"),
+		't', 'the progress is that of the rows');
+	# A dump has the chunks, too: they are not read yet, and read_to is behind them.
+	cmp_ok($c->value("SELECT count(*) FROM ampsf.mirror_chunk"), '>', 0, 'chunks wait to be read');
+	# Meanwhile rows change and go.
+	$c->run_sql("UPDATE crm.contact SET title = 'round $round' WHERE id IN (SELECT id FROM killed ORDER BY random() LIMIT 20)");
+	$c->run_sql("DELETE FROM crm.contact WHERE id IN (SELECT id FROM killed ORDER BY random() LIMIT 5)");
+}
+sleep 1.1;
+$c->run_sql("CALL ampsf.sync('killed')");
+is($c->value("SELECT kind, state, interruptions FROM ampsf.mirror_run WHERE target = 'killed'::regclass ORDER BY id"), "backfill|done|2\nincremental|done|0",
+	'one run, continued twice, and one for what has changed since it began');
+is(differences('killed', 'crm.contact'), 0, 'the mirror is the org');
+
+# -------- chunks that are too much for the org: they are halved, and the run goes on --------
+$c->run_sql("SELECT ampsf.mirror('crm.contact', 'halved', chunk_rows => 4000, parallel => 2)");
+$c->fault('path=*/query*;match=SELECT Id, ;count=3;do=status;status=400;code=QUERY_TIMEOUT');
+@jobs = map { $c->background("CALL ampsf.sync('halved')") } 1 .. 2;
+@ends = map { $c->finish($_) } @jobs;
+# Who comes too late is refused: it is a small org.
+is(scalar(grep { $_->{err} ne '' && $_->{err} !~ /being synchronized/ } @ends), 0, 'no session fails');
+$c->clear_faults;
+is($c->value("SELECT state, error IS NULL, chunks > 3 FROM ampsf.mirror_run WHERE target = 'halved'::regclass ORDER BY id LIMIT 1"), 'done|t|t', 'the run is done, in smaller chunks');
+is(differences('halved', 'crm.contact'), 0, 'the mirror is the org');
+# When the smallest are too much, it fails, and says so.
+$c->run_sql("SELECT ampsf.unmirror('halved')");
+$c->run_sql("SELECT ampsf.mirror('crm.contact', 'refused', chunk_rows => 4000)");
+$c->fault('path=*/query*;match=SELECT Id, ;count=0;do=status;status=400;code=QUERY_TIMEOUT');
+like($c->psql("CALL ampsf.sync('refused')")->{err}, qr/QUERY_TIMEOUT/, 'the org takes too long for the smallest chunk');
+$c->clear_faults;
+$c->run_sql("SELECT ampsf.unmirror('refused')");
+
+# -------- many rows of one second: by their Ids, shared, into a table that is partitioned by another column --------
+{
+	my ($status) = $c->http('POST', '/__sandbox/now?t=2025-03-01T12:00:00Z');
+	$c->run_sql("INSERT INTO crm.lead (lastname, company) SELECT 'Pile ' || i, 'pile' FROM generate_series(1, 3000) i");
+	$c->http('POST', '/__sandbox/now?t=off');
+	my $same = $c->value("SELECT count(DISTINCT systemmodstamp) FROM crm.lead WHERE company = 'pile'");
+	is($same, 1, 'a pile of rows with one time');
+	$c->run_sql("CREATE TABLE pile (LIKE crm.lead) PARTITION BY LIST (isconverted); CREATE TABLE pile_1 PARTITION OF pile DEFAULT; ALTER TABLE pile ADD PRIMARY KEY (id, isconverted)");
+	$c->run_sql("SELECT ampsf.mirror('crm.lead', 'pile', existing => true, chunk_rows => 200, parallel => 2)");
+	$c->fault('path=*/query*;match=SELECT Id, ;count=0;do=delay;ms=50');
+	@jobs = map { $c->background("CALL ampsf.sync('pile')") } 1 .. 2;
+	ok($c->poll(sub { return $c->value("SELECT count(*) FROM ampsf.mirror_chunk WHERE ids IS NOT NULL") > 5 && sessions('pile') == 2 }), 'two sessions share the pile');
+	my $pid = $c->value("SELECT min(pid) FROM ampsf.mirror_holders('pile')");
+	$c->run_sql("SELECT pg_terminate_backend($pid)");
+	$c->finish($_) for @jobs;
+	$c->clear_faults;
+	$c->run_sql("CALL ampsf.sync('pile')");
+	is(differences('pile', 'crm.lead'), 0, 'the mirror is the org');
+	is($c->value('SELECT count(*) FROM (SELECT id FROM pile GROUP BY 1 HAVING count(*) > 1) d'), 0, 'no row twice');
+	cmp_ok($c->value("SELECT chunks FROM ampsf.mirror_run WHERE target = 'pile'::regclass ORDER BY id LIMIT 1"), '>', 14, 'in chunks');
+}
+
+# -------- a field goes while several read --------
+$c->run_sql("SELECT ampsf.mirror('crm.contact', 'drifts', chunk_rows => 250, parallel => 2)");
+$c->fault('path=*/query*;match=SELECT Id;count=0;do=delay;ms=200');
+@jobs = map { $c->background("CALL ampsf.sync('drifts')") } 1 .. 2;
+ok($c->poll(sub { return sessions('drifts') == 2 && chunks_done('drifts') > 2 }), 'two sessions are at it');
+$c->http('POST', '/__sandbox/schema', 'hide Contact Title');
+@ends = map { $c->finish($_) } @jobs;
+$c->clear_faults;
+is(join('', map { $_->{err} } @ends), '', 'no session fails');
+$c->run_sql("CALL ampsf.sync('drifts')");
+like($c->value("SELECT warning FROM ampsf.mirror_status WHERE target = 'drifts'::regclass"), qr/no longer read.*title/, 'the status says what is no longer read');
+$c->http('DELETE', '/__sandbox/schema');
+$c->run_sql("UPDATE ampsf.mirror_definition SET compare_asked = true WHERE target = 'drifts'::regclass");
+$c->run_sql("CALL ampsf.sync('drifts')") for 1, 2;
+is(differences('drifts', 'crm.contact'), 0, 'and when it is there again, the mirror is the org');
+
+done_testing();
