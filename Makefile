@@ -24,6 +24,7 @@ SQL_PARTS = \
 	src/sync/mirror_tables.sql \
 	src/sync/mirror.sql \
 	src/sync/mirror_lanes.sql \
+	src/sync/merge.sql \
 	src/sync/mirror_rows.sql \
 	src/sync/mirror_columns.sql \
 	src/sync/mirror_target.sql \

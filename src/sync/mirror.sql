@@ -224,6 +224,7 @@ BEGIN
 	PERFORM @extschema@.live_view_suspend(d), @extschema@.history_stop(d) FROM @extschema@.mirror_definition d WHERE d.target = unmirror.target;
 	DELETE FROM @extschema@.mirror_run r WHERE r.target = unmirror.target;
 	DELETE FROM @extschema@.mirror_chunk c WHERE c.target = unmirror.target;
+	DELETE FROM @extschema@.merge m WHERE m.target = unmirror.target;
 	DELETE FROM @extschema@.mirror_definition d WHERE d.target = unmirror.target;
 	PERFORM @extschema@.cron_follow();
 END $$;

@@ -47,11 +47,18 @@ BEGIN
 	IF taken AND resumed THEN
 		UPDATE @extschema@.mirror_run r SET interruptions = interruptions + 1, state = 'running',
 			resumed = clock_timestamp(), resumed_rows = r.rows_read WHERE r.id = d.run;
-	ELSIF NOT taken AND @extschema@.mirror_parallel(d)
-		AND (SELECT count(*) FROM @extschema@.mirror_holders(target) h WHERE h.pid <> pg_backend_pid()) < d.parallel THEN
+	ELSIF NOT taken THEN
 		resumed := false;
-		shared := EXISTS (SELECT FROM @extschema@.mirror_holders(target) h WHERE h.pid = pg_backend_pid())
-			OR pg_try_advisory_lock_shared(class, target::oid::integer);
+		began := clock_timestamp();
+		-- Who begins a run, or takes it up, shares it in a moment.
+		WHILE NOT shared AND clock_timestamp() < began + interval '2 seconds' AND @extschema@.mirror_parallel(@extschema@.mirror_find(target))
+			AND (SELECT count(*) FROM @extschema@.mirror_holders(target) h WHERE h.pid <> pg_backend_pid()) < d.parallel LOOP
+			shared := EXISTS (SELECT FROM @extschema@.mirror_holders(target) h WHERE h.pid = pg_backend_pid())
+				OR pg_try_advisory_lock_shared(class, target::oid::integer);
+			IF NOT shared THEN
+				PERFORM pg_sleep(0.02);
+			END IF;
+		END LOOP;
 		taken := shared;
 	END IF;
 END $$;

@@ -147,6 +147,7 @@ BEGIN
 	EXECUTE format('SELECT array_agg(t.%1$I) FROM %2$s t WHERE %3$s AND NOT EXISTS (SELECT FROM pg_temp.ampsf_mirror_ids i WHERE i.id = t.%1$I)',
 		key, d.target, live) INTO lost;
 	deleted := @extschema@.mirror_remove(d, lost, array_fill(at, ARRAY[coalesce(cardinality(lost), 0)]));
+	PERFORM @extschema@.mirror_merges(d, lost);
 	FOR part IN EXECUTE format(
 		'SELECT array_agg(id) FROM (SELECT i.id, (row_number() OVER () - 1) / 2000 AS n FROM pg_temp.ampsf_mirror_ids i '
 		'LEFT JOIN %1$s t ON t.%2$I = i.id AND %3$s WHERE t.%2$I IS NULL OR i.stamp IS DISTINCT FROM %4$s) m GROUP BY n',

@@ -115,6 +115,11 @@ BEGIN
 			d.deleted_to := d.run_started;
 		ELSE
 			n_deleted := @extschema@.mirror_remove(d, log.ids, log.times);
+			-- Events may have removed rows before: then what is new in the log is asked about.
+			IF n_deleted > 0 OR d.last_event IS NOT NULL THEN
+				PERFORM @extschema@.mirror_merges(d, ARRAY(SELECT g.id FROM unnest(log.ids, log.times) g (id, "time")
+					WHERE n_deleted > 0 OR g."time" >= d.deleted_to - interval '1 minute'));
+			END IF;
 			d.deleted_to := least(coalesce(log.latest_covered, d.run_started), d.run_started);
 		END IF;
 		d.stage := CASE WHEN @extschema@.mirror_formulas_due(d) THEN 'formulas' ELSE 'idle' END;
@@ -164,6 +169,7 @@ BEGIN
 	DELETE FROM @extschema@.mirror_definition d WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = d.target);
 	PERFORM @extschema@.writeback_forget();
 	DELETE FROM @extschema@.mirror_chunk k WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = k.target);
+	DELETE FROM @extschema@.merge m WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = m.target);
 	RETURN coalesce((SELECT array_agg(d.target ORDER BY d.next_run) FROM @extschema@.mirror_definition d
 		WHERE d.owner = quote_ident(current_user)::regrole AND NOT d.paused AND d.next_run <= clock_timestamp()), '{}');
 END $$;
@@ -177,7 +183,7 @@ COMMENT ON FUNCTION @extschema@.mirror_paused(regclass) IS 'of mirrors';
 
 -- Can what has failed be mended at once?  A chunk that takes the org too long is halved; a field that is gone, or
 -- a value that does not fit, may be explained by what the object has become.
-CREATE FUNCTION @extschema@.mirror_mend(target regclass, chunk integer, error text[]) RETURNS boolean
+CREATE FUNCTION @extschema@.mirror_mend(target regclass, chunk integer, error text[], attempt integer) RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	d @extschema@.mirror_definition := @extschema@.mirror_find(target);
@@ -185,13 +191,14 @@ BEGIN
 	IF error[1] LIKE 'could not %' AND error[3] ~ 'QUERY_TIMEOUT' AND d.stage = 'rows' THEN
 		RETURN @extschema@.mirror_halve(d, chunk);
 	ELSIF error[2] ~ '^(HV|22|42703)' THEN
-		RETURN @extschema@.mirror_look(target, true);
+		-- Another session that shares the run may have looked just before.
+		RETURN @extschema@.mirror_look(target, true) OR attempt = 1 AND @extschema@.mirror_parallel(d) AND d.drift = 'follow';
 	END IF;
 	RETURN false;
 EXCEPTION WHEN OTHERS THEN
 	RETURN false;
 END $$;
-COMMENT ON FUNCTION @extschema@.mirror_mend(regclass, integer, text[]) IS 'whether a step that failed is worth another try now; of mirrors';
+COMMENT ON FUNCTION @extschema@.mirror_mend(regclass, integer, text[], integer) IS 'whether a step that failed is worth another try now; of mirrors';
 
 -- Procedures that commit cannot set a search_path of their own: nothing below needs one.
 CREATE PROCEDURE @extschema@.mirror_work(target regclass, scheduled boolean, INOUT busy boolean, INOUT error text[])
@@ -217,6 +224,10 @@ BEGIN
 		RETURN;
 	END IF;
 	LOOP
+		IF NOT shared THEN
+			shared := @extschema@.mirror_share(target);
+			COMMIT;
+		END IF;
 		done := false;
 		tried := chunk;
 		BEGIN
@@ -234,7 +245,7 @@ BEGIN
 			GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, code = RETURNED_SQLSTATE, detail = PG_EXCEPTION_DETAIL,
 				hint = PG_EXCEPTION_HINT;
 			mended := mended OPERATOR(pg_catalog.+) 1;
-			IF mended OPERATOR(pg_catalog.>) 20 OR NOT @extschema@.mirror_mend(target, tried, ARRAY[message, code, detail, hint]) THEN
+			IF mended OPERATOR(pg_catalog.>) 20 OR NOT @extschema@.mirror_mend(target, tried, ARRAY[message, code, detail, hint], mended) THEN
 				error := @extschema@.mirror_failed(target, tried, ARRAY[message, code, detail, hint]);
 			END IF;
 			chunk := NULL;
@@ -254,10 +265,6 @@ BEGIN
 		EXIT WHEN scheduled AND (done OR @extschema@.mirror_paused(target) OR @extschema@.work_pressed());
 		EXIT WHEN done AND NOT again;
 		again := again AND NOT done;
-		IF NOT shared THEN
-			shared := @extschema@.mirror_share(target);
-			COMMIT;
-		END IF;
 	END LOOP;
 	PERFORM @extschema@.mirror_chunk_leave(target, chunk);
 	PERFORM @extschema@.mirror_unlock(target);

@@ -40,12 +40,12 @@ is($c->value("SELECT kind, sessions, share BETWEEN 0 AND 1, rows_per_second > 0,
 	'backfill|3|t|t|t|' . $c->value('SELECT count(*) FROM crm.contact'), 'the progress says how it goes');
 is($c->value("SELECT bool_and(m.phase = 'backfill') FROM ampsf.mirror_status m"), 't', 'and the status');
 # One of them is told to end, and one is cancelled: the last makes it good.
-$c->run_sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = (SELECT min(pid) FROM ampsf.mirror_holders('contact'))");
-$c->run_sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE pid = (SELECT max(pid) FROM ampsf.mirror_holders('contact'))");
+$c->run_sql("SELECT pg_terminate_backend(min(pid)), pg_cancel_backend(max(pid)) FROM ampsf.mirror_holders('contact')");
 my @ends = map { $c->finish($_) } @jobs;
 $c->clear_faults;
 is(scalar(grep { $_->{err} eq '' } @ends), 1, 'one of three sessions came to its end');
-is(scalar(grep { $_->{err} =~ /canceling statement/ } @ends), 1, 'one says that it was cancelled');
+is(scalar(grep { $_->{err} =~ /canceling statement/ } @ends), 1, 'one says that it was cancelled')
+  or diag(map { "$_->{err}\n" } @ends);
 is($c->value('SELECT kind, state FROM ampsf.mirror_run'), 'backfill|done', 'the run is done');
 is(differences('contact', 'crm.contact'), 0, 'the mirror is the org');
 is($c->value('SELECT count(*), sum(n) FROM (SELECT rows AS n FROM ampsf.mirror_status) s'), '1|' . $c->value('SELECT count(*) FROM contact'), 'the rows were counted right');
@@ -82,13 +82,13 @@ is(differences('killed', 'crm.contact'), 0, 'the mirror is the org');
 
 # -------- chunks that are too much for the org: they are halved, and the run goes on --------
 $c->run_sql("SELECT ampsf.mirror('crm.contact', 'halved', chunk_rows => 4000, parallel => 2)");
-$c->fault('path=*/query*;match=SELECT Id, ;count=3;do=status;status=400;code=QUERY_TIMEOUT');
+$c->fault('path=*/query*;match=SELECT Id, ;count=4;do=status;status=400;code=QUERY_TIMEOUT');
 @jobs = map { $c->background("CALL ampsf.sync('halved')") } 1 .. 2;
 @ends = map { $c->finish($_) } @jobs;
 # Who comes too late is refused: it is a small org.
 is(scalar(grep { $_->{err} ne '' && $_->{err} !~ /being synchronized/ } @ends), 0, 'no session fails');
 $c->clear_faults;
-is($c->value("SELECT state, error IS NULL, chunks > 3 FROM ampsf.mirror_run WHERE target = 'halved'::regclass ORDER BY id LIMIT 1"), 'done|t|t', 'the run is done, in smaller chunks');
+is($c->value("SELECT state, error IS NULL, chunks > 2 FROM ampsf.mirror_run WHERE target = 'halved'::regclass ORDER BY id LIMIT 1"), 'done|t|t', 'the run is done, in smaller chunks');
 is(differences('halved', 'crm.contact'), 0, 'the mirror is the org');
 # When the smallest are too much, it fails, and says so.
 $c->run_sql("SELECT ampsf.unmirror('halved')");
