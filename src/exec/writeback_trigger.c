@@ -593,25 +593,34 @@ after_delete(Mirror *m, Relation rel, HeapTuple tuple)
 			base_null);
 }
 
-/* Has the row changes that were not sent yet? Seen as of now, whatever the statement sees. */
+/*
+ * Has the row changes that were not sent yet?  Seen as of now, whatever the statement sees.  named:
+ * passes over a row that has come from the org before the one here that it is got its Id.
+ */
 static bool
-has_pending(Mirror *m, const char *key)
+has_pending(Mirror *m, const char *key, bool named)
 {
 	static SPIPlanPtr plan = NULL;
-	static Oid types[] = {OIDOID, TEXTOID, OIDOID};
-	Datum values[3];
+	static Oid types[] = {OIDOID, TEXTOID, OIDOID, BOOLOID};
+	Datum values[4];
 	bool found;
 
 	values[0] = ObjectIdGetDatum(m->target);
 	values[1] = CStringGetTextDatum(key);
 	values[2] = ObjectIdGetDatum(m->owner);
+	values[3] = BoolGetDatum(named);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	run(&plan,
 		"SELECT FROM ampsf.writeback w WHERE w.target OPERATOR(pg_catalog.=) $1 "
 		"AND w.record_id OPERATOR(pg_catalog.=) $2 AND w.pending "
-		"AND w.owner OPERATOR(pg_catalog.=) $3 LIMIT 1",
-		3, types, values, NULL);
+		"AND w.owner OPERATOR(pg_catalog.=) $3 "
+		"AND NOT ($4 AND EXISTS (SELECT FROM ampsf.writeback i WHERE i.target "
+		"OPERATOR(pg_catalog.=) "
+		"$1 AND i.record_id OPERATOR(pg_catalog.=) $2 AND i.pending AND i.operation "
+		"OPERATOR(pg_catalog.=) 'insert' AND i.state OPERATOR(pg_catalog.=) 'done' "
+		"AND i.owner OPERATOR(pg_catalog.=) $3)) LIMIT 1",
+		4, types, values, NULL);
 	found = SPI_processed > 0;
 	SPI_finish();
 	return found;
@@ -633,7 +642,7 @@ may_apply(Mirror *m, TriggerData *t)
 	key = key_text(m, desc, t->tg_trigtuple);
 	if (TRIGGER_FIRED_BY_UPDATE(t->tg_event) && strcmp(key, key_text(m, desc, t->tg_newtuple)) != 0)
 		return true;
-	return !has_pending(m, key);
+	return !has_pending(m, key, TRIGGER_FIRED_BY_DELETE(t->tg_event));
 }
 
 static Datum

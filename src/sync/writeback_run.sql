@@ -200,6 +200,28 @@ END $$;
 COMMENT ON FUNCTION @extschema@.writeback_drop(bigint) IS
 	'a change that was not sent, or is in doubt, will not be sent; the mirror''s row becomes the org''s again';
 
+CREATE FUNCTION @extschema@.writeback_found(id bigint, record_id text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	w @extschema@.writeback := @extschema@.writeback_entry(id);
+	d @extschema@.mirror_definition := @extschema@.mirror_find(w.target);
+	head bigint := coalesce(w.head, w.id);
+	found_id text;
+BEGIN
+	IF w.state <> 'in doubt' THEN
+		RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state', MESSAGE = format('change %s is %s', id, w.state),
+			HINT = 'Only of what is in doubt it can be said which row it is.';
+	END IF;
+	SELECT o.id INTO found_id FROM @extschema@.writeback_org(d, '{}', ARRAY[writeback_found.record_id]) o;
+	IF found_id IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'no_data_found', MESSAGE = format('the org has no row "%s" of mirror %s', record_id, w.target);
+	END IF;
+	PERFORM @extschema@.writeback_close(head, 'done', NULL, 'Found by hand.'), @extschema@.writeback_created(d, head, found_id),
+		@extschema@.wake();
+END $$;
+COMMENT ON FUNCTION @extschema@.writeback_found(bigint, text) IS
+	'what was in doubt was created, as the row with that Id: it is done, and what waits for it goes on';
+
 -- -------- in the background --------
 
 -- Entries left by a sender that was killed are due, too; one that is at work holds the lock, so they are given time.

@@ -265,6 +265,7 @@ DECLARE
 	was boolean := @extschema@.mirror_applying(true);
 	wait text := set_config('lock_timeout', '2s', true);
 	found boolean;
+	n bigint;
 	problem text;
 BEGIN
 	FOR w IN SELECT e.id, e.record_id, e.local_id FROM @extschema@.writeback e
@@ -275,14 +276,15 @@ BEGIN
 				EXECUTE format('SELECT count(*) > 0 FROM (SELECT FROM %1$s t WHERE t.%2$I = $1 FOR UPDATE SKIP LOCKED) l', d.target, key)
 					INTO found USING w.local_id;
 				CONTINUE WHEN NOT found;
-				EXECUTE format('SELECT EXISTS (SELECT FROM %1$s t WHERE t.%2$I = $1)', d.target, key) INTO found USING w.record_id;
-				IF found THEN
-					EXECUTE format('DELETE FROM %1$s t WHERE t.%2$I = $1', d.target, key) USING w.local_id;
-				ELSE
-					EXECUTE format('UPDATE %1$s t SET %2$I = $1 WHERE t.%2$I = $2', d.target, key) USING w.record_id, w.local_id;
-				END IF;
+				-- A run or an event may have brought it from the org before it was known to be this one, which others refer
+				-- to and which has the table's own columns.
+				EXECUTE format('DELETE FROM %1$s t WHERE t.%2$I = $1', d.target, key) USING w.record_id;
+				GET DIAGNOSTICS n = ROW_COUNT;
+				UPDATE @extschema@.mirror_definition m SET rows = m.rows - n WHERE m.target = d.target AND n > 0;
+				EXECUTE format('UPDATE %1$s t SET %2$I = $1 WHERE t.%2$I = $2', d.target, key) USING w.record_id, w.local_id;
 			END IF;
-			UPDATE @extschema@.writeback e SET pending = false, message = NULL WHERE e.id = w.id;
+			UPDATE @extschema@.writeback e SET pending = false,
+					message = CASE WHEN e.message NOT LIKE 'The row cannot be given%' THEN e.message END WHERE e.id = w.id;
 		EXCEPTION WHEN OTHERS THEN
 			-- A key that refers to the row and does not follow, for instance.
 			GET STACKED DIAGNOSTICS problem = MESSAGE_TEXT;
