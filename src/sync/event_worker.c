@@ -48,8 +48,9 @@ typedef struct Follower
 	AmpsfComet *comet;
 	char *channel; /* of comet */
 	int64 replay;
-	bool renew; /* the token was refused */
-	char *said; /* to the log, and not yet over; in cxt */
+	bool renew;	 /* the token was refused */
+	int refused; /* tokens in a row, without an answer between */
+	char *said;	 /* to the log, and not yet over; in cxt */
 	TimestampTz quota_asked;
 } Follower;
 
@@ -317,6 +318,7 @@ all_is_well(Follower *f)
 	if (f->said)
 		pfree(f->said);
 	f->said = NULL;
+	f->refused = 0;
 }
 
 /* What is to be done about an answer that is not what was hoped for. */
@@ -333,6 +335,7 @@ recover(Follower *f, AmpsfCometOutcome outcome)
 			break;
 		case AMPSF_COMET_LOGIN:
 			f->renew = true;
+			f->refused++;
 			break;
 		case AMPSF_COMET_LATER:
 			say_once(f, error);
@@ -435,8 +438,6 @@ follow_once(Follower *f)
 static void
 follow(Follower *f)
 {
-	int refused = 0;
-
 	while (look_up(f))
 	{
 		if (follow_once(f) == DONE)
@@ -448,8 +449,7 @@ follow(Follower *f)
 			return;
 		}
 		/* A token that is new and does not please either will not be bettered by another one. */
-		refused = f->renew ? refused + 1 : 0;
-		if (refused > 2)
+		if (f->refused > 2)
 			ampsf_comet_throw(f->comet);
 	}
 }

@@ -115,10 +115,14 @@ like($c->finish($ear)->{out}, qr/"ampsf_change" with payload "\{"subscription" :
 events('drop=all');
 new_contact('after the session was dropped');
 arrived($made[-1], 'the org has forgotten its client: a new handshake, from the last replay id');
-$c->expire_sessions;
-$token = $c->token;
-new_contact('after the token died');
-arrived($made[-1], 'the token has died: a new login');
+for my $time ('once', 'twice', 'three times', 'four times')
+{
+	$c->expire_sessions;
+	$token = $c->token;
+	new_contact("after the token died $time");
+	arrived($made[-1], "the token has died $time: a new login");
+}
+is(status('failures'), '0', 'and no failure');
 my @faults = (
 	[ 'reset-before', 'the connection breaks before the answer' ],
 	[ 'reset-middle', 'the connection breaks in the middle of the answer' ],
