@@ -117,6 +117,15 @@ SELECT differences('contact_now', 'crm.contact');
 \! $SANDBOXCTL fault 'path=*/composite;count=2;do=status;status=200;body={"compositeResponse":[{"body":[{"errorCode":"INVALID_REPLICATION_DATE","message":"startDate before org replication enabled date"}],"httpHeaders":{},"httpStatusCode":400,"referenceId":"log"},{"body":{"totalSize":0,"done":true,"records":[]},"httpHeaders":{},"httpStatusCode":200,"referenceId":"rows"}]}' >/dev/null
 SELECT count(*) FROM contact_now;
 \! $SANDBOXCTL nofaults >/dev/null
+-- a row that the log names, and that is there again, is there
+SELECT id AS back FROM contact ORDER BY id OFFSET 20 LIMIT 1 \gset
+SELECT id AS gone FROM contact ORDER BY id OFFSET 21 LIMIT 1 \gset
+\setenv BACK :back
+\setenv GONE :gone
+\! $SANDBOXCTL fault "path=*/composite;count=2;do=status;status=200;body={\"compositeResponse\":[{\"body\":{\"deletedRecords\":[{\"id\":\"$BACK\",\"deletedDate\":\"2024-05-01T00:00:00.000+0000\"},{\"id\":\"$GONE\",\"deletedDate\":\"2024-05-01T00:00:00.000+0000\"}],\"earliestDateAvailable\":\"2024-01-01T00:00:00.000+0000\",\"latestDateCovered\":\"2024-01-01T00:00:00.000+0000\"},\"httpHeaders\":{},\"httpStatusCode\":200,\"referenceId\":\"log\"},{\"body\":{\"totalSize\":1,\"done\":true,\"records\":[{\"Id\":\"$BACK\",\"LastName\":\"Lazarus\"}]},\"httpHeaders\":{},\"httpStatusCode\":200,\"referenceId\":\"rows\"}]}" >/dev/null
+SELECT lastname, count(*) FROM contact_now WHERE id IN (:'back', :'gone') GROUP BY 1;
+SELECT id = :'back' AS back, id = :'gone' AS gone, deleted IS NOT NULL AS deleted FROM ampsf.live_ids('contact') ORDER BY 1;
+\! $SANDBOXCTL nofaults >/dev/null
 -- nor is what says less than it announces, or nothing
 \! $SANDBOXCTL fault 'path=*/composite;count=1;do=status;status=200;body={"compositeResponse":[{"body":{"deletedRecords":[],"earliestDateAvailable":"2024-01-01T00:00:00.000+0000","latestDateCovered":"2024-01-01T00:00:00.000+0000"},"httpHeaders":{},"httpStatusCode":200,"referenceId":"log"},{"body":{"totalSize":2,"done":true,"records":[]},"httpHeaders":{},"httpStatusCode":200,"referenceId":"rows"}]}' >/dev/null
 SELECT count(*) FROM contact_now;
