@@ -36,6 +36,7 @@ SQL_PARTS = \
 	src/sync/verify.sql \
 	src/sync/change.sql \
 	src/sync/apply.sql \
+	src/sync/mirror_keys.sql \
 	src/sync/subscription.sql \
 	src/sync/event.sql \
 	src/sync/schedule.sql \

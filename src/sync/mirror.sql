@@ -136,6 +136,7 @@ DECLARE
 	created_column name;
 	made regclass;
 	ddl text;
+	wrong text;
 	c_name name;
 BEGIN
 	IF foreign_table IS NULL OR NOT EXISTS (
@@ -154,12 +155,23 @@ BEGIN
 		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('"%s" is no way to treat deleted rows', deletes),
 			HINT = 'It is remove, or mark.';
 	END IF;
+	wrong := coalesce(CASE WHEN every > '0' THEN NULL ELSE 'every' END, CASE WHEN lookback >= '0' THEN NULL ELSE 'lookback' END,
+		CASE WHEN compare_every > '0' THEN NULL ELSE 'compare_every' END, CASE WHEN chunk_rows > 0 THEN NULL ELSE 'chunk_rows' END,
+		CASE WHEN formula_every <= '0' THEN 'formula_every' END);
+	IF wrong IS NOT NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+			MESSAGE = format('%s must %s', wrong, CASE WHEN wrong = 'lookback' THEN 'not be negative' ELSE 'be greater than 0' END);
+	END IF;
 	FOREACH c_name IN ARRAY coalesce(formula_columns, '{}') LOOP
 		IF NOT EXISTS (SELECT FROM @extschema@.mirror_columns(foreign_table) m WHERE m.name = c_name AND lower(m.field) <> 'id') THEN
 			RAISE EXCEPTION USING ERRCODE = 'undefined_column',
 				MESSAGE = format('%s has no column "%s" that could be read as a formula is', foreign_table, c_name);
 		END IF;
 	END LOOP;
+	IF target ~ '^[^"]*\s[^"]*$' THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_name', MESSAGE = format('"%s" is not the name of a table', target),
+			HINT = format('A name that is not in small letters, digits and underscores is quoted: %s.', quote_ident(target));
+	END IF;
 	parts := parse_ident(coalesce(target, quote_ident((SELECT relname FROM pg_class WHERE oid = foreign_table))));
 	IF cardinality(parts) = 1 AND schema IS NOT NULL THEN
 		parts := ARRAY[schema::text] || parts;

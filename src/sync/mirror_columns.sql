@@ -122,7 +122,7 @@ BEGIN
 		'wider types: ' || nullif(array_to_string(wider, ', '), ''),
 		CASE WHEN NOT follow THEN 'fields are gone: ' || nullif(array_to_string(gone, ', '), '') END);
 	UPDATE @extschema@.mirror_definition m SET known_fields = known, left_out = lost,
-			drift_warning = nullif(told, ''), warning = @extschema@.mirror_warning(d.columns_kept, ARRAY[told]),
+			drift_warning = nullif(told, ''), warning = @extschema@.mirror_warning(d.columns_kept, ARRAY[told, d.key_warning]),
 			-- Where the time of a row is gone, too, there is another one, or none.
 			cursor_column = CASE WHEN changed THEN times.cursor_column ELSE m.cursor_column END,
 			created_column = CASE WHEN changed THEN times.created_column ELSE m.created_column END,
@@ -197,7 +197,7 @@ BEGIN
 		UPDATE @extschema@.mirror_definition m SET columns = now_read, columns_kept = kept, drift_warning = d.drift_warning
 			WHERE m.target = d.target;
 	END IF;
-	warning := @extschema@.mirror_warning(kept, d.drift_warning || refused);
+	warning := @extschema@.mirror_warning(kept, ARRAY[d.drift_warning, d.key_warning] || refused);
 END $$;
 COMMENT ON FUNCTION @extschema@.mirror_follow(@extschema@.mirror_definition) IS
 	'makes a mirror''s columns those of its foreign table; of mirrors';

@@ -25,6 +25,10 @@ BEGIN
 		PERFORM @extschema@.mirror_look(target, false);
 		d := @extschema@.mirror_find(target);
 	END IF;
+	IF d.stage = 'idle' AND d.foreign_keys THEN
+		d.key_warning := @extschema@.mirror_keys(d);
+		UPDATE @extschema@.mirror_definition m SET key_warning = d.key_warning WHERE m.target = d.target;
+	END IF;
 	-- At each step: a run may wait for its foreign table to be mended.
 	d.warning := @extschema@.mirror_follow(d);
 	IF d.stage = 'idle' THEN

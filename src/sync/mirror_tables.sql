@@ -70,6 +70,7 @@ CREATE TABLE @extschema@.mirror_definition (
 	parallel integer NOT NULL DEFAULT 1 CHECK (parallel BETWEEN 1 AND 64),
 	shrink integer NOT NULL DEFAULT 0,
 	foreign_keys boolean NOT NULL DEFAULT false,
+	key_warning text,
 	live_view regclass,
 	live_text text,
 	live_formulas boolean NOT NULL DEFAULT false,
