@@ -10,7 +10,7 @@ use Test::More;
 plan skip_all => 'valgrind is not installed' if system('valgrind --version >/dev/null 2>&1') != 0;
 $ENV{AMPSF_TEST_TIMEOUT} = 600;
 
-my $c = AmpsfTest->start(seed => 'big:2500', args => '--rotate-refresh-tokens', valgrind => 1);
+my $c = AmpsfTest->start(seed => 'big:2500', args => '--rotate-refresh-tokens', conf => ['ampsf.max_sync_workers = 1'], valgrind => 1);
 my $r = $c->psql(q{
 	SELECT count(*), count(lower(lastname)), count(systemmodstamp) FROM crm.contact;
 	SELECT count(*) FROM crm.contact WHERE systemmodstamp >= now() - interval '1 day' AND lastname <> 'x';
@@ -110,6 +110,22 @@ $r = $c->psql("INSERT INTO late (lastname) VALUES ('lost')", limit => 600);
 is(AmpsfTest::sqlstate($r), '08007', '... and an outcome that nobody knows') or diag($r->{err});
 $c->clear_faults;
 $c->run_sql("DELETE FROM late WHERE lastname IN ('late', 'lost')", limit => 600);
+
+# Change events: a channel, one that goes with its transaction, and the worker, also when its client is forgotten.
+$r = $c->psql(q{
+	BEGIN; SELECT ampsf.subscribe('sf', ARRAY['Account']) IS NOT NULL; SAVEPOINT s; SELECT ampsf.subscribe('sf', ARRAY['Nothing']); ROLLBACK;
+	SELECT ampsf.subscribe('sf', ARRAY['Account', 'Contact']) IS NOT NULL;
+}, limit => 600);
+is($r->{out}, "t\nt", 'channels under valgrind') or diag($r->{err});
+my $state = 'SELECT state FROM ampsf.subscription_status';
+ok($c->poll(sub { return $c->value($state) eq 'connected' }), 'a worker under valgrind');
+for my $what ('before', 'after')
+{
+	$c->run_sql("INSERT INTO crm.contact (lastname) VALUES ('$what')", limit => 600);
+	ok($c->poll(sub { return $c->value("SELECT count(*) FROM ampsf.change WHERE values ->> 'LastName' = '$what'") eq '1' }), "an event $what");
+	$c->admin('POST', 'events?drop=all');
+}
+$c->run_sql("SELECT ampsf.unsubscribe(id) FROM ampsf.subscription; DELETE FROM crm.contact WHERE lastname IN ('before', 'after')", limit => 600);
 
 # The same by Bulk: pages that break off and are asked for again, a job that is left, and a cancel.
 $c->run_sql("ALTER SERVER sf OPTIONS (ADD transport 'bulk')", limit => 600);
