@@ -280,6 +280,11 @@ SELECT count(*) FROM ampsf.change;
 -- a role that is no more leaves its own to superusers
 SET ROLE regress_ampsf_subscriber;
 INSERT INTO ampsf.subscription (server, channel, events, keep) VALUES ('sf', '/data/ChangeEvents', '{CREATE}', '1 day');
+SELECT replay FROM ampsf.subscription_begin((SELECT max(id) FROM ampsf.subscription));
+RESET ROLE;
+REVOKE EXECUTE ON FUNCTION ampsf.subscribe FROM regress_ampsf_subscriber;
+SET ROLE regress_ampsf_subscriber;
+SELECT replay FROM ampsf.subscription_begin((SELECT max(id) FROM ampsf.subscription));
 RESET ROLE;
 SELECT ampsf.unsubscribe(id) FROM ampsf.subscription;
 DROP OWNED BY regress_ampsf_subscriber;

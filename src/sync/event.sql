@@ -119,6 +119,11 @@ CREATE FUNCTION @extschema@.subscription_begin(
 RETURNS SETOF record
 LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+	-- It may have been taken back, or the row made by hand.
+	IF NOT has_function_privilege('@extschema@.subscribe(name, text[], text[], jsonb, text, jsonb, jsonb, text, interval)', 'EXECUTE') THEN
+		RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = 'permission denied for function subscribe',
+			HINT = format('GRANT EXECUTE ON FUNCTION ampsf.subscribe TO %I.', current_user);
+	END IF;
 	RETURN QUERY UPDATE @extschema@.subscription s SET state = 'connecting'
 		WHERE s.id = subscription AND s.owner = quote_ident(current_user)::regrole AND NOT s.paused
 		-- One that was connected and has not heard of any event yet must not begin with what is new now.
