@@ -239,6 +239,7 @@ BEGIN
 	DELETE FROM @extschema@.merge m WHERE m.target = unmirror.target;
 	DELETE FROM @extschema@.mirror_definition d WHERE d.target = unmirror.target;
 	PERFORM @extschema@.cron_follow();
+	PERFORM @extschema@.wake(start => false);
 END $$;
 COMMENT ON FUNCTION @extschema@.unmirror(regclass) IS 'the table stays, with its rows, and is kept no longer';
 
@@ -247,6 +248,7 @@ LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	PERFORM @extschema@.mirror_find(target);
 	UPDATE @extschema@.mirror_definition d SET paused = true WHERE d.target = pause.target;
+	PERFORM @extschema@.wake(start => false);
 END $$;
 COMMENT ON FUNCTION @extschema@.pause(regclass) IS 'ampsf.sync_due() passes the mirror over, and a run under way ends with its chunk';
 

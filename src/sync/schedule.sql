@@ -2,10 +2,10 @@
 -- it is; or pg_cron, for mirrors.  Kinds of work: mirror (key: oid of the target), events (number of the
 -- subscription), writeback (oid of the target).
 
-CREATE FUNCTION @extschema@.wake() RETURNS void
-LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ampsf_sql_wake';
-COMMENT ON FUNCTION @extschema@.wake() IS
-	'starts the background worker that keeps mirrors and subscriptions, if it does not run; what makes work does so itself';
+CREATE FUNCTION @extschema@.wake(start boolean DEFAULT true) RETURNS void
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ampsf_sql_wake';
+COMMENT ON FUNCTION @extschema@.wake(boolean) IS
+	'has the background look at what there is to do when the transaction commits, and starts it if it does not run (start); what makes work does so itself';
 
 CREATE FUNCTION @extschema@.stop_workers() RETURNS boolean
 LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ampsf_sql_stop_workers';

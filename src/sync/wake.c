@@ -50,6 +50,7 @@ extern PGDLLEXPORT void ampsf_starter_main(Datum arg);
 #define RESTART_TIME 10
 
 static bool wake_at_commit = false;
+static bool start_at_commit = false; /* if there is nobody to wake */
 static bool looked = false;
 static BackgroundWorkerHandle *started = NULL;
 
@@ -115,23 +116,28 @@ on_xact_event(XactEvent event, void *arg)
 {
 	if (!wake_at_commit || event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE)
 		return;
-	wake_at_commit = false;
-	if (event == XACT_EVENT_COMMIT && !wake_launcher())
+	if (event == XACT_EVENT_COMMIT && !start_at_commit)
+		(void) ampsf_launcher_nudge();
+	else if (event == XACT_EVENT_COMMIT && !wake_launcher())
 		ereport(WARNING,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				 errmsg("no background worker is free to keep mirrors and subscriptions"),
 				 errhint("Raise max_worker_processes; CALL ampsf.sync_due() works without one.")));
+	wake_at_commit = start_at_commit = false;
 }
 
 /*
  * What the caller's transaction has made is visible when it has committed: then the launcher is
- * woken, or started.
+ * woken, or started.  Without the latter: what it has to do may have become less.
  */
 Datum
 ampsf_sql_wake(PG_FUNCTION_ARGS)
 {
 	if (may_wake())
+	{
 		wake_at_commit = true;
+		start_at_commit = start_at_commit || PG_GETARG_BOOL(0);
+	}
 	PG_RETURN_VOID();
 }
 

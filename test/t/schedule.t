@@ -292,9 +292,12 @@ becomes("SELECT count(*) FROM pg_stat_activity WHERE backend_type ~ 'ampsf (star
 }
 
 # -------- nothing left to do --------
-$c->run_sql("SELECT ampsf.unmirror(target) FROM ampsf.mirror_definition WHERE owner = 'postgres'::regrole; SELECT ampsf.wake()");
-$c->run_sql("SELECT ampsf.unmirror('bob.account'); SELECT ampsf.wake()", user => 'bob');
-becomes($launchers, 0, 'without mirrors there is no launcher');
+$c->run_sql("SELECT ampsf.unmirror(target) FROM ampsf.mirror_definition WHERE owner = 'postgres'::regrole");
+is($c->value($launchers), 1, 'there is a launcher as long as there is a mirror');
+$c->run_sql("SELECT ampsf.pause('bob.account')", user => 'bob');
+becomes("SELECT count(*) FROM pg_stat_activity WHERE backend_type ~ '^ampsf'", 0, 'without one to be kept there is none, and no worker');
+$c->run_sql("SELECT ampsf.unmirror('bob.account')", user => 'bob');
+is($c->value($launchers), 0, '... and nothing starts one');
 my $log = $c->server_log;
 unlike($log, qr/database \d+ does not exist|PANIC|TRAP/, 'the log has nothing that should not be there');
 cmp_ok(scalar(() = $log =~ /no background worker is free/g), '<', 8, '... and tells things once');
