@@ -67,6 +67,10 @@ SELECT site FROM account WHERE id = :'a';
 SELECT event('Account', :'a', 'UPDATE', '{"Site": "same second"}', '2030-01-01 00:00:02');
 SELECT ampsf.mirror_apply('account');
 SELECT site FROM account WHERE id = :'a';
+-- nor is one that was committed later than the row's time, though it has an older one: a late transaction, a roll-up
+SELECT event('Account', :'a', 'UPDATE', '{"Site": "late", "LastModifiedDate": "2029-01-01T00:00:00.000Z"}', '2030-01-01 00:01:00');
+SELECT ampsf.mirror_apply('account');
+SELECT site, lastmodifieddate, systemmodstamp FROM account WHERE id = :'a';
 -- one that came by a webhook, where order is not sure, makes that the row is read again
 SELECT event('Account', :'a', 'UPDATE', '{"Site": "overtaken"}', '2030-01-01 00:00:01', subscription => NULL),
 	event('Account', :'b', 'UPDATE', '{"Site": "overtaken"}', '2029-01-01', subscription => NULL);

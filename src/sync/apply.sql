@@ -74,8 +74,8 @@ BEGIN
 		INTO columns, news, olds, sets
 		FROM @extschema@.mirror_event_columns(d) c CROSS JOIN LATERAL (SELECT
 			CASE WHEN new THEN format('(s.p).%I', c.name)
-				-- Its own value follows with the next run, and can only be later than what stands in for it.
-				WHEN c.field = 'systemmodstamp' THEN format('greatest(t.%1$I, CASE WHEN s.v ? %2$L THEN (s.p).%1$I END)', c.name, c.field)
+				-- These never go back.  The own value of the first follows with the next run, and can only be later.
+				WHEN c.field IN ('systemmodstamp', 'lastmodifieddate') AND c.type = 'timestamptz'::regtype THEN format('greatest(t.%1$I, CASE WHEN s.v ? %2$L THEN (s.p).%1$I END)', c.name, c.field)
 				ELSE format('CASE WHEN s.v ? %2$L THEN (s.p).%1$I ELSE t.%1$I END', c.name, c.field) END AS value,
 			@extschema@.mirror_compared(d, c.name) AS as_text) x
 		WHERE c.field = ANY (keys) AND (new OR c.field <> 'id');
@@ -133,7 +133,8 @@ BEGIN
 				'WHERE NOT f.v ? lower(g) AND lower(g) = ANY ($5 || $6 || $7)) AS partial '
 			'FROM @extschema@.change c LEFT JOIN %1$s t ON t.%2$I = c.record_id, LATERAL ('
 				'SELECT coalesce(jsonb_object_agg(lower(x.key), x.value), ''{}'') AS v FROM jsonb_each(c.values) x) f, '
-				'LATERAL (SELECT coalesce(@extschema@.mirror_instant(f.v -> ''lastmodifieddate''), c.committed) AS stamp) s '
+				-- A transaction may be committed long after it has stamped its rows, and a roll-up leaves their times as they are.
+				'LATERAL (SELECT greatest(@extschema@.mirror_instant(f.v -> ''lastmodifieddate''), c.committed) AS stamp) s '
 			'WHERE c.owner = $8 AND c.server = $1 AND c.object_key = $2 AND c.id > $3 AND c.id <= $4 AND c.record_id IS NOT NULL), '
 		'r AS (SELECT e.record_id, (array_agg(e.type ORDER BY e.id DESC))[1] AS last, (array_agg(e.late ORDER BY e.id DESC))[1] AS late, '
 			'(array_agg(e.type ORDER BY e.id))[1] AS first, max(e.at) AS at, bool_or(e.known) AS known, bool_or(e.here) AS here, '
