@@ -278,6 +278,9 @@ BEGIN
 			compare_asked = m.compare_asked OR batch.of_all,
 			next_run = CASE WHEN batch.of_all THEN least(m.next_run, clock_timestamp()) ELSE m.next_run END
 		WHERE m.target = d.target;
+	IF batch.of_all THEN
+		PERFORM @extschema@.wake();
+	END IF;
 	RETURN batch.n;
 END $$;
 COMMENT ON FUNCTION @extschema@.mirror_apply(regclass) IS
