@@ -96,5 +96,4 @@ SELECT count(deleted_at) AS still_marked, count(*) FILTER (WHERE gross = -1) AS 
 
 SELECT ampsf.mirror('invoice', 'wrong', formula_columns => '{nothing}');
 SELECT ampsf.mirror('invoice', 'wrong', formula_columns => '{id}');
-\set VERBOSITY terse
 SELECT ampsf.mirror('invoice', 'wrong', formula_every => '0');
