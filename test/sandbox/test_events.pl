@@ -719,6 +719,116 @@ sub test_channels
 	check(rest('GET', 'event/eventSchema/none')->{status} == 404 && rest('GET', 'sobjects/NoChangeEvent/eventSchema')->{status} == 404, 'none');
 }
 
+# What somebody knows who only listens: $rows{Id} = { Field => value }, names as rows have them.
+sub apply
+{
+	my ($rows, $p) = @_;
+	my $h = $p->{ChangeEventHeader};
+	for my $id (@{ $h->{recordIds} })
+	{
+		if ($h->{changeType} eq 'DELETE') { delete $rows->{$id}; next }
+		die "$h->{changeType} of $id" if ($h->{changeType} eq 'UPDATE') != exists $rows->{$id};
+		for my $f (grep { $_ ne 'ChangeEventHeader' } keys %$p)
+		{
+			my $v = $p->{$f};
+			if (ref $v ne 'HASH') { $rows->{$id}{$f} = $v; next }
+			(my $stem = $f) =~ s/Address$|^Name$//;
+			$rows->{$id}{ $f =~ /__c$/ ? substr($f, 0, -1) . "${_}__s" : "$stem$_" } = $v->{$_} for keys %$v;
+		}
+	}
+}
+
+# The rows of the org, in the same form.
+sub rows_of
+{
+	my (@objects) = @_;
+	my %rows;
+	for my $o (@objects)
+	{
+		my @fields = grep { !$_->{calculated} && $_->{type} !~ /^(address|location|base64|encryptedstring)$/
+			  && $_->{name} !~ /^(IsDeleted|SystemModstamp|MasterRecordId|LastActivityDate|LastViewedDate|LastReferencedDate|PhotoUrl|IsEmailBounced)$/
+			  && !($_->{name} eq 'Name' && $o eq 'Contact') } @{ rest('GET', "sobjects/$o/describe")->{json}{fields} };
+		my $next = "$D/query?q=" . enc('SELECT ' . join(',', map { $_->{name} } @fields) . " FROM $o");
+		while ($next)
+		{
+			my $page = http('GET', $next)->{json};
+			for my $r (@{ $page->{records} })
+			{
+				my $id = $r->{Id};
+				for (@fields)
+				{
+					my $v = $r->{ $_->{name} };
+					$v =~ s/\+0000$/Z/ if defined $v && $_->{type} eq 'datetime';
+					$rows{$id}{ $_->{name} } = $v if defined $v && $_->{name} ne 'Id';
+				}
+				$rows{$id} ||= {};
+			}
+			$next = $page->{nextRecordsUrl};
+		}
+	}
+	return \%rows;
+}
+
+# Who listens from the beginning knows what is there, whatever was written and however.
+sub test_mirror
+{
+	my @objects = qw(Account Contact Invoice__c Opportunity Campaign);
+	events(select => join(',', @objects));
+	shake();
+	subscribe('/data/ChangeEvents', -1);
+	my $known = {};
+	my @ids;
+	my $seed = $ENV{SEED} // int(rand(1 << 30));
+	srand($seed);
+	my $any = sub { my ($prefix) = @_; my @l = grep { /^$prefix/ } @ids; return @l ? $l[ rand @l ] : undef };
+	my $record = sub {
+		my ($o, $id) = @_;
+		my %r = $o eq 'Account' ? (Name => 'a' . int rand 9, BillingCity => (undef, 'x', 'y')[ rand 3 ], Phone => (undef, '1')[ rand 2 ], ParentId => $any->('001'))
+		  : $o eq 'Contact' ? (LastName => 'c' . int rand 9, FirstName => (undef, 'f')[ rand 2 ], AccountId => $any->('001'), Birthdate => (undef, '2000-01-01')[ rand 2 ], MailingStreet => (undef, 'm')[ rand 2 ])
+		  : $o eq 'Opportunity' ? (Name => 'o', StageName => 'Prospecting', CloseDate => '2030-01-01', Amount => int rand 5, AccountId => $any->('001'), CampaignId => $any->('701'))
+		  : $o eq 'Campaign' ? (Name => 'p' . int rand 3)
+		  : (Amount__c => rand > 0.5 ? 1.5 : undef, Account__c => $any->('001'), Paid__c => rand > 0.5 ? JSON::PP::true : JSON::PP::false, Location__Latitude__s => 1, Location__Longitude__s => int rand 3);
+		delete $r{ParentId} if $id;
+		return \%r;
+	};
+	my %object = ('001' => 'Account', '003' => 'Contact', '006' => 'Opportunity', '701' => 'Campaign');
+	my $object = sub { return $object{ substr $_[0], 0, 3 } || 'Invoice__c' };
+	for my $n (1 .. 120)
+	{
+		my $what = rand;
+		if ($what < 0.35)
+		{
+			my @r = map { my $o = $objects[ rand @objects ]; { attributes => { type => $o }, %{ $record->($o) } } } 1 .. 1 + rand 5;
+			push @ids, map { $_->{id} // () } @{ rest('POST', 'composite/sobjects', { allOrNone => rand > 0.8 ? JSON::PP::true : JSON::PP::false, records => [ sort { $a->{attributes}{type} cmp $b->{attributes}{type} } @r ] })->{json} };
+		}
+		elsif ($what < 0.7 && @ids)
+		{
+			my %some = map { $ids[ rand @ids ] => 1 } 1 .. 4;
+			rest('PATCH', 'composite/sobjects', { records => [ map { my $o = $object->($_); { attributes => { type => $o }, id => $_, %{ $record->($o, $_) } } } sort keys %some ] });
+		}
+		elsif ($what < 0.82 && @ids) { rest('DELETE', 'composite/sobjects?ids=' . join ',', map { $ids[ rand @ids ] } 1 .. 2) }
+		elsif ($what < 0.9 && @ids) { post_admin('undelete?id=' . $ids[ rand @ids ]) }
+		elsif ($what < 0.95 && (my $m = $any->('001'))) { post_admin("merge?master=$m&losers=" . $any->('001')) }
+		elsif (my $a = $any->('001'))
+		{
+			my $r = rest('POST', 'composite', { allOrNone => JSON::PP::true, compositeRequest => [
+				{ method => 'PATCH', url => "$D/sobjects/Account/$a", referenceId => 'a', body => { Name => 'twice' } },
+				{ method => 'POST', url => "$D/sobjects/Contact", referenceId => 'b', body => { LastName => 'new', AccountId => $a } },
+				{ method => 'PATCH', url => "$D/sobjects/Contact/@\{b.id}", referenceId => 'c', body => { Title => "t$n" } },
+				{ method => rand > 0.5 ? 'DELETE' : 'PATCH', url => "$D/sobjects/Account/" . $ids[ rand @ids ], referenceId => 'd', body => { Name => 'x' } } ] });
+			push @ids, map { $_->{body}{id} // () } grep { ref $_->{body} eq 'HASH' } @{ $r->{json}{compositeResponse} };
+		}
+		apply($known, $_) for told();
+	}
+	apply($known, $_) for told();
+	my $there = rows_of(@objects);
+	delete @{$there}{ grep { !exists $known->{$_} && !exists { map { $_ => 1 } @ids }->{$_} } keys %$there };
+	my %seen = map { my $id = $_; $id => { map { defined $known->{$id}{$_} ? ($_ => $known->{$id}{$_}) : () } keys %{ $known->{$id} } } } keys %$known;
+	my @wrong = grep { $json->encode($seen{$_} // 0) ne $json->encode($there->{$_} // 0) } sort keys %{ { %seen, %$there } };
+	check(@ids > 10 && keys %$there > 3, 'rows that were written', scalar(@ids) . ' ' . keys %$there);
+	check(!@wrong, 'who listens knows all rows', join "\n", "seed $seed, " . @wrong . ' differ', map { "$_\n      " . $json->encode($seen{$_} // 0) . "\n      " . $json->encode($there->{$_} // 0) } @wrong[ 0 .. ($#wrong > 2 ? 2 : $#wrong) ]);
+}
+
 sub test_restart
 {
 	events(select => 'Account');
@@ -745,7 +855,7 @@ check(http('GET', '/__sandbox/events', token => undef)->{json}{events} == 0, 'a 
 made('Account', { Name => 'nobody asked' });
 check(http('GET', '/__sandbox/events', token => undef)->{json}{events} == 0, 'nothing is selected at first');
 run_tests(\&test_body, \&test_transactions, \&test_bulk, \&test_gaps, \&test_replay, \&test_bayeux, \&test_waiting, \&test_limits,
-	\&test_tooling, \&test_channels);
+	\&test_tooling, \&test_channels, \&test_mirror);
 post_admin('reset');
 check(http('GET', '/__sandbox/events', token => undef)->{body} =~ /"events":0,.*"selected":\{\}/, 'a reset forgets all of it');
 stop('the program');
