@@ -194,7 +194,7 @@ DECLARE
 BEGIN
 	IF error[1] LIKE 'could not %' AND error[3] ~ 'QUERY_TIMEOUT' AND d.stage = 'rows' THEN
 		RETURN @extschema@.mirror_halve(d, chunk);
-	ELSIF error[2] ~ '^(HV|22|42703)' THEN
+	ELSIF error[2] ~ '^(22|42703|HV000|HV004|HV005)' THEN
 		-- Another session that shares the run may have looked just before.
 		RETURN @extschema@.mirror_look(target, true) OR attempt = 1 AND @extschema@.mirror_parallel(d) AND d.drift = 'follow';
 	END IF;
@@ -249,6 +249,10 @@ BEGIN
 			GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, code = RETURNED_SQLSTATE, detail = PG_EXCEPTION_DETAIL,
 				hint = PG_EXCEPTION_HINT;
 			mended := mended OPERATOR(pg_catalog.+) 1;
+			-- Of who shares a run and has no chunk, no chunk is to blame.
+			IF shared AND tried IS NULL THEN
+				tried := 0;
+			END IF;
 			IF mended OPERATOR(pg_catalog.>) 20 OR NOT @extschema@.mirror_mend(target, tried, ARRAY[message, code, detail, hint], mended) THEN
 				error := @extschema@.mirror_failed(target, tried, ARRAY[message, code, detail, hint]);
 			END IF;
@@ -256,7 +260,7 @@ BEGIN
 		END;
 		COMMIT;
 		-- Others may take what is left of it.
-		PERFORM @extschema@.mirror_chunk_leave(target, tried);
+		PERFORM @extschema@.mirror_chunk_leave(target, CASE WHEN tried OPERATOR(pg_catalog.>) 0 THEN tried END);
 		EXIT WHEN error IS NOT NULL;
 		IF shared AND done THEN
 			-- Nothing is left to share: who is the last goes on alone.

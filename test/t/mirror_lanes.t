@@ -90,6 +90,15 @@ is(scalar(grep { $_->{err} ne '' && $_->{err} !~ /being synchronized/ } @ends), 
 $c->clear_faults;
 is($c->value("SELECT state, error IS NULL, chunks > 2 FROM ampsf.mirror_run WHERE target = 'halved'::regclass ORDER BY id LIMIT 1"), 'done|t|t', 'the run is done, in smaller chunks');
 is(differences('halved', 'crm.contact'), 0, 'the mirror is the org');
+# So it is where the org takes too long to say where a chunk ends.
+$c->run_sql("SELECT ampsf.mirror('crm.contact', 'uncounted', chunk_rows => 4000, parallel => 2)");
+$c->fault('path=*/query*;match=COUNT;count=4;do=status;status=400;code=QUERY_TIMEOUT');
+@jobs = map { $c->background("CALL ampsf.sync('uncounted')") } 1 .. 2;
+@ends = map { $c->finish($_) } @jobs;
+$c->clear_faults;
+is(scalar(grep { $_->{err} ne '' && $_->{err} !~ /being synchronized/ } @ends), 0, 'no session fails when counting takes too long');
+is(differences('uncounted', 'crm.contact'), 0, 'the mirror is the org');
+$c->run_sql("SELECT ampsf.unmirror('uncounted')");
 # When the smallest are too much, it fails, and says so.
 $c->run_sql("SELECT ampsf.unmirror('halved')");
 $c->run_sql("SELECT ampsf.mirror('crm.contact', 'refused', chunk_rows => 4000)");
