@@ -1,3 +1,5 @@
+-- Few rows or very many come through the same statements here, so that each is planned for what it is given.
+
 -- Keys of new rows in what is to be sent become their Ids; true if nothing stands in the way of the entry.
 CREATE FUNCTION @extschema@.writeback_refer(entry bigint) RETURNS boolean
 LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
@@ -33,9 +35,11 @@ COMMENT ON FUNCTION @extschema@.writeback_refer(bigint) IS 'of write-back';
 -- The next changes that can be sent together, in the order in which they were made: of one operation, and of
 -- each row what was changed meanwhile.  Rows with changes that cannot be sent yet are passed over.
 CREATE FUNCTION @extschema@.writeback_next(d @extschema@.mirror_definition, most integer, OUT ids bigint[], OUT operation text)
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
 DECLARE
 	w record;
+	new_rows text[];
+	refer bigint[];
 BEGIN
 	-- Rows have got their Ids since.
 	UPDATE @extschema@.writeback e SET record_id = i.record_id FROM @extschema@.writeback i
@@ -47,23 +51,34 @@ BEGIN
 		WHERE e.target = d.target AND e.state = 'queued' AND e.operation <> 'insert' AND e.record_id >= 'new-' AND e.record_id < 'new.'
 			AND i.local_id = e.record_id AND i.state IN ('refused', 'dropped');
 	LOOP
-		WITH open AS (
-			SELECT e.id, e.record_id, e.operation, e.old, e.new FROM @extschema@.writeback e
-			WHERE e.target = d.target AND e.state = 'queued' AND e.waits_for IS NULL AND NOT EXISTS (
-				SELECT FROM @extschema@.writeback p WHERE p.target = e.target AND p.record_id = e.record_id AND p.pending AND p.id < e.id
-					AND (p.waits_for IS NOT NULL OR p.state <> 'queued'))
-			ORDER BY e.id LIMIT most),
-		first AS (SELECT o.operation FROM open o ORDER BY o.id LIMIT 1),
-		stop AS (
-			SELECT min(o.id) AS id FROM open o, first f WHERE o.operation <> f.operation
-				AND NOT (f.operation = 'insert' AND EXISTS (SELECT FROM open i WHERE i.record_id = o.record_id AND i.operation = 'insert')))
-		SELECT array_agg(o.id ORDER BY o.id), (SELECT f.operation FROM first f),
-				array_agg(o.id ORDER BY o.id) FILTER (WHERE o.old::text LIKE '%"new-%' OR o.new::text LIKE '%"new-%') AS refer
-			INTO w FROM open o, stop s WHERE o.id < s.id OR s.id IS NULL;
-		ids := w.array_agg;
-		operation := w.operation;
-		EXIT WHEN w.refer IS NULL OR coalesce((SELECT bool_and(@extschema@.writeback_refer(r)) FROM unnest(w.refer) r), true);
+		ids := '{}';
+		operation := NULL;
+		new_rows := '{}';
+		refer := '{}';
+		FOR w IN
+			WITH blocked AS MATERIALIZED (
+				SELECT p.record_id, min(p.id) AS id FROM @extschema@.writeback p
+				WHERE p.target = d.target AND p.pending AND (p.waits_for IS NOT NULL OR p.state <> 'queued') GROUP BY p.record_id)
+			SELECT e.id, e.record_id, e.operation, e.old::text LIKE '%"new-%' OR e.new::text LIKE '%"new-%' AS refers
+			FROM @extschema@.writeback e LEFT JOIN blocked b ON b.record_id = e.record_id
+			WHERE e.target = d.target AND e.state = 'queued' AND e.waits_for IS NULL AND (b.id IS NULL OR e.id < b.id)
+			ORDER BY e.id LIMIT most LOOP
+			operation := coalesce(operation, w.operation);
+			IF w.operation = 'insert' THEN
+				EXIT WHEN operation <> 'insert' OR cardinality(new_rows) = 200;
+				new_rows := new_rows || w.record_id;
+			ELSE
+				-- of a row that is new itself
+				EXIT WHEN w.operation <> operation AND NOT (operation = 'insert' AND w.record_id = ANY (new_rows));
+			END IF;
+			ids := ids || w.id;
+			IF w.refers THEN
+				refer := refer || w.id;
+			END IF;
+		END LOOP;
+		EXIT WHEN coalesce((SELECT bool_and(@extschema@.writeback_refer(r)) FROM unnest(refer) r), true);
 	END LOOP;
+	ids := nullif(ids, '{}');
 END $$;
 COMMENT ON FUNCTION @extschema@.writeback_next(@extschema@.mirror_definition, integer) IS 'of write-back';
 
@@ -78,7 +93,7 @@ COMMENT ON FUNCTION @extschema@.writeback_durable() IS 'of write-back';
 -- Committed before anything is sent, so that whoever comes after a crash knows what may have been.  How many rows
 -- are to be sent; null if nothing is left.
 CREATE FUNCTION @extschema@.writeback_pick(target regclass) RETURNS integer
-LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_nestloop = off AS $$
 DECLARE
 	d @extschema@.mirror_definition := @extschema@.mirror_find(target);
 	policy text := (SELECT w.conflicts FROM @extschema@.writeback_definition w WHERE w.target = d.target);
@@ -101,9 +116,6 @@ BEGIN
 	END IF;
 	LOOP
 		SELECT * INTO got FROM @extschema@.writeback_next(d, most) x;
-		IF got.operation = 'insert' AND cardinality(got.ids) > 200 THEN
-			SELECT * INTO got FROM @extschema@.writeback_next(d, 200) x;
-		END IF;
 		IF got.ids IS NULL THEN
 			RETURN NULL;
 		END IF;
@@ -299,7 +311,7 @@ COMMENT ON FUNCTION @extschema@.writeback_name(@extschema@.mirror_definition) IS
 -- were made before that was known, stand on; else they would seem to be in conflict with it.  Called when the rows
 -- that nobody is at have been read again: whatever is changed from then on stands on that.
 CREATE FUNCTION @extschema@.writeback_rebase(target regclass) RETURNS void
-LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
 DECLARE
 	d @extschema@.mirror_definition := @extschema@.mirror_find(target);
 	heads bigint[] := ARRAY(SELECT e.id FROM @extschema@.writeback e
@@ -342,7 +354,7 @@ COMMENT ON FUNCTION @extschema@.writeback_rebase(regclass) IS 'of write-back';
 -- Rows whose changes have come to an end become what the org has: with its stamps and formulas, or without what
 -- it has refused.  False if something is left, since somebody else is at the mirror or at a row.
 CREATE FUNCTION @extschema@.writeback_settle(target regclass) RETURNS boolean
-LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
 DECLARE
 	d @extschema@.mirror_definition := @extschema@.mirror_find(target);
 	key name := @extschema@.mirror_key(d);
@@ -364,18 +376,20 @@ BEGIN
 	entries := ARRAY(SELECT e.id FROM @extschema@.writeback e WHERE e.target = d.target AND NOT e.settled AND NOT e.pending
 		ORDER BY e.id LIMIT 10000);
 	-- Rows that somebody is changing now are for later: their changes would be overwritten before they are known.
-	rows := ARRAY(SELECT DISTINCT e.record_id FROM @extschema@.writeback e WHERE e.id = ANY (entries));
+	rows := ARRAY(SELECT DISTINCT e.record_id FROM unnest(entries) x JOIN @extschema@.writeback e ON e.id = x);
 	EXECUTE format('SELECT array_agg(r.id) FROM unnest($1) r (id) WHERE NOT EXISTS (SELECT FROM %1$s t WHERE t.%2$I = r.id)',
 		d.target, key) INTO free USING rows;
 	free := coalesce(free, '{}');
-	EXECUTE format('SELECT $1 || array_agg(l.id) FROM (SELECT t.%2$I::text AS id FROM %1$s t WHERE t.%2$I = ANY ($2) FOR UPDATE SKIP LOCKED) l',
+	EXECUTE format('SELECT $1 || array_agg(l.id) FROM (SELECT t.%2$I::text AS id FROM unnest($2) r (id) JOIN %1$s t ON t.%2$I = r.id '
+		'FOR UPDATE OF t SKIP LOCKED) l',
 		d.target, key) INTO free USING free, rows;
 	free := coalesce(free, '{}');
-	gone := ARRAY(SELECT DISTINCT e.record_id FROM @extschema@.writeback e WHERE e.id = ANY (entries) AND e.record_id = ANY (free)
-		AND (e.operation = 'delete' AND e.state = 'done' OR e.error_code = 'ENTITY_IS_DELETED'));
+	gone := ARRAY(SELECT DISTINCT e.record_id FROM unnest(entries) x JOIN @extschema@.writeback e ON e.id = x
+			JOIN unnest(free) f ON f = e.record_id
+		WHERE (e.operation = 'delete' AND e.state = 'done' OR e.error_code = 'ENTITY_IS_DELETED'));
 	delta := (SELECT count(*) FILTER (WHERE e.operation = 'insert') - count(*) FILTER (WHERE e.operation = 'delete')
-		FROM @extschema@.writeback e WHERE e.id = ANY (entries) AND e.record_id = ANY (free) AND e.state = 'done');
-	rows := ARRAY(SELECT r FROM unnest(free) r WHERE NOT r = ANY (gone));
+		FROM unnest(entries) x JOIN @extschema@.writeback e ON e.id = x JOIN unnest(free) f ON f = e.record_id WHERE e.state = 'done');
+	rows := ARRAY(SELECT r FROM unnest(free) r EXCEPT SELECT r FROM unnest(gone) r);
 	-- Rows that were not created, or not by us.
 	was := @extschema@.mirror_applying(true);
 	EXECUTE format('DELETE FROM %s t WHERE t.%I = ANY ($1)', d.target, key)
@@ -396,7 +410,7 @@ BEGIN
 		EXECUTE format('UPDATE %s t SET %I = t.%2$I WHERE t.%2$I = ANY ($1)', d.target, key) USING rows;
 		PERFORM @extschema@.mirror_applying(was);
 	END IF;
-	UPDATE @extschema@.writeback e SET settled = true WHERE e.id = ANY (entries) AND e.record_id = ANY (free);
+	UPDATE @extschema@.writeback e SET settled = true FROM unnest(entries) x, unnest(free) f WHERE e.id = x AND e.record_id = f;
 	UPDATE @extschema@.mirror_definition m SET rows = m.rows + delta WHERE m.target = d.target AND delta <> 0;
 	RETURN NOT EXISTS (SELECT FROM @extschema@.writeback e WHERE e.target = d.target AND NOT e.settled
 		AND (NOT e.pending OR e.state = 'done'));

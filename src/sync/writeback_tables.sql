@@ -70,8 +70,11 @@ COMMENT ON COLUMN @extschema@.writeback.transaction IS 'in which the change was 
 COMMENT ON COLUMN @extschema@.writeback.home IS 'the database in which the change was made: what came by pg_dump may have been sent since';
 CREATE INDEX writeback_queue ON @extschema@.writeback (target, id) WHERE state IN ('queued', 'sending');
 CREATE INDEX writeback_row ON @extschema@.writeback (target, record_id) WHERE pending;
+CREATE INDEX writeback_head ON @extschema@.writeback (head) WHERE head IS NOT NULL;
 -- A key is one row's for ever.
 CREATE UNIQUE INDEX writeback_key_of ON @extschema@.writeback (local_id) WHERE local_id IS NOT NULL;
+CREATE INDEX writeback_blocked ON @extschema@.writeback (target, record_id)
+	WHERE pending AND (waits_for IS NOT NULL OR state <> 'queued');
 CREATE INDEX writeback_unsettled ON @extschema@.writeback (target) WHERE NOT settled OR NOT followed;
 CREATE INDEX writeback_waiting ON @extschema@.writeback (waits_for) WHERE waits_for IS NOT NULL;
 CREATE INDEX writeback_done ON @extschema@.writeback (target, finished) WHERE settled;
