@@ -111,6 +111,27 @@ is(AmpsfTest::sqlstate($r), '08007', '... and an outcome that nobody knows') or 
 $c->clear_faults;
 $c->run_sql("DELETE FROM late WHERE lastname IN ('late', 'lost')", limit => 600);
 
+# A live view: pages, a file of rows that do not fit into memory, an error in the middle, a cursor that is left; and counts of parts.
+$r = $c->psql(q{
+	CREATE FOREIGN TABLE person (id text OPTIONS (field 'Id'), lastname text OPTIONS (field 'LastName'), createddate timestamptz OPTIONS (field 'CreatedDate'),
+		systemmodstamp timestamptz OPTIONS (field 'SystemModstamp'), address jsonb OPTIONS (field 'MailingAddress', type 'address'))
+		SERVER sf OPTIONS (object 'Contact', page_size '500');
+	\o /dev/null
+	SELECT ampsf.mirror('person', 'p', live_view => true);
+	CALL ampsf.sync('p');
+	UPDATE ampsf.mirror_definition SET watermark = '2020-01-01', deleted_to = now() - interval '1 day';
+	SET work_mem = '64kB';
+	EXPLAIN (ANALYZE) SELECT count(*) FROM p_now;
+	SELECT 1 / (length(id) - 18) FROM p_now;
+	BEGIN; DECLARE cur CURSOR FOR SELECT lastname FROM p_now; FETCH 1 FROM cur; SAVEPOINT s; SELECT 1 / (length(id) - 18) FROM p_now; ROLLBACK;
+	\o
+	SELECT count(*) = (SELECT count(*) FROM person) FROM p_now a JOIN p_now b USING (id);
+	SELECT sum(rows) > 0 FROM ampsf.span_counts('person', 'SystemModstamp', 'part', '2024-01-01', '2024-02-01');
+	SELECT ampsf.unmirror('p');
+	DROP TABLE p;
+}, limit => 600);
+like($r->{out}, qr/^t\nt/, 'a live view under valgrind') or diag($r->{out}, $r->{err});
+
 # Change events: a channel, one that goes with its transaction, and the worker, also when its client is forgotten.
 $r = $c->psql(q{
 	BEGIN; SELECT ampsf.subscribe('sf', ARRAY['Account']) IS NOT NULL; SAVEPOINT s; SELECT ampsf.subscribe('sf', ARRAY['Nothing']); ROLLBACK;
