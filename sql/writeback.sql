@@ -231,14 +231,14 @@ Copied	b
 \.
 INSERT INTO contact (id, lastname) VALUES (NULL, 'Null');
 INSERT INTO contact (id, lastname, title) VALUES (:'c1', 'x', 'Upserted') ON CONFLICT (id) DO UPDATE SET title = excluded.title;
-INSERT INTO contact (lastname, title) SELECT 'Many', 'm' || i FROM generate_series(1, 450) i;
+INSERT INTO contact (lastname, title) SELECT 'Many', 'm' || i FROM generate_series(1, 250) i;
 \! $SANDBOXCTL mark
 CALL ampsf.writeback('contact');
 \! $SANDBOXCTL calls | grep -c composite
 SELECT differences('contact', 'crm.contact'), count(*) FILTER (WHERE lastname = 'Many') AS many, count(*) FILTER (WHERE lastname IN ('Copied', 'Null')) AS few,
 	count(*) FILTER (WHERE title = 'Upserted') AS upserted, count(*) FILTER (WHERE id LIKE 'new-%') AS unnamed FROM contact;
 -- so many that they go by a job
-ALTER FOREIGN TABLE crm.contact OPTIONS (ADD bulk_write_threshold '300');
+ALTER FOREIGN TABLE crm.contact OPTIONS (ADD bulk_write_threshold '200');
 UPDATE contact SET title = upper(title) WHERE lastname = 'Many';
 \! $SANDBOXCTL mark
 CALL ampsf.writeback('contact');

@@ -268,41 +268,63 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @extschema@.writeback_created(@extschema@.mirror_definition, bigint, text) IS 'of write-back';
 
--- Rows that were created get their Ids here, but for those that somebody is at.
+-- Rows that were created get their Ids here, but for those that somebody is at.  A run or an event may have brought
+-- one from the org before it was known to be the one here, which others refer to and which has the table's own columns.
+CREATE FUNCTION @extschema@.writeback_rename(d @extschema@.mirror_definition, entries bigint[]) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
+DECLARE
+	key name := @extschema@.mirror_key(d);
+	locals text[];
+	ids text[];
+	here text[];
+	free text[];
+	n bigint;
+BEGIN
+	SELECT array_agg(e.local_id), array_agg(e.record_id) INTO locals, ids FROM @extschema@.writeback e WHERE e.id = ANY (entries);
+	EXECUTE format('SELECT coalesce(array_agg(t.%1$I::text), ''{}'') FROM unnest($1) r (id) JOIN %2$s t ON t.%1$I = r.id', key, d.target)
+		INTO here USING locals;
+	EXECUTE format('SELECT coalesce(array_agg(l.id), ''{}'') FROM (SELECT t.%1$I::text AS id FROM unnest($1) r (id) JOIN %2$s t ON t.%1$I = r.id '
+		'FOR UPDATE OF t SKIP LOCKED) l', key, d.target) INTO free USING here;
+	EXECUTE format('DELETE FROM %1$s t USING unnest($1, $2) r (local, id) WHERE t.%2$I = r.id AND r.local = ANY ($3)', d.target, key)
+		USING locals, ids, free;
+	GET DIAGNOSTICS n = ROW_COUNT;
+	UPDATE @extschema@.mirror_definition m SET rows = m.rows - n WHERE m.target = d.target AND n > 0;
+	EXECUTE format('UPDATE %1$s t SET %2$I = r.id FROM unnest($1, $2) r (local, id) WHERE t.%2$I = r.local AND r.local = ANY ($3)', d.target, key)
+		USING locals, ids, free;
+	UPDATE @extschema@.writeback e SET pending = false,
+			message = CASE WHEN e.message NOT LIKE 'The row cannot be given%' THEN e.message END
+		WHERE e.id = ANY (entries) AND (e.local_id = ANY (free) OR NOT e.local_id = ANY (here));
+END $$;
+COMMENT ON FUNCTION @extschema@.writeback_rename(@extschema@.mirror_definition, bigint[]) IS 'of write-back';
+
 CREATE FUNCTION @extschema@.writeback_name(d @extschema@.mirror_definition) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	key name := @extschema@.mirror_key(d);
-	w record;
-	was boolean := @extschema@.mirror_applying(true);
-	wait text := set_config('lock_timeout', '2s', true);
-	found boolean;
-	n bigint;
+	entries bigint[] := ARRAY(SELECT e.id FROM @extschema@.writeback e
+		WHERE e.target = d.target AND e.pending AND e.operation = 'insert' AND e.state = 'done' ORDER BY e.id);
+	was boolean;
+	wait text;
 	problem text;
 BEGIN
-	FOR w IN SELECT e.id, e.record_id, e.local_id FROM @extschema@.writeback e
-		WHERE e.target = d.target AND e.pending AND e.operation = 'insert' AND e.state = 'done' ORDER BY e.id LOOP
-		BEGIN
-			EXECUTE format('SELECT EXISTS (SELECT FROM %1$s t WHERE t.%2$I = $1)', d.target, key) INTO found USING w.local_id;
-			IF found THEN
-				EXECUTE format('SELECT count(*) > 0 FROM (SELECT FROM %1$s t WHERE t.%2$I = $1 FOR UPDATE SKIP LOCKED) l', d.target, key)
-					INTO found USING w.local_id;
-				CONTINUE WHEN NOT found;
-				-- A run or an event may have brought it from the org before it was known to be this one, which others refer
-				-- to and which has the table's own columns.
-				EXECUTE format('DELETE FROM %1$s t WHERE t.%2$I = $1', d.target, key) USING w.record_id;
-				GET DIAGNOSTICS n = ROW_COUNT;
-				UPDATE @extschema@.mirror_definition m SET rows = m.rows - n WHERE m.target = d.target AND n > 0;
-				EXECUTE format('UPDATE %1$s t SET %2$I = $1 WHERE t.%2$I = $2', d.target, key) USING w.record_id, w.local_id;
-			END IF;
-			UPDATE @extschema@.writeback e SET pending = false,
-					message = CASE WHEN e.message NOT LIKE 'The row cannot be given%' THEN e.message END WHERE e.id = w.id;
-		EXCEPTION WHEN OTHERS THEN
-			-- A key that refers to the row and does not follow, for instance.
-			GET STACKED DIAGNOSTICS problem = MESSAGE_TEXT;
-			UPDATE @extschema@.writeback e SET message = 'The row cannot be given its Id here: ' || problem WHERE e.id = w.id;
-		END;
-	END LOOP;
+	IF entries = '{}' THEN
+		RETURN;
+	END IF;
+	was := @extschema@.mirror_applying(true);
+	wait := current_setting('lock_timeout');
+	PERFORM set_config('lock_timeout', '2s', true);
+	BEGIN
+		PERFORM @extschema@.writeback_rename(d, entries);
+	EXCEPTION WHEN OTHERS THEN
+		-- One of them cannot: a key refers to it that does not follow, for instance.
+		FOR i IN 1 .. cardinality(entries) LOOP
+			BEGIN
+				PERFORM @extschema@.writeback_rename(d, entries[i : i]);
+			EXCEPTION WHEN OTHERS THEN
+				GET STACKED DIAGNOSTICS problem = MESSAGE_TEXT;
+				UPDATE @extschema@.writeback e SET message = 'The row cannot be given its Id here: ' || problem WHERE e.id = entries[i];
+			END;
+		END LOOP;
+	END;
 	PERFORM set_config('lock_timeout', wait, true), @extschema@.mirror_applying(was);
 END $$;
 COMMENT ON FUNCTION @extschema@.writeback_name(@extschema@.mirror_definition) IS 'of write-back';
