@@ -182,14 +182,29 @@ SELECT event('Lead', NULL, 'GAP_OVERFLOW');
 SELECT ampsf.mirror_apply('lead');
 SELECT next_run <= now() AS due, compare_asked FROM ampsf.mirror_definition WHERE target = 'lead'::regclass;
 SELECT event('Lead', '00Q*', 'GAP_UPDATE'), event('Lead', '000000000000000AAA', 'GAP_OVERFLOW'), event('Lead', NULL, 'LOST');
--- not in the middle of a run, which may have passed the place
-UPDATE ampsf.mirror_definition SET stage = 'deletes', compare_asked = false, run_started = watermark, next_run = 'infinity' WHERE target = 'lead'::regclass;
+-- in the middle of a run, which may have passed the place: another one follows
+UPDATE ampsf.mirror_definition SET stage = 'deletes', compare_asked = false, compared_at = watermark, run_started = watermark, next_run = 'infinity' WHERE target = 'lead'::regclass;
 SELECT ampsf.mirror_apply('lead');
-CALL ampsf.sync('lead');
-SELECT target, events FROM ampsf.mirror_run WHERE kind = 'events' ORDER BY id DESC LIMIT 1;
-SELECT next_run <= now() AS due, compare_asked FROM ampsf.mirror_definition WHERE target = 'lead'::regclass;
+SELECT rerun, compare_asked FROM ampsf.mirror_definition WHERE target = 'lead'::regclass;
+SELECT ampsf.mirror_step('lead');
+SELECT next_run <= clock_timestamp() AS due, compare_asked, rerun FROM ampsf.mirror_definition WHERE target = 'lead'::regclass;
 CALL ampsf.sync('lead');
 SELECT compared FROM ampsf.mirror_run ORDER BY id DESC LIMIT 1;
+SELECT next_run > clock_timestamp() + interval '4 minutes' AS at_rest, compare_asked, rerun FROM ampsf.mirror_definition WHERE target = 'lead'::regclass;
+-- a run that failed is not asked for at once, and events go on
+UPDATE ampsf.mirror_definition SET every = '1 day' WHERE target = 'lead'::regclass;
+\! $SANDBOXCTL fault 'path=*/query*;match=FROM Lead;count=9;do=status;status=400;body=[{"errorCode":"MALFORMED_QUERY","message":"x"}]'
+CALL ampsf.sync('lead');
+\! $SANDBOXCTL nofaults
+SELECT next_run < clock_timestamp() + interval '6 minutes' AS soon, next_run > clock_timestamp() + interval '4 minutes' AS not_at_once, failures FROM ampsf.mirror_status WHERE target = 'lead'::regclass;
+SELECT event('Lead', NULL, 'GAP_OVERFLOW'), event('Lead', :'l', 'UPDATE', '{"Company": "while it waits"}', '2030-09-01');
+SELECT ampsf.mirror_apply('lead');
+SELECT company FROM lead WHERE id = :'l';
+SELECT next_run > clock_timestamp() + interval '4 minutes' AS not_at_once, rerun FROM ampsf.mirror_definition WHERE target = 'lead'::regclass;
+CALL ampsf.sync('lead');
+SELECT next_run <= clock_timestamp() AS due, compare_asked, rerun FROM ampsf.mirror_definition WHERE target = 'lead'::regclass;
+CALL ampsf.sync('lead');
+SELECT differences('lead', 'crm.lead');
 
 -- columns of other names, parents, few columns: a new row that events tell in full is not read
 CREATE FOREIGN TABLE few (key varchar(18) OPTIONS (field 'Id'), "The title" text OPTIONS (field 'Name'), quiet boolean OPTIONS (field 'IsDeleted'),

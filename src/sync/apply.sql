@@ -210,12 +210,6 @@ BEGIN
 				WHERE c.owner = d.owner AND c.server = feed.server AND c.object_key = feed.object_key
 					AND c.id > d.applied_to AND c.id <= high AND c.record_id IS NOT NULL) c WHERE c.n > 1), high);
 	END IF;
-	-- Events of a whole object say that something is not told: a run that begins now finds it, not one that
-	-- is half done.
-	IF d.stage <> 'idle' THEN
-		high := coalesce((SELECT min(c.id) - 1 FROM @extschema@.change c WHERE c.owner = d.owner AND c.server = feed.server
-			AND c.object_key = feed.object_key AND c.id > d.applied_to AND c.id <= high AND @extschema@.mirror_of_all(c)), high);
-	END IF;
 	SELECT count(*) AS n, max(c.committed) AS committed, coalesce(bool_or(@extschema@.mirror_of_all(c)), false) AS of_all INTO batch
 		FROM @extschema@.change c WHERE c.owner = d.owner AND c.server = feed.server AND c.object_key = feed.object_key
 			AND c.id > d.applied_to AND c.id <= high;
@@ -275,8 +269,10 @@ BEGIN
 	UPDATE @extschema@.mirror_definition m SET applied_to = high, events = m.events + batch.n,
 			last_event = greatest(m.last_event, batch.committed), event_error = NULL,
 			rows = m.rows + n_inserted - CASE WHEN d.deletes = 'remove' THEN n_deleted ELSE 0 END,
-			compare_asked = m.compare_asked OR batch.of_all,
-			next_run = CASE WHEN batch.of_all THEN least(m.next_run, clock_timestamp()) ELSE m.next_run END
+			-- Events of a whole object say that something is not told: a run that begins from now on finds it.  One that is half
+			-- done may have passed the place; one that has failed is tried again in its own time.
+			compare_asked = m.compare_asked OR batch.of_all, rerun = m.rerun OR batch.of_all AND m.stage <> 'idle',
+			next_run = CASE WHEN batch.of_all AND m.failures = 0 THEN least(m.next_run, clock_timestamp()) ELSE m.next_run END
 		WHERE m.target = d.target;
 	IF batch.of_all THEN
 		PERFORM @extschema@.wake();

@@ -129,7 +129,8 @@ BEGIN
 		d.stage := CASE WHEN @extschema@.mirror_formulas_due(d) THEN 'formulas' ELSE 'idle' END;
 	END IF;
 	IF d.stage = 'idle' THEN
-		d.next_run := clock_timestamp() + d.every;
+		d.next_run := clock_timestamp() + CASE WHEN d.rerun THEN interval '0' ELSE d.every END;
+		d.compare_asked := d.compare_asked OR d.rerun;
 	END IF;
 	SELECT * INTO after FROM @extschema@.mirror_spent();
 	UPDATE @extschema@.mirror_run r SET chunks = r.chunks + n_chunks, inserted = r.inserted + n_inserted,
@@ -140,7 +141,7 @@ BEGIN
 		WHERE r.id = d.run;
 	UPDATE @extschema@.mirror_definition m SET stage = d.stage, run = d.run, run_started = d.run_started,
 			read_to = d.read_to, watermark = d.watermark, deleted_to = d.deleted_to, compared_at = d.compared_at,
-			compare_asked = d.compare_asked, warning = d.warning, next_run = d.next_run, rows_expected = d.rows_expected,
+			compare_asked = d.compare_asked, rerun = m.rerun AND d.stage <> 'idle', warning = d.warning, next_run = d.next_run, rows_expected = d.rows_expected,
 			shrink = d.shrink, formula_spans = d.formula_spans, formulas_at = d.formulas_at,
 			rows = m.rows + n_inserted - CASE WHEN d.deletes = 'remove' THEN n_deleted ELSE 0 END,
 			failures = 0, last_error = NULL
@@ -158,8 +159,8 @@ DECLARE
 BEGIN
 	UPDATE @extschema@.mirror_run r SET state = 'failed', error = mirror_failed.error[1] WHERE r.id = d.run AND r.state <> 'done';
 	UPDATE @extschema@.mirror_definition m SET failures = m.failures + 1, last_error = mirror_failed.error[1],
-			next_run = clock_timestamp() + CASE WHEN error[2] = '53400' THEN greatest(m.every, interval '15 minutes')
-				ELSE least(m.every * power(2, least(m.failures, 20)), greatest(m.every, interval '1 hour')) END
+			next_run = clock_timestamp() + CASE WHEN error[2] = '53400' THEN greatest(least(m.every, interval '1 hour'), interval '15 minutes')
+				ELSE least(least(m.every, interval '5 minutes') * power(2, least(m.failures, 20)), interval '1 hour') END
 		WHERE m.target = d.target;
 	PERFORM @extschema@.mirror_halve(d, chunk);
 	RETURN ARRAY[error[1], error[2], coalesce(nullif(error[3], ''), format('This was a run of mirror %s.', target)),

@@ -47,6 +47,7 @@ CREATE TABLE @extschema@.mirror_definition (
 	deleted_to timestamptz,
 	compared_at timestamptz,
 	compare_asked boolean NOT NULL DEFAULT false,
+	rerun boolean NOT NULL DEFAULT false,
 	rows bigint NOT NULL DEFAULT 0,
 	rows_expected bigint,
 	next_run timestamptz NOT NULL DEFAULT now(),
@@ -82,6 +83,7 @@ COMMENT ON COLUMN @extschema@.mirror_definition.read_to IS 'of the run under way
 COMMENT ON COLUMN @extschema@.mirror_definition.watermark IS 'changes before this time of the org are in the mirror';
 COMMENT ON COLUMN @extschema@.mirror_definition.deleted_to IS 'deletions before this time of the org are in the mirror';
 COMMENT ON COLUMN @extschema@.mirror_definition.applied_to IS 'change events up to this id of ampsf.change are in the mirror';
+COMMENT ON COLUMN @extschema@.mirror_definition.rerun IS 'events were lost during the run under way, and another one, which compares Ids, is to follow at once';
 COMMENT ON COLUMN @extschema@.mirror_definition.last_event IS 'when the org committed the latest of them';
 COMMENT ON COLUMN @extschema@.mirror_definition.event_error IS 'why events wait that are there';
 COMMENT ON COLUMN @extschema@.mirror_definition.columns IS 'that are read, and right in all rows';

@@ -78,7 +78,7 @@ CREATE FUNCTION @extschema@.mirror_work_failed(key bigint, problem text, counts 
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
 	UPDATE @extschema@.mirror_definition d SET last_error = problem, failures = d.failures + counts::integer,
 		next_run = CASE WHEN counts THEN greatest(d.next_run,
-			clock_timestamp() + least(d.every * power(2, least(d.failures, 20)), greatest(d.every, interval '1 hour'))) ELSE d.next_run END
+			clock_timestamp() + least(least(d.every, interval '5 minutes') * power(2, least(d.failures, 20)), interval '1 hour')) ELSE d.next_run END
 	WHERE d.target = (key & 4294967295)::oid
 $$;
 COMMENT ON FUNCTION @extschema@.mirror_work_failed(bigint, text, boolean) IS
