@@ -18,6 +18,14 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION @extschema@.mirror_formulas_due(@extschema@.mirror_definition) IS 'of mirrors';
 
+-- How long after a run the next one is: formula fields may want it sooner.
+CREATE FUNCTION @extschema@.mirror_interval(d @extschema@.mirror_definition) RETURNS interval
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT CASE WHEN d.formula_every < d.every AND cardinality(@extschema@.mirror_formulas(d)) > 0
+		THEN least(d.every, greatest(d.formulas_at + d.formula_every - d.run_started, interval '1 second')) ELSE d.every END
+$$;
+COMMENT ON FUNCTION @extschema@.mirror_interval(@extschema@.mirror_definition) IS 'of mirrors';
+
 -- A chunk of it.  Chunks are spans of time of creation, which no change of a row moves; the mirror itself knows
 -- where they end.  spans: the beginning of the chunk, and the ends of it and of those behind it; null: not begun.
 CREATE FUNCTION @extschema@.mirror_read_formulas(
