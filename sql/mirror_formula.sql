@@ -97,3 +97,14 @@ SELECT count(deleted_at) AS still_marked, count(*) FILTER (WHERE gross = -1) AS 
 SELECT ampsf.mirror('invoice', 'wrong', formula_columns => '{nothing}');
 SELECT ampsf.mirror('invoice', 'wrong', formula_columns => '{id}');
 SELECT ampsf.mirror('invoice', 'wrong', formula_every => '0');
+
+-- a mirror that runs seldom runs when its formula fields are due
+SELECT ampsf.mirror('invoice', 'seldom', every => '1 day', formula_every => '1 hour');
+CALL ampsf.sync('seldom');
+SELECT next_run - now() BETWEEN '59 minutes' AND '1 hour' AS within_the_hour FROM ampsf.mirror_status WHERE target = 'seldom'::regclass;
+UPDATE ampsf.mirror_definition SET formulas_at = formulas_at - interval '40 minutes' WHERE target = 'seldom'::regclass;
+CALL ampsf.sync('seldom');
+SELECT next_run - now() BETWEEN '19 minutes' AND '20 minutes' AS what_is_left FROM ampsf.mirror_status WHERE target = 'seldom'::regclass;
+UPDATE ampsf.mirror_definition SET formula_every = '2 days' WHERE target = 'seldom'::regclass;
+CALL ampsf.sync('seldom');
+SELECT next_run - now() BETWEEN '23:59' AND '1 day' AS in_a_day FROM ampsf.mirror_status WHERE target = 'seldom'::regclass;

@@ -129,7 +129,7 @@ BEGIN
 		d.stage := CASE WHEN @extschema@.mirror_formulas_due(d) THEN 'formulas' ELSE 'idle' END;
 	END IF;
 	IF d.stage = 'idle' THEN
-		d.next_run := clock_timestamp() + CASE WHEN d.rerun THEN interval '0' ELSE d.every END;
+		d.next_run := clock_timestamp() + CASE WHEN d.rerun THEN interval '0' ELSE @extschema@.mirror_interval(d) END;
 		d.compare_asked := d.compare_asked OR d.rerun;
 	END IF;
 	SELECT * INTO after FROM @extschema@.mirror_spent();
