@@ -248,6 +248,7 @@ SELECT ampsf.mirror_apply_due();
 SELECT ampsf.pause('few_copy');
 SELECT event('Account', '001A000010khO8KIAU', 'UPDATE', '{"Name": "paused"}', '2030-08-02');
 SELECT ampsf.mirror_apply('few_copy');
+SELECT events_waiting FROM ampsf.mirror_status WHERE target = 'few_copy'::regclass;
 SELECT ampsf.resume('few_copy');
 SELECT ampsf.mirror_apply('few_copy');
 SELECT "The title" FROM few_copy WHERE key = '001A000010khO8KIAU';
@@ -268,7 +269,7 @@ SELECT event('Account', '001A000010khO8KIAU', 'UPDATE', '{"Name": "forbidden"}',
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not with me'; END $$;
 CREATE TRIGGER refuse BEFORE UPDATE ON few_copy FOR EACH ROW EXECUTE FUNCTION refuse();
 SELECT ampsf.mirror_apply_due();
-SELECT target, event_error FROM ampsf.mirror_status WHERE event_error IS NOT NULL;
+SELECT target, event_error, events_waiting FROM ampsf.mirror_status WHERE event_error IS NOT NULL;
 DROP TRIGGER refuse ON few_copy;
 SELECT ampsf.mirror_apply_due();
 SELECT target, event_error FROM ampsf.mirror_status WHERE event_error IS NOT NULL;

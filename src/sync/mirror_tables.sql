@@ -155,6 +155,17 @@ CREATE POLICY own ON @extschema@.mirror_chunk TO PUBLIC
 GRANT SELECT, INSERT, UPDATE, DELETE ON @extschema@.mirror_chunk TO PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.mirror_chunk', '');
 
+-- Up to 10,000: more are as many.
+CREATE FUNCTION @extschema@.mirror_events_waiting(d @extschema@.mirror_definition) RETURNS bigint
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	feed record := @extschema@.mirror_feed(d);
+BEGIN
+	RETURN (SELECT count(*) FROM (SELECT FROM @extschema@.change c WHERE c.owner = d.owner AND c.server = feed.server
+		AND c.object_key = feed.object_key AND c.id > d.applied_to ORDER BY c.server, c.object_key, c.id LIMIT 10000) w);
+END $$;
+COMMENT ON FUNCTION @extschema@.mirror_events_waiting(@extschema@.mirror_definition) IS 'change events that are to be applied to a mirror; of mirrors';
+
 CREATE VIEW @extschema@.mirror_status WITH (security_invoker = true) AS
 	SELECT d.target, d.source, d.owner,
 		CASE WHEN d.paused THEN 'paused'
@@ -166,7 +177,8 @@ CREATE VIEW @extschema@.mirror_status WITH (security_invoker = true) AS
 		d.rows, d.rows_expected, d.watermark,
 		pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) d.watermark AS lag,
 		d.compared_at, d.next_run, d.failures, d.last_error, d.warning, r.runs, r.calls,
-		d.formulas_at, d.events, d.last_event, d.event_error
+		d.formulas_at, d.events, d.last_event, d.event_error,
+		@extschema@.mirror_events_waiting(d) AS events_waiting
 	FROM @extschema@.mirror_definition d
 		LEFT JOIN LATERAL (
 			SELECT pg_catalog.count(*) AS runs, pg_catalog.sum(m.calls) AS calls FROM @extschema@.mirror_run m
