@@ -68,8 +68,19 @@ for my $round (1, 2)
 	$c->clear_faults;
 	is($c->value("SELECT d.rows = (SELECT count(*) FROM killed) AND d.stage = 'rows' FROM ampsf.mirror_definition d WHERE target = 'killed'::regclass"),
 		't', 'the progress is that of the rows');
-	# A dump has the chunks, too: they are not read yet, and read_to is behind them.
 	cmp_ok($c->value("SELECT count(*) FROM ampsf.mirror_chunk"), '>', 0, 'chunks wait to be read');
+	# A dump has the chunks, too: they are not read yet, and read_to is behind them.
+	if ($round == 1)
+	{
+		my $e = $c->{env};
+		my @at = ('-h', $e->{PGHOST}, '-p', $e->{PGPORT}, '-U', 'postgres');
+		chomp(my $bin = qx{@{[$ENV{PG_CONFIG} || 'pg_config']} --bindir});
+		$c->psql('CREATE DATABASE copy', db => 'postgres');
+		is(system("$bin/pg_dump @at $e->{PGDATABASE} | $bin/psql -X -q -v ON_ERROR_STOP=1 -o /dev/null @at -d copy"), 0, 'dumped and restored');
+		$c->run_sql("CALL ampsf.sync('killed')", db => 'copy');
+		is($c->value('SELECT count(*) FROM ((TABLE killed EXCEPT TABLE crm.contact) UNION ALL (TABLE crm.contact EXCEPT TABLE killed)) d', db => 'copy'),
+			0, 'the copy goes on, and is the org');
+	}
 	# Meanwhile rows change and go.
 	$c->run_sql("UPDATE crm.contact SET title = 'round $round' WHERE id IN (SELECT id FROM killed ORDER BY random() LIMIT 20)");
 	$c->run_sql("DELETE FROM crm.contact WHERE id IN (SELECT id FROM killed ORDER BY random() LIMIT 5)");
