@@ -24,6 +24,7 @@ extern void test_wiretime(void);
 extern void test_text(void);
 extern void test_json_unescape(void);
 extern void test_json_scan(void);
+extern void test_json_member(void);
 extern void test_csv_scan(void);
 extern void test_strata(void);
 extern void test_bytesum(void);

@@ -66,6 +66,7 @@ main(void)
 	run("text", test_text);
 	run("json_unescape", test_json_unescape);
 	run("json_scan", test_json_scan);
+	run("json_member", test_json_member);
 	run("csv_scan", test_csv_scan);
 	run("strata", test_strata);
 	run("bytesum", test_bytesum);
