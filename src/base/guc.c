@@ -67,11 +67,11 @@ ampsf_guc_init(void)
 		"Triggers on the table may look at it, to tell such a row from one that a user changes.",
 		&ampsf_applying, false, PGC_USERSET, GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
 
-	DefineCustomStringVariable(
-		"ampsf.change_time",
-		"While a mirror writes to its table: when the org changed the rows, in place of their times.",
-		"Empty: by the times of the rows.", &ampsf_change_time, "", PGC_USERSET, GUC_NOT_IN_SAMPLE,
-		NULL, NULL, NULL);
+	DefineCustomStringVariable("ampsf.change_time",
+							   "While a mirror writes to its table: when the org changed the rows, "
+							   "in place of their times.",
+							   "Empty: by the times of the rows.", &ampsf_change_time, "",
+							   PGC_USERSET, GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
 
 	MarkGUCPrefixReserved("ampsf");
 }
