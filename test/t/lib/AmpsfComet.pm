@@ -14,6 +14,7 @@ sub replay
 {
 	my ($writer, $channel, $tip) = @_;
 	my ($n, $cookie, $client, @events) = (0, '');
+	$writer->login;
 	my $send = sub {
 		my ($message) = @_;
 		my @all = (ref $message eq 'ARRAY' ? @$message : $message);

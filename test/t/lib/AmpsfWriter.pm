@@ -1,7 +1,7 @@
 # What other clients of an org do to it, at random: a process of its own, with its own dice.
 #
 #   my $w = AmpsfWriter->start(port => N, seed => N, objects => [...], every => 0.05);
-#   $w->pause; $w->go;                       # SIGUSR1, SIGUSR2
+#   spared => 'Lead'                         # of this object nothing is purged
 #   my $did = $w->stop;                      # {create => 12, ...}
 #
 # Whatever the org refuses, or does not answer, is counted and forgotten: the others go on.
@@ -39,7 +39,7 @@ my %shape = (
 		lookups => { AccountId => 'Account', ContactId => 'Contact' }, mergeable => 1 },
 	Opportunity => {
 		new => sub { (Name => word(), StageName => 'Prospecting', CloseDate => day()) },
-		set => { Name => \&word, Amount => \&money, CloseDate => \&day, StageName => sub { one('Prospecting', 'Qualification', 'Closed Lost') }, NextStep => \&word, Description => \&lines },
+		set => { Name => \&word, Amount => \&money, CloseDate => \&day, StageName => sub { one('Prospecting', 'Qualification', 'Closed Lost') }, Description => \&lines },
 		lookups => { AccountId => 'Account' } },
 	Invoice__c => {
 		new => sub { (Amount__c => money()) },
@@ -72,9 +72,6 @@ sub start
 	return $self;
 }
 
-sub pause { kill 'USR1', $_[0]{pid} }
-sub go    { kill 'USR2', $_[0]{pid} }
-
 # What was done, by kind; "refused" are those of the org's and of the wire.
 sub stop
 {
@@ -90,16 +87,13 @@ sub stop
 sub _live
 {
 	my ($self) = @_;
-	my ($end, $wait) = (0, 0);
+	my $end = 0;
 	local $SIG{TERM} = sub { $end = 1 };
-	local $SIG{USR1} = sub { $wait = 1 };
-	local $SIG{USR2} = sub { $wait = 0 };
 	srand $self->{seed};
 	$self->{did} = {};
 	my $parent = getppid;
 	until ($end || getppid != $parent)
 	{
-		if ($wait) { sleep 0.05; next }
 		my $verb = $self->_pick;
 		my $object = one(@{ $self->{objects} });
 		my $done = eval { $self->can("_$verb")->($self, $object) };
@@ -155,13 +149,13 @@ sub http
 	my ($status) = ($head || '') =~ m{^HTTP/\S+ (\d+)} or die 'no answer';
 	if ($status == 401 && !$o{plain} && !$o{again})
 	{
-		$self->_login;
+		$self->login;
 		return $self->http($method, $path, $body, %o, again => 1);
 	}
 	return { status => $status, head => $head, text => $rest, json => scalar eval { $json->decode($rest) } };
 }
 
-sub _login
+sub login
 {
 	my ($self) = @_;
 	my $r = $self->http('POST', '/services/oauth2/token', 'grant_type=client_credentials&client_id=sandbox&client_secret=sandbox',
@@ -293,6 +287,7 @@ sub _move
 sub _purge
 {
 	my ($self, $o) = @_;
+	return 0 if ($self->{spared} || '') eq $o;
 	return _good($self->admin('POST', "purge?object=$o")) if rand() < 0.2;
 	my ($id) = $self->_some($o);
 	return _good($self->admin('POST', "purge?id=$id"));
@@ -311,7 +306,7 @@ sub _csv { return join ',', map { my $v = defined $_ ? "$_" : '#N/A'; $v =~ s/"/
 sub _bulk
 {
 	my ($self, $o) = @_;
-	my $operation = one(qw(insert update update delete hardDelete));
+	my $operation = one(qw(insert update update delete), ($self->{spared} || '') eq $o ? () : 'hardDelete');
 	my (@lines, @ids);
 	if ($operation eq 'insert')
 	{
