@@ -308,7 +308,7 @@ BEGIN
 			-- By the index, from there on: not all rows that there are.
 			AND (SELECT c.id FROM @extschema@.change c WHERE c.owner = d.owner AND c.server = f.server AND c.object_key = f.object_key
 				AND c.id > d.applied_to AND (mirror_apply_due.subscription IS NULL OR c.subscription = mirror_apply_due.subscription)
-				ORDER BY c.server, c.object_key, c.id LIMIT 1) IS NOT NULL
+				ORDER BY c.owner, c.server, c.object_key, c.id LIMIT 1) IS NOT NULL
 		ORDER BY d.target::oid LOOP
 		LOOP
 			got := @extschema@.mirror_apply_one(target);

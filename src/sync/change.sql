@@ -41,7 +41,7 @@ COMMENT ON COLUMN @extschema@.change.origin IS 'which API and client made the ch
 -- An event that is delivered again is stored once; after a refresh an org gives the same ids to others.
 CREATE UNIQUE INDEX change_once ON @extschema@.change (subscription, replay_id, object, record_id, type, transaction_key)
 	NULLS NOT DISTINCT WHERE subscription IS NOT NULL AND type <> 'LOST';
-CREATE INDEX change_object ON @extschema@.change (server, object_key, id);
+CREATE INDEX change_object ON @extschema@.change (owner, server, object_key, id);
 ALTER TABLE @extschema@.change ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON @extschema@.change TO PUBLIC
 	USING (owner = (SELECT pg_catalog.quote_ident(current_user)::pg_catalog.regrole));

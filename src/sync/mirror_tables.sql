@@ -162,7 +162,7 @@ DECLARE
 	feed record := @extschema@.mirror_feed(d);
 BEGIN
 	RETURN (SELECT count(*) FROM (SELECT FROM @extschema@.change c WHERE c.owner = d.owner AND c.server = feed.server
-		AND c.object_key = feed.object_key AND c.id > d.applied_to ORDER BY c.server, c.object_key, c.id LIMIT 10000) w);
+		AND c.object_key = feed.object_key AND c.id > d.applied_to ORDER BY c.owner, c.server, c.object_key, c.id LIMIT 10000) w);
 END $$;
 COMMENT ON FUNCTION @extschema@.mirror_events_waiting(@extschema@.mirror_definition) IS 'change events that are to be applied to a mirror; of mirrors';
 
