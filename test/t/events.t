@@ -167,7 +167,7 @@ arrived($made[-1], 'no answer in time');
 $c->clear_faults;
 
 # Killed, again and again, in the middle of a stream of changes.
-for my $round (1 .. 4)
+for my $round (1 .. 2)
 {
 	connected('followed');
 	my $worker = status('worker');
