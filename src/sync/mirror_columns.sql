@@ -45,9 +45,10 @@ END $$;
 COMMENT ON FUNCTION @extschema@.drift(regclass) IS
 	'of a foreign table, by a fresh describe: statements that make it what its object has become; of a mirror: what it will do, or would, to follow';
 
--- One statement of DDL that may not succeed: somebody's view may stand in its way.  Says why.
+-- One statement of DDL that may not succeed: somebody's view may stand in its way, or somebody's long query, behind
+-- which it would keep all others waiting.  Says why.
 CREATE FUNCTION @extschema@.mirror_try(statement text) RETURNS text
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
 BEGIN
 	EXECUTE statement;
 	RETURN NULL;

@@ -33,7 +33,6 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	new boolean := current_setting('server_version_num')::integer >= 180000;
 	super boolean := current_setting('is_superuser')::boolean;
-	patience text := current_setting('lock_timeout');
 	problems text[] := '{}';
 	problem text;
 	c record;
@@ -45,7 +44,6 @@ BEGIN
 		RETURN 'no foreign keys: before PostgreSQL 18 only a superuser can have them not enforced';
 	END IF;
 	-- Others may be writing into one of the tables: then it is for the next run.
-	PERFORM set_config('lock_timeout', '1s', true);
 	FOR c IN SELECT * FROM @extschema@.mirror_key_wanted(d) LOOP
 		IF c.made IS NULL THEN
 			problem := @extschema@.mirror_try(c.statement);
@@ -67,7 +65,6 @@ BEGIN
 			END IF;
 		END LOOP;
 	END LOOP;
-	PERFORM set_config('lock_timeout', patience, true);
 	RETURN nullif(array_to_string(problems, '; '), '');
 END $$;
 COMMENT ON FUNCTION @extschema@.mirror_keys(@extschema@.mirror_definition) IS 'foreign keys of a mirror; of mirrors';
