@@ -26,6 +26,12 @@ LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION @extschema@.mirror_sessions(regclass) IS 'how many sessions may work at a mirror now; of mirrors';
 
+CREATE FUNCTION @extschema@.mirror_unfinished(target regclass) RETURNS boolean
+LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
+	SELECT d.parallel > 1 AND d.stage <> 'idle' FROM @extschema@.mirror_definition d WHERE d.target = mirror_unfinished.target
+$$;
+COMMENT ON FUNCTION @extschema@.mirror_unfinished(regclass) IS 'a run that may be shared is not at its end; of mirrors';
+
 -- taken: this session has the mirror; for itself, or a share of its run.
 CREATE FUNCTION @extschema@.mirror_lock(target regclass, OUT taken boolean, OUT resumed boolean, OUT shared boolean)
 LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$

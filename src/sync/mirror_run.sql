@@ -294,7 +294,8 @@ BEGIN
 	LOOP
 		CALL @extschema@.mirror_work(target, false, busy, error);
 		-- A run in the background is waited for: it began before, and may not have what is so now.
-		EXIT WHEN NOT busy OR NOT @extschema@.mirror_in_background(target);
+		-- So is one that this session has shared.
+		EXIT WHEN error IS NOT NULL OR NOT (busy OR @extschema@.mirror_unfinished(target)) OR NOT @extschema@.mirror_in_background(target);
 		PERFORM pg_catalog.pg_sleep(0.1);
 	END LOOP;
 	IF busy THEN

@@ -156,4 +156,17 @@ $c->run_sql("UPDATE ampsf.mirror_definition SET compare_asked = true WHERE targe
 $c->run_sql("CALL ampsf.sync('drifts')") for 1, 2;
 is(differences('drifts', 'crm.contact'), 0, 'and when it is there again, the mirror is the org');
 
+# -------- background workers share a run, and who asks for one meanwhile waits for its end --------
+$c->run_sql('ALTER SYSTEM SET ampsf.max_sync_workers = 3');
+$c->run_sql('SELECT pg_reload_conf()');
+$c->fault('path=*/query*;match=SELECT Id;count=0;do=delay;ms=200');
+$c->run_sql("SELECT ampsf.mirror('crm.contact', 'background', chunk_rows => 250, parallel => 3)");
+ok($c->poll(sub { return sessions('background') >= 2 && chunks_done('background') > 2 }), 'workers are at it');
+my $call = $c->background("CALL ampsf.sync('background')");
+sleep 0.5;
+$c->clear_faults;
+is($c->finish($call)->{err}, '', 'a session joins them, or waits');
+is($c->value("SELECT phase FROM ampsf.mirror_status WHERE target = 'background'::regclass"), 'ready', 'the run is at its end then');
+is(differences('background', 'crm.contact'), 0, 'the mirror is the org');
+
 done_testing();
