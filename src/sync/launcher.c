@@ -663,7 +663,12 @@ launch(void)
 			/* Who commits work from here on finds no launcher, and starts one: what was committed
 			 * before is seen by one more look. */
 			ampsf_presence_give(ampsf_place_launcher(MyDatabaseId));
-			if (turn() < 0 || !ampsf_presence_take(ampsf_place_launcher(MyDatabaseId)))
+			if (turn() < 0)
+			{
+				ampsf_launcher_idle();
+				return;
+			}
+			if (!ampsf_presence_take(ampsf_place_launcher(MyDatabaseId)))
 				return;
 			continue;
 		}
@@ -688,6 +693,7 @@ ampsf_launcher_main(Datum arg)
 	connected = true;
 	SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION);
 	SetConfigOption("lock_timeout", "2s", PGC_USERSET, PGC_S_SESSION);
+	SetConfigOption("default_transaction_read_only", "off", PGC_USERSET, PGC_S_SESSION);
 	SetConfigOption("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION);
 	own_context = AllocSetContextCreate(TopMemoryContext, "ampsf launcher", ALLOCSET_SMALL_SIZES);
 	turn_context =

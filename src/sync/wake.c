@@ -8,7 +8,11 @@
  */
 #include "postgres.h"
 
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "access/genam.h"
 #include "access/heapam.h"
@@ -23,7 +27,9 @@
 #include "commands/dbcommands.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "pgstat.h"
 #include "postmaster/bgworker.h"
+#include "storage/fd.h"
 #include "storage/ipc.h"
 #include "storage/lmgr.h"
 #include "storage/latch.h"
@@ -54,12 +60,22 @@ static bool start_at_commit = false; /* if there is nobody to wake */
 static bool looked = false;
 static BackgroundWorkerHandle *started = NULL;
 
+static void
+idle_file(char *name, size_t size, Oid database)
+{
+	snprintf(name, size, PG_STAT_TMP_DIR "/ampsf_fdw.%u.idle", database);
+}
+
 static bool
 start_launcher(Oid database)
 {
 	BackgroundWorker worker = {0};
+	char idle[MAXPGPATH];
 	MemoryContext old;
 	bool ok;
+
+	idle_file(idle, sizeof(idle), database);
+	(void) unlink(idle);
 
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
 	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
@@ -108,7 +124,7 @@ static bool
 may_wake(void)
 {
 	return ampsf_max_sync_workers > 0 && IsUnderPostmaster && OidIsValid(MyDatabaseId) &&
-		   !IsParallelWorker() && !RecoveryInProgress();
+		   !IsParallelWorker() && !RecoveryInProgress() && !IsBinaryUpgrade;
 }
 
 static void
@@ -169,9 +185,36 @@ has_row(const char *name)
 }
 
 void
+ampsf_launcher_idle(void)
+{
+	char name[MAXPGPATH];
+	int fd;
+
+	idle_file(name, sizeof(name), MyDatabaseId);
+	(void) unlink(name);
+	fd = OpenTransientFile(name, O_WRONLY | O_CREAT | PG_BINARY);
+	if (fd >= 0)
+		(void) CloseTransientFile(fd);
+}
+
+/* A launcher was here in the last minute, and had nothing to do: not each session is to start one.
+ */
+static bool
+idle_lately(void)
+{
+	char name[MAXPGPATH];
+	struct stat st;
+
+	idle_file(name, sizeof(name), MyDatabaseId);
+	return stat(name, &st) == 0 && time(NULL) - st.st_mtime < 60;
+}
+
+void
 ampsf_launcher_first_use(void)
 {
 	if (looked || !may_wake() || !IsTransactionState())
+		return;
+	if (idle_lately())
 		return;
 	looked = true;
 	if (MyBgworkerEntry == NULL && (has_row("mirror_definition") || has_row("subscription")))

@@ -47,6 +47,8 @@ extern void ampsf_launcher_init(void);
  * database before the server was started anew is taken up.  Cheap.
  */
 extern void ampsf_launcher_first_use(void);
+/* The launcher calls it when it ends because there is nothing to do. */
+extern void ampsf_launcher_idle(void);
 /* The launcher of this database is to look; false if there is none. */
 extern bool ampsf_launcher_nudge(void);
 

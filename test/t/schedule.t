@@ -24,7 +24,8 @@ sub becomes
 	my $got;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	return ok($c->poll(sub { $got = try($sql, %o); return ref $value ? $got =~ $value : $got eq $value; }), $what)
-	  || diag("$sql gives $got");
+	  || diag("$sql gives $got", "\n", try('TABLE ampsf.workers', %o), "\n", try('SELECT * FROM ampsf.work_list()', %o), "\n",
+		join("\n", grep { /ampsf|WARN/ } (split /\n/, $c->server_log)[-30 .. -1]));
 }
 
 sub phase { return "SELECT phase FROM ampsf.mirror_status WHERE target::text = '$_[0]'"; }
@@ -53,6 +54,7 @@ sub caught_in_a_run
 	$c->run_sql("SELECT ampsf.resume('$target')");
 	my $pid;
 	$c->poll(sub { return scalar(grep { $_->{path} =~ /recordCount/ } $c->log)
+			&& try("SELECT stage FROM ampsf.mirror_definition WHERE target::text = '$target'") ne 'idle'
 			&& ($pid = try("SELECT pid FROM ampsf.workers WHERE kind = 'mirror' AND state = 'active'")) =~ /^\d+$/ });
 	return $pid;
 }
