@@ -134,6 +134,22 @@ UPDATE ampsf.mirror_definition SET compare_asked = true;
 CALL ampsf.sync('kept');
 SELECT cursor_column, failures FROM ampsf.mirror_definition;
 
+-- a field of a parent's goes
+CREATE FOREIGN TABLE child (id text OPTIONS (field 'Id'), name text OPTIONS (field 'Name'), industry text OPTIONS (field 'Account__r.Industry'), who text OPTIONS (field 'Owner.Name'),
+	systemmodstamp timestamptz OPTIONS (field 'SystemModstamp')) SERVER sf OPTIONS (object 'Invoice__c');
+SELECT ampsf.mirror('child', 'child_kept');
+CALL ampsf.sync('child_kept');
+\! $SANDBOXCTL schema 'hide Account Industry' >/dev/null
+SELECT ampsf.drift('child_kept');
+CALL ampsf.sync('child_kept');
+SELECT phase, warning, (SELECT count(industry) > 0 FROM child_kept) AS kept FROM status WHERE target = 'child_kept'::regclass;
+\! $SANDBOXCTL schema 'show Account Industry' >/dev/null
+UPDATE ampsf.mirror_definition SET compare_asked = true;
+CALL ampsf.sync('child_kept');
+CALL ampsf.sync('child_kept');
+SELECT phase, warning, differences('child_kept', 'child') FROM status WHERE target = 'child_kept'::regclass;
+SELECT ampsf.unmirror('child_kept');
+
 -- drift => 'report' only tells; and so does a mirror of a foreign table that is not its owner's
 \! $SANDBOXCTL noschema
 CREATE FOREIGN TABLE invoice2 (id text OPTIONS (field 'Id'), status text OPTIONS (field 'Status__c'), notes text OPTIONS (field 'Notes__c', type 'textarea', filterable 'false'),

@@ -68,6 +68,46 @@ wider(Form_pg_attribute att, const AmpsfField *field, bool *text)
 	return NULL;
 }
 
+/*
+ * The field that a column stands for, a parent's too: NULL if there is none, or if *unknown nobody
+ * can say, since the parent may be of several kinds or is not described.  A describe for each kind
+ * of parent.
+ */
+static const AmpsfField *
+find_field(AmpsfSession *session, const AmpsfObject *object, const char *path, bool *unknown)
+{
+	const char *dot;
+
+	*unknown = false;
+	while ((dot = strchr(path, '.')) != NULL)
+	{
+		char *relationship = pnstrdup(path, dot - path);
+		const AmpsfField *lookup = NULL;
+		ListCell *lc;
+
+		foreach (lc, object->fields)
+		{
+			const AmpsfField *field = lfirst(lc);
+
+			if (field->relationship && pg_strcasecmp(field->relationship, relationship) == 0)
+				lookup = field;
+		}
+		if (lookup == NULL)
+			return NULL;
+		object = list_length(lookup->reference_to) == 1
+					 ? linitial(ampsf_describe_objects(session,
+													   list_make1(linitial(lookup->reference_to))))
+					 : NULL;
+		if (object == NULL)
+		{
+			*unknown = true;
+			return NULL;
+		}
+		path = dot + 1;
+	}
+	return ampsf_describe_field(object, path);
+}
+
 /* One field or column: a statement, or NULL where none is due.  length: of a text, in characters.
  */
 static void
@@ -152,6 +192,7 @@ ampsf_sql_drift(PG_FUNCTION_ARGS)
 		const AmpsfField *field;
 		const char *name;
 		const char *type;
+		bool unknown;
 		bool text;
 
 		if (att->attisdropped)
@@ -159,22 +200,23 @@ ampsf_sql_drift(PG_FUNCTION_ARGS)
 		column = ampsf_column(relid, att->attnum);
 		taken = lappend(taken, makeString(pstrdup(NameStr(att->attname))));
 		known = lappend(known, makeString(asc_tolower(column->field, strlen(column->field))));
-		/* A parent's field is not this object's to lose. */
-		if (column->created || strchr(column->field, '.'))
+		if (column->created)
 			continue;
 		name = pstrdup(NameStr(att->attname));
-		field = ampsf_describe_field(object, column->field);
+		field = find_field(arg.session, object, column->field, &unknown);
+		if (unknown)
+			continue;
 		if (field == NULL)
 			put(rsinfo, column->field, name, "gone", NULL,
 				psprintf("ALTER FOREIGN TABLE %s DROP COLUMN %s;", table, quote_identifier(name)),
 				0);
 		else if ((type = wider(att, field, &text)) != NULL)
-			put(rsinfo, field->name, name, text ? "text" : "wider", type,
+			put(rsinfo, column->field, name, text ? "text" : "wider", type,
 				psprintf("ALTER FOREIGN TABLE %s ALTER COLUMN %s TYPE %s;", table,
 						 quote_identifier(name), type),
 				field->length);
 		else
-			put(rsinfo, field->name, name, "same", NULL, NULL, field->length);
+			put(rsinfo, column->field, name, "same", NULL, NULL, field->length);
 	}
 	table_close(rel, AccessShareLock);
 	new_fields(rsinfo, table, object, known, taken);
