@@ -364,6 +364,11 @@ CALL ampsf.writeback('key_mirror');
 SELECT id ~ '^003' AS id, lastname FROM key_mirror WHERE lastname IN ('Found', 'Doubtful again');
 SELECT operation, state, message FROM ampsf.writeback WHERE target = 'key_mirror'::regclass ORDER BY id DESC LIMIT 2;
 SELECT rows = (SELECT count(*) FROM key_mirror) AS counted FROM ampsf.mirror_definition WHERE target = 'key_mirror'::regclass;
+-- what came by a dump may have been sent since
+INSERT INTO key_mirror (lastname) VALUES ('Dumped');
+UPDATE ampsf.writeback SET home = 0 WHERE state = 'queued';
+CALL ampsf.writeback('key_mirror');
+SELECT state, message FROM ampsf.writeback WHERE target = 'key_mirror'::regclass ORDER BY id DESC LIMIT 1;
 ALTER SERVER sf OPTIONS (DROP max_retries);
 DROP TABLE key_visit, key_mirror;
 DROP TABLE visit, call, lead, lead_history;

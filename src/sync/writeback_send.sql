@@ -32,6 +32,15 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @extschema@.writeback_refer(bigint) IS 'of write-back';
 
+-- Changes that were made while their rows were being created: those have their Ids now.
+CREATE FUNCTION @extschema@.writeback_map(d @extschema@.mirror_definition) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+	UPDATE @extschema@.writeback e SET record_id = i.record_id FROM @extschema@.writeback i
+		WHERE e.target = d.target AND e.state = 'queued' AND e.operation <> 'insert' AND e.record_id >= 'new-' AND e.record_id < 'new.'
+			AND i.local_id = e.record_id AND i.state = 'done'
+$$;
+COMMENT ON FUNCTION @extschema@.writeback_map(@extschema@.mirror_definition) IS 'of write-back';
+
 -- The next changes that can be sent together, in the order in which they were made: of one operation, and of
 -- each row what was changed meanwhile.  Rows with changes that cannot be sent yet are passed over.
 CREATE FUNCTION @extschema@.writeback_next(d @extschema@.mirror_definition, most integer, OUT ids bigint[], OUT operation text)
@@ -41,11 +50,8 @@ DECLARE
 	new_rows text[];
 	refer bigint[];
 BEGIN
-	-- Rows have got their Ids since.
-	UPDATE @extschema@.writeback e SET record_id = i.record_id FROM @extschema@.writeback i
-		WHERE e.target = d.target AND e.state = 'queued' AND e.operation <> 'insert' AND e.record_id >= 'new-' AND e.record_id < 'new.'
-			AND i.local_id = e.record_id AND i.state = 'done';
-	-- or will not: the change was made while that was not known yet
+	PERFORM @extschema@.writeback_map(d);
+	-- Or never will: the change was made while that was not known yet.
 	UPDATE @extschema@.writeback e SET state = 'refused', pending = false, followed = true, finished = clock_timestamp(), error_code = 'NOT_CREATED',
 			message = 'The row was not created.' FROM @extschema@.writeback i
 		WHERE e.target = d.target AND e.state = 'queued' AND e.operation <> 'insert' AND e.record_id >= 'new-' AND e.record_id < 'new.'
@@ -394,7 +400,7 @@ BEGIN
 	ELSIF NOT pg_try_advisory_xact_lock(hashtext('@extschema@.mirror'), target::oid::integer) THEN
 		RETURN false;
 	END IF;
-	PERFORM @extschema@.writeback_name(d);
+	PERFORM @extschema@.writeback_name(d), @extschema@.writeback_map(d);
 	entries := ARRAY(SELECT e.id FROM @extschema@.writeback e WHERE e.target = d.target AND NOT e.settled AND NOT e.pending
 		ORDER BY e.id LIMIT 10000);
 	-- Rows that somebody is changing now are for later: their changes would be overwritten before they are known.
