@@ -51,3 +51,15 @@ INSERT INTO crm.opportunity (name, stagename, closedate, amount)
 SELECT count(*) AS before FROM pipeline WHERE name = 'Radium, 1 g';
 REFRESH MATERIALIZED VIEW CONCURRENTLY pipeline;
 SELECT name, stagename, amount FROM pipeline WHERE name = 'Radium, 1 g';
+
+-- 9. A mirror is a table that follows its object: filled once, from then on only what has changed is read.
+--    A background worker does so every five minutes; here it is called. The live view adds what has
+--    changed since, for one call, and ampsf.verify() tells each row in which mirror and org differ: none.
+SELECT ampsf.mirror('crm.contact', live_view => true);
+CALL ampsf.sync('contact');
+UPDATE crm.contact SET title = 'Nobel laureate' WHERE email = 'marie@example.com';
+SELECT m.title AS mirror, n.title AS live FROM contact m JOIN contact_now n USING (id)
+WHERE m.email = 'marie@example.com';
+CALL ampsf.sync('contact');
+SELECT title FROM contact WHERE email = 'marie@example.com';
+SELECT * FROM ampsf.verify('contact');
