@@ -168,6 +168,16 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @extschema@.mirror_failed(regclass, integer, text[]) IS 'a step that failed; of mirrors';
 
+-- When a mirror is due.  A run that was interrupted, and that nobody is at, is to go on now, whenever the next one
+-- would be; so is one that has work for several.
+CREATE FUNCTION @extschema@.mirror_next(d @extschema@.mirror_definition) RETURNS timestamptz
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT CASE WHEN d.stage <> 'idle' AND d.failures = 0
+			AND (@extschema@.mirror_parallel(d) OR NOT EXISTS (SELECT FROM @extschema@.mirror_holders(d.target)))
+		THEN least(d.next_run, (SELECT r.started FROM @extschema@.mirror_run r WHERE r.id = d.run)) ELSE d.next_run END
+$$;
+COMMENT ON FUNCTION @extschema@.mirror_next(@extschema@.mirror_definition) IS 'when it is due; of mirrors';
+
 CREATE FUNCTION @extschema@.mirror_due() RETURNS regclass[]
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -175,8 +185,9 @@ BEGIN
 	PERFORM @extschema@.writeback_forget();
 	DELETE FROM @extschema@.mirror_chunk k WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = k.target);
 	DELETE FROM @extschema@.merge m WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = m.target);
-	RETURN coalesce((SELECT array_agg(d.target ORDER BY d.next_run) FROM @extschema@.mirror_definition d
-		WHERE d.owner = quote_ident(current_user)::regrole AND NOT d.paused AND d.next_run <= clock_timestamp()), '{}');
+	RETURN coalesce((SELECT array_agg(d.target ORDER BY n.due) FROM @extschema@.mirror_definition d
+			CROSS JOIN LATERAL @extschema@.mirror_next(d) n (due)
+		WHERE d.owner = quote_ident(current_user)::regrole AND NOT d.paused AND n.due <= clock_timestamp()), '{}');
 END $$;
 COMMENT ON FUNCTION @extschema@.mirror_due() IS 'the caller''s mirrors that are due; of mirrors';
 

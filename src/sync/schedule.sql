@@ -67,7 +67,7 @@ LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	PERFORM @extschema@.mirror_due(); -- forgets those whose tables are gone
 	-- A long run has work for several: the number of each is in the upper half of its key.
-	RETURN QUERY SELECT 'mirror', d.target::oid::bigint + (n::bigint << 32), d.owner::oid, d.next_run
+	RETURN QUERY SELECT 'mirror', d.target::oid::bigint + (n::bigint << 32), d.owner::oid, @extschema@.mirror_next(d)
 		FROM @extschema@.mirror_definition d LEFT JOIN pg_roles r ON r.oid = d.owner
 			CROSS JOIN LATERAL generate_series(0, @extschema@.mirror_sessions(d.target) - 1) n
 		WHERE NOT d.paused AND NOT EXISTS (SELECT FROM @extschema@.cron_owners() o WHERE o = r.rolname);

@@ -156,6 +156,20 @@ is($c->value("SELECT failures, next_run > now() + interval '1 minute' FROM ampsf
 $c->clear_faults;
 runs_again('contact', 'until resumed', resume => 1);
 
+# -------- a run of somebody's who was killed is due, whenever the next one would be --------
+$c->poll(sub { return try("SELECT count(*) FROM ampsf.workers WHERE state = 'active'") eq '0' });
+$c->fault($delay . '60000');
+$c->mark;
+$before = $c->value("SELECT max(id) FROM ampsf.mirror_run WHERE target = 'contact'::regclass AND state = 'done'");
+my $job = $c->background("CALL ampsf.sync('contact')");
+ok($c->poll(sub { return try("SELECT stage = 'rows' AND next_run > now() FROM ampsf.mirror_definition WHERE target = 'contact'::regclass") eq 't' }),
+	'somebody has a run made before its time');
+is($c->value("SELECT count(*) FROM ampsf.work_list() WHERE key = 'contact'::regclass::oid::bigint AND due <= now()"), 0, '... which is nobody else\'s to do');
+$c->clear_faults;
+kill 'KILL', $c->value("SELECT pid FROM pg_stat_activity WHERE query ILIKE 'CALL ampsf.sync(%' AND pid <> pg_backend_pid()");
+$c->finish($job);
+runs_again('contact', '... until that session is killed: then it goes on', before => $before);
+
 # -------- tables, roles, extensions and databases that go while work is done --------
 $c->fault($delay . '1500');
 $c->run_sql("SET ROLE carol; SELECT ampsf.resume('carol.account')");
