@@ -51,6 +51,7 @@ extern PGDLLEXPORT void ampsf_launcher_main(Datum arg);
 
 /* Milliseconds. */
 #define IDLE_WAIT 60000	  /* the list is looked at at least so often */
+#define REST 50			  /* between two looks, however often it is woken */
 #define SOON 3000		  /* work that ended and is still due: not at once again */
 #define ADOPTED_WAIT 5000 /* the end of another launcher's worker is not told to this one */
 #define TROUBLE_WAIT 10000
@@ -672,6 +673,9 @@ launch(void)
 				return;
 			continue;
 		}
+		/* Each commit that makes work wakes it. */
+		(void) WaitLatch(MyLatch, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, Min(wait, REST),
+						 PG_WAIT_EXTENSION);
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, wait,
 						 PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);

@@ -65,7 +65,9 @@ CREATE FUNCTION @extschema@.mirror_work_due(OUT kind text, OUT key bigint, OUT o
 RETURNS SETOF record
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	PERFORM @extschema@.mirror_due(); -- forgets those whose tables are gone
+	IF EXISTS (SELECT FROM @extschema@.mirror_definition d WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = d.target)) THEN
+		PERFORM @extschema@.mirror_due(); -- forgets them
+	END IF;
 	-- A long run has work for several: the number of each is in the upper half of its key.
 	RETURN QUERY SELECT 'mirror', d.target::oid::bigint + (n::bigint << 32), d.owner::oid, @extschema@.mirror_next(d)
 		FROM @extschema@.mirror_definition d LEFT JOIN pg_roles r ON r.oid = d.owner
