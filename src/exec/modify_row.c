@@ -217,7 +217,7 @@ ampsf_modify_fields(AmpsfModifyState *state, TupleTableSlot *slot, StringInfo bu
 			*references = true;
 		state->column = attno;
 		start = ampsf_field_json(buf, col, conv_of(state, attno), slot->tts_values[attno - 1],
-						 slot->tts_isnull[attno - 1]);
+								 slot->tts_isnull[attno - 1]);
 		state->column = 0;
 		note_parent(state, col, buf->data + start, buf->len - start);
 	}
