@@ -9,6 +9,7 @@ LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE ROWS 5 AS 'MODULE_PATHNAME', 'ampsf_s
 COMMENT ON FUNCTION @extschema@.changes_since(regclass[], text[], timestamptz[], timestamptz[]) IS
 	'what has changed in objects: rows with a stamp since then, deletions between the times, and a fingerprint of both; one call for five objects';
 
+-- Not dumped: a restored view is refreshed once, and a view may come after the rows that name it.
 CREATE TABLE @extschema@.matview_state (
 	matview regclass NOT NULL,
 	source regclass NOT NULL,
@@ -33,7 +34,6 @@ ALTER TABLE @extschema@.matview_state ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON @extschema@.matview_state TO PUBLIC
 	USING (owner = (SELECT pg_catalog.quote_ident(current_user)::pg_catalog.regrole));
 GRANT SELECT, INSERT, UPDATE, DELETE ON @extschema@.matview_state TO PUBLIC;
-SELECT pg_catalog.pg_extension_config_dump('@extschema@.matview_state', '');
 
 -- Tables that are read, through views, partitions and children.  A foreign table that can be asked has a server.
 CREATE FUNCTION @extschema@.matview_sources(matview regclass, OUT source regclass, OUT server oid, OUT stamp text, OUT askable boolean)
