@@ -123,7 +123,8 @@ BEGIN
 		'wider types: ' || nullif(array_to_string(wider, ', '), ''),
 		CASE WHEN NOT follow THEN 'fields are gone: ' || nullif(array_to_string(gone, ', '), '') END);
 	UPDATE @extschema@.mirror_definition m SET known_fields = known, left_out = lost,
-			drift_warning = nullif(told, ''), warning = @extschema@.mirror_warning(d.columns_kept, ARRAY[told, d.key_warning]),
+			drift_warning = nullif(told, ''), warning = @extschema@.mirror_warning(
+				d.columns_kept || ARRAY(SELECT n FROM unnest(lost) n WHERE n = ANY (d.columns)), ARRAY[told, d.key_warning]),
 			-- Where the time of a row is gone, too, there is another one, or none.
 			cursor_column = CASE WHEN changed THEN times.cursor_column ELSE m.cursor_column END,
 			created_column = CASE WHEN changed THEN times.created_column ELSE m.created_column END,

@@ -109,8 +109,8 @@ BEGIN
 		IF by_ids THEN
 			-- Once a day, as a rule, and never before Ids are read: what the object has become.
 			PERFORM @extschema@.mirror_look(target, false);
-			SELECT m.left_out, m.known_fields, m.drift_warning, m.cursor_column, m.created_column
-				INTO d.left_out, d.known_fields, d.drift_warning, d.cursor_column, d.created_column
+			SELECT m.left_out, m.known_fields, m.drift_warning, m.cursor_column, m.created_column, m.warning
+				INTO d.left_out, d.known_fields, d.drift_warning, d.cursor_column, d.created_column, d.warning
 				FROM @extschema@.mirror_definition m WHERE m.target = d.target;
 			SELECT g.inserted, g.updated, g.deleted INTO n_inserted, n_updated, n_deleted
 				FROM @extschema@.mirror_compare(d, d.run_started) g;
