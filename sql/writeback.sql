@@ -373,6 +373,19 @@ ALTER SERVER sf OPTIONS (DROP max_retries);
 DROP TABLE key_visit, key_mirror;
 DROP TABLE visit, call, lead, lead_history;
 
+-- a field that is hidden meanwhile
+SELECT ampsf.mirror('crm.invoice__c', writeback => true);
+CALL ampsf.sync('invoice__c');
+SELECT min(id) AS i1 FROM invoice__c \gset
+UPDATE invoice__c SET notes__c = 'noted' WHERE id = :'i1';
+\! $SANDBOXCTL schema 'hide Invoice__c Notes__c' >/dev/null
+CALL ampsf.sync('invoice__c');
+UPDATE invoice__c SET remark__c = 'N-1' WHERE id = (SELECT max(id) FROM invoice__c);
+CALL ampsf.writeback('invoice__c');
+SELECT state, new, error_code, message, fields FROM ampsf.writeback WHERE target = 'invoice__c'::regclass ORDER BY id;
+\! $SANDBOXCTL noschema >/dev/null
+DROP TABLE invoice__c;
+
 -- others may change a mirror: it is sent by its owner; they see what became of their own changes
 CREATE ROLE regress_wb_user;
 GRANT USAGE ON SCHEMA w TO regress_wb_user;

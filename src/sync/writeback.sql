@@ -100,7 +100,7 @@ DECLARE
 	stamp_column name := (SELECT s.stamp FROM @extschema@.writeback_source(d.source) s);
 	list text;
 BEGIN
-	SELECT string_agg(format('s.%I', c.name), ', ') INTO list FROM @extschema@.mirror_columns(d.source) c
+	SELECT string_agg(format('s.%I', c.name), ', ') INTO list FROM @extschema@.mirror_shared(d) c
 		WHERE c.name = ANY (columns) AND c.name <> key AND c.name <> ALL (d.left_out);
 	RETURN QUERY EXECUTE format('SELECT g.id, g.stamp, coalesce(to_jsonb(g) -> ''f'', ''{}'') FROM (SELECT s.%I::text AS id, %s AS stamp, '
 		'(SELECT f FROM (SELECT %s) f) AS f FROM %s s WHERE s.%I = ANY ($1)%s) g',

@@ -112,6 +112,7 @@ DECLARE
 	clash text[];
 	send jsonb;
 	n integer := 0;
+	shared text[] := ARRAY(SELECT m.name::text FROM @extschema@.mirror_shared(d) m);
 BEGIN
 	PERFORM @extschema@.writeback_durable();
 	SELECT * INTO s FROM @extschema@.writeback_source(d.source);
@@ -155,6 +156,10 @@ BEGIN
 		UPDATE @extschema@.writeback e SET head = g.head WHERE e.id = ANY (g.ids);
 		IF got.operation = 'insert' AND g.gone THEN
 			PERFORM @extschema@.writeback_close(g.head, 'dropped', NULL, 'The row was deleted before it was sent.');
+			CONTINUE;
+		ELSIF g.new IS NOT NULL AND NOT ARRAY(SELECT jsonb_object_keys(g.new)) <@ shared THEN
+			PERFORM @extschema@.writeback_close(g.head, 'refused', 'INVALID_FIELD', 'The org has this field no longer, or hides it.',
+				array_to_string(ARRAY(SELECT jsonb_object_keys(g.new) EXCEPT SELECT unnest(shared)), ', '));
 			CONTINUE;
 		ELSIF got.operation = 'insert' THEN
 			send := jsonb_strip_nulls(coalesce(g.new, '{}'));
