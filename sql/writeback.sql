@@ -383,6 +383,15 @@ CALL ampsf.sync('invoice__c');
 UPDATE invoice__c SET remark__c = 'N-1' WHERE id = (SELECT max(id) FROM invoice__c);
 CALL ampsf.writeback('invoice__c');
 SELECT state, new, error_code, message, fields FROM ampsf.writeback WHERE target = 'invoice__c'::regclass ORDER BY id;
+-- a call that is refused as a whole for one of its rows
+\! $SANDBOXCTL fault 'path=*/composite*;match=spoilt;do=status;status=400;code=INVALID_FIELD;message=No such column;count=0' >/dev/null
+INSERT INTO invoice__c (remark__c) SELECT CASE WHEN i = 7 THEN 'spoilt' ELSE 'r' || i END FROM generate_series(1, 12) i;
+CALL ampsf.writeback('invoice__c');
+SELECT state, error_code, message, count(*), min(new ->> 'remark__c') AS remark FROM ampsf.writeback
+	WHERE target = 'invoice__c'::regclass AND operation = 'insert' GROUP BY 1, 2, 3 ORDER BY 1;
+SELECT count(*) FROM crm.invoice__c WHERE remark__c ~ '^r\d+$';
+SELECT failures, last_error FROM ampsf.writeback_status WHERE target = 'invoice__c'::regclass;
+\! $SANDBOXCTL nofaults >/dev/null
 \! $SANDBOXCTL noschema >/dev/null
 DROP TABLE invoice__c;
 

@@ -104,7 +104,7 @@ DECLARE
 	d @extschema@.mirror_definition := @extschema@.mirror_find(target);
 	policy text := (SELECT w.conflicts FROM @extschema@.writeback_definition w WHERE w.target = d.target);
 	s record;
-	most integer := 200;
+	most integer := (SELECT w.call_rows FROM @extschema@.writeback_definition w WHERE w.target = d.target);
 	got record;
 	problem record;
 	columns text[];
@@ -117,7 +117,7 @@ BEGIN
 	PERFORM @extschema@.writeback_durable();
 	SELECT * INTO s FROM @extschema@.writeback_source(d.source);
 	-- The org finds out what is created only one by one, so Bulk jobs are for the others.
-	IF s.bulk_from IS NOT NULL AND (SELECT count(*) FROM (SELECT FROM @extschema@.writeback e
+	IF s.bulk_from IS NOT NULL AND most >= 200 AND (SELECT count(*) FROM (SELECT FROM @extschema@.writeback e
 		WHERE e.target = d.target AND e.state = 'queued' AND e.operation <> 'insert' LIMIT s.bulk_from) q) >= s.bulk_from THEN
 		most := greatest(s.bulk_from, 200) * 5;
 	END IF;
@@ -212,6 +212,7 @@ DECLARE
 	h bigint;
 	tries integer;
 	error text[];
+	spoilt boolean := false;
 	guarded boolean;
 	bulk boolean;
 	many boolean := (SELECT count(*) FROM (SELECT FROM @extschema@.writeback e
@@ -245,10 +246,15 @@ BEGIN
 				END IF;
 			ELSIF o.outcome = 'in doubt' THEN
 				PERFORM @extschema@.writeback_doubt(d, h, coalesce(o.message, 'The connection was lost before the answer came.'));
+			ELSIF o.outcome = 'not sent' AND call.n = 1 AND o.code IN ('INVALID_FIELD', 'INVALID_FIELD_FOR_INSERT_UPDATE', 'JSON_PARSER_ERROR') THEN
+				-- A call that is refused for its one row: nothing is wrong but that.
+				PERFORM @extschema@.writeback_close(h, 'refused', o.code, o.message, o.fields);
+				spoilt := true;
 			ELSIF o.outcome = 'not sent' OR o.code IN ('PRECONDITION_FAILED', 'UNABLE_TO_LOCK_ROW') AND tries < 10 THEN
 				UPDATE @extschema@.writeback e SET state = 'queued', head = NULL, sent = NULL, sent_as = NULL,
 						attempts = CASE WHEN o.outcome = 'not sent' THEN tries - 1 ELSE tries END
 					WHERE e.head = h;
+				spoilt := spoilt OR o.outcome = 'not sent' AND o.code IN ('INVALID_FIELD', 'INVALID_FIELD_FOR_INSERT_UPDATE', 'JSON_PARSER_ERROR');
 			ELSIF o.code IN ('ENTITY_IS_DELETED', 'NOT_FOUND') AND call.sent_as = 'delete' THEN
 				PERFORM @extschema@.writeback_close(h, 'done', 'ENTITY_IS_DELETED', o.message);
 			ELSIF o.code = 'ENTITY_IS_DELETED' AND call.sent_as = 'update' AND o.fields IS NULL THEN
@@ -259,6 +265,13 @@ BEGIN
 				PERFORM @extschema@.writeback_close(h, 'refused', o.code, o.message, o.fields);
 			END IF;
 		END LOOP;
+		-- One row spoils a whole call: it is found by ever fewer of them.
+		UPDATE @extschema@.writeback_definition w
+			SET call_rows = CASE WHEN spoilt THEN greatest(least(call.n, 200) / 4, 1) ELSE least(w.call_rows * 2, 200) END
+			WHERE w.target = d.target AND (spoilt OR w.call_rows < 200);
+		IF spoilt THEN
+			error := NULL;
+		END IF;
 	END LOOP;
 	PERFORM @extschema@.writeback_name(d);
 	RETURN error;

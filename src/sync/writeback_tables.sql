@@ -93,11 +93,14 @@ CREATE TABLE @extschema@.writeback_definition (
 	owner regrole NOT NULL DEFAULT pg_catalog.quote_ident(current_user)::pg_catalog.regrole,
 	enabled boolean NOT NULL DEFAULT true,
 	conflicts text NOT NULL CHECK (conflicts IN ('report', 'mine', 'theirs')),
+	call_rows integer NOT NULL DEFAULT 200,
 	next_run timestamptz NOT NULL DEFAULT '-infinity',
 	failures integer NOT NULL DEFAULT 0,
 	last_error text
 );
 COMMENT ON TABLE @extschema@.writeback_definition IS 'mirrors that are written back; see ampsf.set_writeback() and the view writeback_status';
+COMMENT ON COLUMN @extschema@.writeback_definition.call_rows IS
+	'so many rows go together; fewer for a while after a call was refused as a whole because of one of them';
 ALTER TABLE @extschema@.writeback_definition ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON @extschema@.writeback_definition TO PUBLIC
 	USING (owner = (SELECT pg_catalog.quote_ident(current_user)::pg_catalog.regrole));

@@ -196,6 +196,20 @@ is(differences('contact', 'crm.contact'), 0, 'the mirror is the org');
 my $failed = $c->value('SELECT failures, last_error FROM ampsf.writeback_status');
 is($failed, '0|', 'and no failure is left');
 
+# A cancel: the sender says so, and what it knows is kept.
+$c->run_sql("INSERT INTO contact (lastname) VALUES ('Cancelled'); UPDATE contact SET title = 'Cancelled' WHERE lastname = 'Base 2'");
+$c->fault("$write;do=stall");
+my $cancelled = $c->background('CALL ampsf.writeback()');
+$c->poll(sub { return $c->struck > 0 });
+$c->run_sql("SELECT pg_cancel_backend(" . sender() . ")");
+is(AmpsfTest::sqlstate($c->finish($cancelled)), '57014', 'cancelled');
+$c->clear_faults;
+is($c->value("SELECT string_agg(operation || ' ' || state, ', ' ORDER BY id) FROM (SELECT * FROM ampsf.writeback ORDER BY id DESC LIMIT 2) l"),
+	'insert in doubt, update queued', 'what was on its way is in doubt, the rest is still to be sent');
+$c->run_sql("SELECT ampsf.writeback_found(w.id, o.id) FROM ampsf.writeback w, crm.contact o WHERE w.state = 'in doubt' AND o.lastname = 'Cancelled'");
+$c->run_sql('CALL ampsf.writeback()');
+is($c->value("SELECT count(*) FROM contact c JOIN crm.contact o USING (id) WHERE c.lastname = 'Cancelled' OR c.title = 'Cancelled' AND o.title = 'Cancelled'"), 2, 'and done then');
+
 # -------- two writers, another client of the org, runs, and senders that die --------
 my @rows = map { "Row $_" } 1 .. 30;
 $c->run_sql("INSERT INTO contact (lastname, title) SELECT 'Row ' || i, 'none' FROM generate_series(1, 30) i; CALL ampsf.writeback()");
