@@ -196,6 +196,19 @@ SELECT differences('"Bill s_now"', '"In voice"');
 SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = '"Bill s_now"'::regclass AND attname = 'due';
 SELECT has_table_privilege('regress_live', '"Bill s_now"', 'SELECT WITH GRANT OPTION') AS granted;
 
+-- a view of somebody's stands on it: the type stays, and the status says so
+ALTER FOREIGN TABLE "In voice" ADD COLUMN day date OPTIONS (field 'Due_Date__c');
+CREATE VIEW mine AS SELECT "Id", status FROM "Bill s_now";
+CALL ampsf.sync('"Bill s"');
+ALTER FOREIGN TABLE "In voice" ALTER COLUMN day TYPE text;
+CALL ampsf.sync('"Bill s"');
+SELECT warning AS told FROM ampsf.mirror_status WHERE target = '"Bill s"'::regclass;
+SELECT count(*) > 0 AS rows FROM mine;
+DROP VIEW mine;
+CALL ampsf.sync('"Bill s"');
+SELECT coalesce(warning ~ 'day', false) AS told FROM ampsf.mirror_status WHERE target = '"Bill s"'::regclass;
+SELECT differences('"Bill s_now"', '"In voice"');
+
 -- a field that is hidden from this user: the view goes on with what the mirror has
 \! $SANDBOXCTL schema 'hide Invoice__c Due_Date__c' >/dev/null
 SELECT count(*) FROM "Bill s_now";

@@ -140,18 +140,24 @@ END $$;
 COMMENT ON FUNCTION @extschema@.history(regclass) IS
 	'makes the table TABLE_history of a mirror: each version of a row from now on, with the time for which it was so';
 
--- Columns of the mirror's table have come, or become wider.
+-- Columns of the mirror's table have come, or become wider.  One that cannot be added, since a query reads the
+-- history, comes with a later step, and what the rows have by then.
 CREATE FUNCTION @extschema@.history_follow(d @extschema@.mirror_definition) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
 DECLARE
-	statement text;
+	key name := @extschema@.mirror_key(d);
+	c record;
 BEGIN
-	FOR statement IN SELECT CASE WHEN a.attname IS NULL THEN format('ALTER TABLE %s ADD COLUMN %I %s%s', d.history, c.name, c.type, c.collated)
-				ELSE format('ALTER TABLE %s ALTER COLUMN %I TYPE %s', d.history, c.name, c.type) END
-			FROM pg_class r CROSS JOIN @extschema@.history_columns(d) c
-				LEFT JOIN pg_attribute a ON a.attrelid = r.oid AND a.attname = c.name AND NOT a.attisdropped
-			WHERE r.oid = d.history AND format_type(a.atttypid, a.atttypmod) IS DISTINCT FROM c.type ORDER BY c.attnum LOOP
-		EXECUTE statement;
+	FOR c IN SELECT h.name, h.type, h.collated, a.attname IS NULL AS new
+			FROM pg_class r CROSS JOIN @extschema@.history_columns(d) h
+				LEFT JOIN pg_attribute a ON a.attrelid = r.oid AND a.attname = h.name AND NOT a.attisdropped
+			WHERE r.oid = d.history AND format_type(a.atttypid, a.atttypmod) IS DISTINCT FROM h.type ORDER BY h.attnum LOOP
+		IF NOT c.new THEN
+			EXECUTE format('ALTER TABLE %s ALTER COLUMN %I TYPE %s', d.history, c.name, c.type);
+		ELSIF @extschema@.mirror_try(format('ALTER TABLE %s ADD COLUMN %I %s%s', d.history, c.name, c.type, c.collated)) IS NULL THEN
+			EXECUTE format('UPDATE %s h SET %I = t.%2$I FROM %s t WHERE t.%I = h.%4$I AND upper_inf(h.valid) AND t.%2$I IS NOT NULL',
+				d.history, c.name, d.target, key);
+		END IF;
 	END LOOP;
 END $$;
 COMMENT ON FUNCTION @extschema@.history_follow(@extschema@.mirror_definition) IS 'of history';

@@ -48,20 +48,27 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION @extschema@.live_view_text(@extschema@.mirror_definition) IS 'of live views';
 
--- Makes the view, or makes it anew after its table or the foreign table got other columns.
-CREATE FUNCTION @extschema@.live_view_make(d @extschema@.mirror_definition, place text) RETURNS regclass
+-- Makes the view, or makes it anew after its table or the foreign table got other columns.  soft: if it cannot be
+-- now, since a query reads it, it stays as it is.
+CREATE FUNCTION @extschema@.live_view_make(d @extschema@.mirror_definition, place text, soft boolean) RETURNS regclass
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	made regclass;
 	text text := @extschema@.live_view_text(d);
 BEGIN
-	EXECUTE format('CREATE OR REPLACE VIEW %s WITH (security_invoker = true) AS %s', place, text);
+	IF soft THEN
+		IF @extschema@.mirror_try(format('CREATE OR REPLACE VIEW %s WITH (security_invoker = true) AS %s', place, text)) IS NOT NULL THEN
+			RETURN NULL;
+		END IF;
+	ELSE
+		EXECUTE format('CREATE OR REPLACE VIEW %s WITH (security_invoker = true) AS %s', place, text);
+	END IF;
 	made := place::regclass;
 	EXECUTE format('COMMENT ON VIEW %s IS %L', made, format('%s, as the org has it now: its rows, and what changed since its last run', d.target));
 	UPDATE @extschema@.mirror_definition m SET live_view = made, live_text = text, live_formulas = d.live_formulas WHERE m.target = d.target;
 	RETURN made;
 END $$;
-COMMENT ON FUNCTION @extschema@.live_view_make(@extschema@.mirror_definition, text) IS 'of live views';
+COMMENT ON FUNCTION @extschema@.live_view_make(@extschema@.mirror_definition, text, boolean) IS 'of live views';
 
 CREATE FUNCTION @extschema@.live_view(target regclass, formulas boolean DEFAULT NULL) RETURNS regclass
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -92,14 +99,15 @@ BEGIN
 		END IF;
 	END IF;
 	d.live_formulas := coalesce(formulas, d.live_formulas);
-	RETURN @extschema@.live_view_make(d, place);
+	RETURN @extschema@.live_view_make(d, place, false);
 END $$;
 COMMENT ON FUNCTION @extschema@.live_view(regclass, boolean) IS
 	'makes the view TABLE_now of a mirror: always as fresh as the org, for one call a statement; formulas: read formula fields from the org, too';
 
 -- A column of a table cannot get another type while a view shows it: the view is put aside, with what others
--- were granted.  If a view of somebody else's stands on it, that is an error, as it is for the table.
-CREATE FUNCTION @extschema@.live_view_suspend(d @extschema@.mirror_definition, OUT place text, OUT grants text)
+-- were granted.  Where it cannot be, since a view of somebody else's stands on it or a query reads it, it stays,
+-- and what was to be done is refused; or that is an error.
+CREATE FUNCTION @extschema@.live_view_suspend(d @extschema@.mirror_definition, must boolean, OUT place text, OUT grants text)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	IF NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = d.live_view) THEN
@@ -109,9 +117,14 @@ BEGIN
 	SELECT string_agg(format('GRANT %s ON %s TO %s%s', x.privilege_type, d.live_view,
 			CASE WHEN x.grantee = 0 THEN 'PUBLIC' ELSE x.grantee::regrole::text END, CASE WHEN x.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END), '; ')
 		INTO grants FROM pg_class c, aclexplode(c.relacl) x WHERE c.oid = d.live_view AND x.grantee <> c.relowner;
-	EXECUTE format('DROP VIEW %s', d.live_view);
+	IF must THEN
+		EXECUTE format('DROP VIEW %s', d.live_view);
+	ELSIF @extschema@.mirror_try(format('DROP VIEW %s', d.live_view)) IS NOT NULL THEN
+		place := NULL;
+		grants := NULL;
+	END IF;
 END $$;
-COMMENT ON FUNCTION @extschema@.live_view_suspend(@extschema@.mirror_definition) IS 'of live views';
+COMMENT ON FUNCTION @extschema@.live_view_suspend(@extschema@.mirror_definition, boolean) IS 'of live views';
 
 -- Columns have come or gone: so they do in the view.  place, grants: of a view that was put aside.
 CREATE FUNCTION @extschema@.live_view_follow(d @extschema@.mirror_definition, place text, grants text) RETURNS void
@@ -121,7 +134,7 @@ BEGIN
 			OR d.live_text IS NOT DISTINCT FROM @extschema@.live_view_text(d)) THEN
 		RETURN;
 	END IF;
-	PERFORM @extschema@.live_view_make(d, coalesce(place, d.live_view::text));
+	PERFORM @extschema@.live_view_make(d, coalesce(place, d.live_view::text), place IS NULL);
 	IF grants IS NOT NULL THEN
 		EXECUTE grants;
 	END IF;

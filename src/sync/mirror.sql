@@ -233,7 +233,7 @@ LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	PERFORM @extschema@.mirror_claim(target);
 	PERFORM @extschema@.writeback_end(target);
-	PERFORM @extschema@.live_view_suspend(d), @extschema@.history_stop(d) FROM @extschema@.mirror_definition d WHERE d.target = unmirror.target;
+	PERFORM @extschema@.live_view_suspend(d, true), @extschema@.history_stop(d) FROM @extschema@.mirror_definition d WHERE d.target = unmirror.target;
 	DELETE FROM @extschema@.mirror_run r WHERE r.target = unmirror.target;
 	DELETE FROM @extschema@.mirror_chunk c WHERE c.target = unmirror.target;
 	DELETE FROM @extschema@.merge m WHERE m.target = unmirror.target;

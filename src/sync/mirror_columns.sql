@@ -153,7 +153,7 @@ DECLARE
 	grants text;
 BEGIN
 	IF EXISTS (SELECT FROM @extschema@.mirror_changes(d) f WHERE NOT f.new) THEN
-		SELECT l.place, l.grants INTO place, grants FROM @extschema@.live_view_suspend(d) l;
+		SELECT l.place, l.grants INTO place, grants FROM @extschema@.live_view_suspend(d, false) l;
 	END IF;
 	FOR c IN SELECT m.name, f.statement, f.new, col_description(d.source, m.attnum) AS note
 		FROM @extschema@.mirror_changes(d) f JOIN @extschema@.mirror_columns(d.source) m USING (name) LOOP
