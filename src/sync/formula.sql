@@ -26,26 +26,25 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION @extschema@.mirror_interval(@extschema@.mirror_definition) IS 'of mirrors';
 
--- A chunk of it.  Chunks are spans of time of creation, which no change of a row moves; the mirror itself knows
--- where they end.  spans: the beginning of the chunk, and the ends of it and of those behind it; null: not begun.
-CREATE FUNCTION @extschema@.mirror_read_formulas(
-	d @extschema@.mirror_definition, OUT updated bigint, OUT spans timestamptz[])
+-- A chunk of it, or of any columns that are to be read again.  Chunks are spans of time of creation, which no
+-- change of a row moves; the mirror itself knows where they end.  spans: the beginning of the chunk, and the ends of
+-- it and of those behind it; null: not begun.  changed: since when values are so, for the history.
+CREATE FUNCTION @extschema@.mirror_read_columns(
+	d @extschema@.mirror_definition, formulas name[], changed timestamptz, INOUT spans timestamptz[], OUT updated bigint)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	formulas name[] := @extschema@.mirror_formulas(d);
 	key name := @extschema@.mirror_key(d);
-	wanted bigint := greatest(d.chunk_rows >> least(d.failures, 20), least(d.chunk_rows, 1000));
+	wanted bigint := @extschema@.mirror_wanted(d, greatest(d.failures, d.shrink));
 	was boolean;
 	time_was timestamptz;
 BEGIN
 	updated := 0;
-	spans := d.formula_spans;
 	IF cardinality(formulas) = 0 THEN
 		spans := '{}';
 		RETURN;
 	END IF;
 	-- After a failure what is left is divided again, into smaller chunks.
-	IF spans IS NULL OR d.failures > 0 THEN
+	IF spans IS NULL OR d.failures > 0 OR d.shrink > 0 THEN
 		spans := ARRAY[coalesce(spans[1], '-infinity')];
 		IF d.created_column IS NOT NULL THEN
 			EXECUTE format('SELECT $1 || array_agg(DISTINCT date_trunc(''second'', c.made)) FILTER (WHERE c.n %% $2 = 0 AND c.n < c.total - $2 / 4 AND date_trunc(''second'', c.made) > $1[1]) '
@@ -55,7 +54,7 @@ BEGIN
 		spans := spans || 'infinity'::timestamptz;
 	END IF;
 	was := @extschema@.mirror_applying(true);
-	time_was := @extschema@.mirror_change_time(d.run_started);
+	time_was := @extschema@.mirror_change_time(changed);
 	EXECUTE format('WITH g AS MATERIALIZED (SELECT s.%3$I, %4$s FROM %5$s s WHERE %6$s%7$s) '
 		'UPDATE %1$s t SET %2$s FROM g WHERE g.%3$I = t.%3$I AND ROW(%8$s) IS DISTINCT FROM ROW(%9$s)',
 		d.target, (SELECT string_agg(format('%I = g.%1$I', f), ', ') FROM unnest(formulas) f), key,
@@ -75,8 +74,8 @@ BEGIN
 		spans := '{}';
 	END IF;
 END $$;
-COMMENT ON FUNCTION @extschema@.mirror_read_formulas(@extschema@.mirror_definition) IS
-	'reads a chunk of Ids and formula fields; of mirrors';
+COMMENT ON FUNCTION @extschema@.mirror_read_columns(@extschema@.mirror_definition, name[], timestamptz, timestamptz[]) IS
+	'reads a chunk of Ids and some columns; of mirrors';
 
 -- Types that know no equality are compared as text.
 CREATE FUNCTION @extschema@.mirror_compared(d @extschema@.mirror_definition, name name) RETURNS text

@@ -135,20 +135,18 @@ END $$;
 COMMENT ON FUNCTION @extschema@.mirror_look(regclass, boolean) IS
 	'a fresh describe of a mirror''s object, and what follows from it; true if something has changed; of mirrors';
 
--- Columns that the foreign table has got since are added, and filled: only they are read.  One that it has no
--- longer, or whose field is gone, stays as it is, and is filled when it comes back.
+-- Columns that the foreign table has got since are added, and are to be filled.  One that it has no longer, or whose
+-- field is gone, stays as it is, and is filled when it comes back.
 CREATE FUNCTION @extschema@.mirror_follow(d @extschema@.mirror_definition, OUT warning text)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	fill name[] := '{}';
-	made name[] := '{}';
+	wider name[] := '{}';
+	fill name[];
 	now_read name[];
 	kept name[];
 	refused text[] := '{}';
 	problem text;
-	key name := @extschema@.mirror_key(d);
 	c record;
-	was boolean;
 	place text;
 	grants text;
 BEGIN
@@ -165,38 +163,26 @@ BEGIN
 		IF c.new AND c.note IS NOT NULL THEN
 			EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', d.target, c.name, c.note);
 		END IF;
-		IF c.new THEN
-			made := made || c.name;
-		ELSE
-			fill := fill || c.name;
+		IF NOT c.new THEN
+			wider := wider || c.name;
 		END IF;
 	END LOOP;
 	PERFORM @extschema@.live_view_follow(@extschema@.mirror_find(d.target), place, grants);
 	PERFORM @extschema@.history_follow(d);
 	now_read := (SELECT array_agg(s.name) FROM @extschema@.mirror_shared(d) s);
-	fill := fill || ARRAY(SELECT n FROM unnest(now_read) n WHERE n <> ALL (d.columns || fill || made));
-	kept := ARRAY(SELECT a.attname FROM pg_attribute a WHERE a.attrelid = d.target AND a.attnum > 0 AND NOT a.attisdropped
-		AND a.attname = ANY (d.columns || d.columns_kept) AND a.attname <> ALL (now_read) ORDER BY a.attnum);
-	-- A backfill that has not begun fills all columns.
-	IF cardinality(fill || made) > 0 AND (d.watermark IS NOT NULL OR d.stage <> 'idle') THEN
-		was := @extschema@.mirror_applying(true);
-		-- The rows are put by first, or an UPDATE would keep all columns of them, to look again at rows that change
-		-- meanwhile.  Columns that were just made have nulls.
-		EXECUTE format('WITH g AS MATERIALIZED (SELECT s.%3$I, %4$s FROM %5$s s WHERE %6$s%7$s) '
-			'UPDATE %1$s t SET %2$s FROM g WHERE g.%3$I = t.%3$I AND ROW(%8$s) IS DISTINCT FROM ROW(%9$s)',
-			d.target, (SELECT string_agg(format('%I = g.%1$I', n), ', ') FROM unnest(fill || made) n), key,
-			(SELECT string_agg(format('s.%I', n), ', ') FROM unnest(fill || made) n), d.source,
-			CASE WHEN cardinality(fill) = 0 THEN format('num_nonnulls(%s) > 0', (SELECT string_agg(format('s.%I', n), ', ') FROM unnest(made) n))
-				ELSE 'true' END,
-			@extschema@.mirror_filter(d),
-			(SELECT string_agg(format('t.%I%s', s.name, s.as_text), ', ') FROM @extschema@.mirror_shared(d) s WHERE s.name = ANY (fill || made)),
-			(SELECT string_agg(format('g.%I%s', s.name, s.as_text), ', ') FROM @extschema@.mirror_shared(d) s WHERE s.name = ANY (fill || made)));
-		PERFORM @extschema@.mirror_applying(was);
+	-- To be filled: what is read and is not right in all rows.  A backfill that has not begun fills all columns.
+	fill := ARRAY(SELECT n FROM unnest(now_read) n WHERE n = ANY (wider || d.fill_columns) OR n <> ALL (d.columns));
+	IF d.watermark IS NULL AND d.stage = 'idle' THEN
+		fill := '{}';
 	END IF;
-	IF NOT (now_read @> d.columns AND now_read <@ d.columns) OR kept <> d.columns_kept THEN
+	kept := ARRAY(SELECT a.attname FROM pg_attribute a WHERE a.attrelid = d.target AND a.attnum > 0 AND NOT a.attisdropped
+		AND a.attname = ANY (d.columns || d.columns_kept || d.fill_columns) AND a.attname <> ALL (now_read) ORDER BY a.attnum);
+	now_read := ARRAY(SELECT n FROM unnest(now_read) n WHERE n <> ALL (fill));
+	IF NOT (now_read @> d.columns AND now_read <@ d.columns) OR kept <> d.columns_kept OR fill <> d.fill_columns THEN
 		-- What was told of the foreign table was told of it as it was: the next look tells again.
 		d.drift_warning := CASE WHEN d.drift = 'follow' THEN d.drift_warning END;
-		UPDATE @extschema@.mirror_definition m SET columns = now_read, columns_kept = kept, drift_warning = d.drift_warning
+		UPDATE @extschema@.mirror_definition m SET columns = now_read, columns_kept = kept, drift_warning = d.drift_warning,
+				fill_columns = fill, fill_spans = CASE WHEN fill <@ d.fill_columns AND NOT fill && wider THEN m.fill_spans END
 			WHERE m.target = d.target;
 	END IF;
 	warning := @extschema@.mirror_warning(kept, ARRAY[d.drift_warning, d.key_warning] || refused);

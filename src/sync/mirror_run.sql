@@ -31,7 +31,15 @@ BEGIN
 	END IF;
 	-- At each step: a run may wait for its foreign table to be mended.
 	d.warning := @extschema@.mirror_follow(d);
-	IF d.stage = 'idle' THEN
+	SELECT m.fill_columns, m.fill_spans INTO d.fill_columns, d.fill_spans FROM @extschema@.mirror_definition m WHERE m.target = d.target;
+	IF d.stage <> 'idle' AND cardinality(d.fill_columns) > 0 THEN
+		-- Columns that have come are filled first.
+		SELECT g.spans INTO d.fill_spans FROM @extschema@.mirror_read_columns(d, d.fill_columns, NULL, d.fill_spans) g;
+		UPDATE @extschema@.mirror_definition m SET fill_spans = nullif(d.fill_spans, '{}'),
+				columns = CASE WHEN d.fill_spans = '{}' THEN m.columns || m.fill_columns ELSE m.columns END,
+				fill_columns = CASE WHEN d.fill_spans = '{}' THEN '{}' ELSE m.fill_columns END
+			WHERE m.target = d.target;
+	ELSIF d.stage = 'idle' THEN
 		d.run_started := @extschema@.server_time(d.source);
 		d.read_to := coalesce(d.watermark - d.lookback, '-infinity');
 		d.rows_expected := CASE WHEN d.watermark IS NULL THEN @extschema@.record_count(d.source) END;
@@ -90,7 +98,8 @@ BEGIN
 		END IF;
 	ELSIF d.stage = 'formulas' THEN
 		n_chunks := 1;
-		SELECT g.updated, g.spans INTO n_formulas, d.formula_spans FROM @extschema@.mirror_read_formulas(d) g;
+		SELECT g.updated, g.spans INTO n_formulas, d.formula_spans
+			FROM @extschema@.mirror_read_columns(d, @extschema@.mirror_formulas(d), d.run_started, d.formula_spans) g;
 		IF cardinality(d.formula_spans) = 0 THEN
 			d.formula_spans := NULL;
 			d.formulas_at := d.run_started;

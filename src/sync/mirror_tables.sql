@@ -64,6 +64,8 @@ CREATE TABLE @extschema@.mirror_definition (
 	formulas_at timestamptz,
 	columns name[] NOT NULL DEFAULT '{}',
 	columns_kept name[] NOT NULL DEFAULT '{}',
+	fill_columns name[] NOT NULL DEFAULT '{}',
+	fill_spans timestamptz[],
 	left_out name[] NOT NULL DEFAULT '{}',
 	known_fields text[],
 	drift text NOT NULL DEFAULT 'follow' CHECK (drift IN ('follow', 'report')),
@@ -88,6 +90,7 @@ COMMENT ON COLUMN @extschema@.mirror_definition.last_event IS 'when the org comm
 COMMENT ON COLUMN @extschema@.mirror_definition.event_error IS 'why events wait that are there';
 COMMENT ON COLUMN @extschema@.mirror_definition.columns IS 'that are read, and right in all rows';
 COMMENT ON COLUMN @extschema@.mirror_definition.columns_kept IS 'that were read, and have their last values';
+COMMENT ON COLUMN @extschema@.mirror_definition.fill_columns IS 'that are new, or back, and are being read of all rows';
 COMMENT ON COLUMN @extschema@.mirror_definition.left_out IS 'columns of the foreign table whose fields the org does not show';
 COMMENT ON COLUMN @extschema@.mirror_definition.known_fields IS 'fields that the object has shown so far, in small letters: what it shows besides is new';
 COMMENT ON COLUMN @extschema@.mirror_definition.shrink IS 'chunks have half of chunk_rows for each of these: after failures';

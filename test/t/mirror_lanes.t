@@ -13,8 +13,8 @@ sub differences
 {
 	my ($mirror, $source) = @_;
 	return $c->value(
-		"SELECT count(*) FROM ((SELECT * FROM $mirror EXCEPT ALL SELECT * FROM $source) UNION ALL "
-		  . "(SELECT * FROM $source EXCEPT ALL SELECT * FROM $mirror)) d");
+		"SELECT count(*) FROM ((SELECT * FROM $mirror m EXCEPT ALL SELECT * FROM $source) UNION ALL "
+		  . "(SELECT * FROM $source EXCEPT ALL SELECT * FROM $mirror m)) d");
 }
 
 sub sessions
@@ -155,6 +155,29 @@ $c->http('DELETE', '/__sandbox/schema');
 $c->run_sql("UPDATE ampsf.mirror_definition SET compare_asked = true WHERE target = 'drifts'::regclass");
 $c->run_sql("CALL ampsf.sync('drifts')") for 1, 2;
 is(differences('drifts', 'crm.contact'), 0, 'and when it is there again, the mirror is the org');
+
+# -------- a new column is filled in chunks, and goes on after a death where it was --------
+$c->run_sql("CREATE FOREIGN TABLE narrow (id text OPTIONS (field 'Id'), lastname text OPTIONS (field 'LastName'), createddate timestamptz OPTIONS (field 'CreatedDate'), "
+	  . "systemmodstamp timestamptz OPTIONS (field 'SystemModstamp')) SERVER sf OPTIONS (object 'Contact')");
+$c->run_sql("SELECT ampsf.mirror('narrow', 'filled', chunk_rows => 1000)");
+$c->run_sql("CALL ampsf.sync('filled')");
+$c->run_sql("ALTER FOREIGN TABLE narrow ADD COLUMN title text OPTIONS (field 'Title')");
+$c->fault('path=*/query*;match=SELECT Id, Title;count=0;do=delay;ms=400');
+$c->mark;
+{
+	my $job = $c->background("CALL ampsf.sync('filled')");
+	my $left = "SELECT coalesce(cardinality(fill_spans), 0) FROM ampsf.mirror_definition WHERE target = 'filled'::regclass";
+	ok($c->poll(sub { my $n = $c->value($left); return $n > 2 && $n < 6 }), 'some chunks are filled');
+	kill 'KILL', $c->value("SELECT min(pid) FROM ampsf.mirror_holders('filled')");
+	$c->finish($job);
+	$c->poll(sub { return $c->psql('SELECT 1')->{out} eq '1' });
+	$c->clear_faults;
+	my $rest = $c->value($left) - 1;
+	$c->mark;
+	$c->run_sql("CALL ampsf.sync('filled')");
+	is(scalar(grep { ($_->{soql} || '') =~ /^SELECT Id, Title FROM/ } $c->log), $rest, 'the others are filled after that, and no other');
+	is(differences('(SELECT id, lastname, createddate, systemmodstamp, title FROM filled)', 'narrow'), 0, 'the mirror is the org');
+}
 
 # -------- background workers share a run, and who asks for one meanwhile waits for its end --------
 $c->run_sql('ALTER SYSTEM SET ampsf.max_sync_workers = 3');
