@@ -35,6 +35,7 @@
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -218,6 +219,16 @@ read_list(void)
 	}
 }
 
+/* "mirror contact", or "events 7"; inside of a transaction, and good for as long. */
+static const char *
+name_of(const Job *job)
+{
+	char *table = stays(job->kind) ? NULL : get_rel_name((Oid) (job->key & PG_UINT32_MAX));
+
+	return table ? psprintf("%s %s", job->kind, table)
+				 : psprintf("%s " INT64_FORMAT, job->kind, job->key);
+}
+
 /* Records why it is not done; counts: it was tried. */
 static void
 record(Job *job, const char *problem, bool counts)
@@ -240,10 +251,10 @@ record(Job *job, const char *problem, bool counts)
 								  NULL, false, 0) != SPI_OK_SELECT)
 			elog(ERROR, "could not run ampsf.work_failed()");
 	}
-	commit();
 	/* In the log once, until something else is the matter. */
 	if (strcmp(job->told, problem) != 0 && !(exhausted && strcmp(problem, NO_WORKER) == 0))
-		ereport(LOG, (errmsg("%s " INT64_FORMAT ": %s", job->kind, job->key, problem)));
+		ereport(LOG, (errmsg("%s: %s", name_of(job), problem), errhidestmt(true)));
+	commit();
 	strlcpy(job->told, problem, sizeof(job->told));
 	exhausted = exhausted || strcmp(problem, NO_WORKER) == 0;
 }
@@ -392,6 +403,9 @@ heed_notes(void)
 	int n = ampsf_crash_notes_read(MyDatabaseId, notes, MAX_WORKERS);
 	TimestampTz now;
 
+	if (n == 0)
+		return;
+	begin("what was being done");
 	for (int i = 0; i < n; i++)
 	{
 		Job *job = find(notes[i].kind, notes[i].key);
@@ -400,11 +414,11 @@ heed_notes(void)
 		job->started = notes[i].started;
 		now = GetCurrentTimestamp();
 		failed(job, now);
-		ereport(LOG, (errmsg("%s " INT64_FORMAT " was being done when the server crashed: it goes "
-							 "on in %ld seconds",
-							 job->kind, job->key,
+		ereport(LOG, (errmsg("%s was being done when the server crashed: it goes on in %ld seconds",
+							 name_of(job),
 							 TimestampDifferenceMilliseconds(now, job->not_before) / 1000)));
 	}
+	commit();
 }
 
 static void

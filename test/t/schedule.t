@@ -218,6 +218,7 @@ $c->fault('path=*/query*;match=FROM Contact;count=0;do=delay;ms=400');
 $c->run_sql("SELECT ampsf.mirror('crm.contact', 'long', chunk_rows => 5)");
 becomes(phase('long'), 'backfill', 'a long backfill has begun');
 $c->run_sql("SELECT ampsf.mirror('crm.lead')");
+is($c->value("SELECT count(*) FROM ampsf.workers WHERE kind = 'mirror'"), 1, 'there are no more workers than may be');
 becomes(phase('lead'), 'ready', 'another mirror has its turn');
 is($c->value(phase('long')), 'backfill', '... before the long one is done');
 $c->clear_faults;
