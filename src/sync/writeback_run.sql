@@ -18,14 +18,15 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION @extschema@.writeback_rest(regclass, boolean) IS 'of write-back';
 
--- Three steps, each committed: choose and compare; send and record; read again, which may be what is left of a
--- run that was interrupted.
+-- Steps, each committed: choose and compare; send and record; read again, which may be what is left of a run that was
+-- interrupted; tell later changes of it.
 CREATE PROCEDURE @extschema@.writeback_sync(target regclass, INOUT busy boolean, INOUT error text[])
 LANGUAGE plpgsql AS $$
 DECLARE
 	stage text := 'recover';
 	last boolean := false;
 	settled boolean := true;
+	more boolean;
 	n integer;
 	message text;
 	code text;
@@ -53,8 +54,10 @@ BEGIN
 				error := @extschema@.writeback_send(target);
 				last := error IS NOT NULL;
 				stage := 'settle';
+			ELSIF stage OPERATOR(pg_catalog.=) 'settle' THEN
+				SELECT e.settled, e.more INTO settled, more FROM @extschema@.writeback_settle(target) e;
+				stage := CASE WHEN more THEN 'settle' ELSE 'rebase' END;
 			ELSE
-				settled := @extschema@.writeback_settle(target);
 				PERFORM @extschema@.writeback_rebase(target);
 				EXIT WHEN last;
 				stage := 'pick';

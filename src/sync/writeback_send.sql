@@ -355,7 +355,7 @@ COMMENT ON FUNCTION @extschema@.writeback_name(@extschema@.mirror_definition) IS
 
 -- What the org made of what was sent (defaults, rounded and trimmed values) is what later changes of the row, which
 -- were made before that was known, stand on; else they would seem to be in conflict with it.  Called when the rows
--- that nobody is at have been read again: whatever is changed from then on stands on that.
+-- have been read again: whatever is changed from then on stands on that.
 CREATE FUNCTION @extschema@.writeback_rebase(target regclass) RETURNS void
 LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
 DECLARE
@@ -398,8 +398,9 @@ END $$;
 COMMENT ON FUNCTION @extschema@.writeback_rebase(regclass) IS 'of write-back';
 
 -- Rows whose changes have come to an end become what the org has: with its stamps and formulas, or without what
--- it has refused.  False if something is left, since somebody else is at the mirror or at a row.
-CREATE FUNCTION @extschema@.writeback_settle(target regclass) RETURNS boolean
+-- it has refused.  Rows are not locked while the org is asked: the table's trigger sees to those that are changed
+-- meanwhile.  settled: nothing is left; more: but there is, to be done at once.
+CREATE FUNCTION @extschema@.writeback_settle(target regclass, OUT settled boolean, OUT more boolean)
 LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
 DECLARE
 	d @extschema@.mirror_definition := @extschema@.mirror_find(target);
@@ -408,28 +409,35 @@ DECLARE
 	entries bigint[];
 	rows text[];
 	free text[];
+	unlocked text[];
 	gone text[];
 	n bigint;
 	delta bigint;
 BEGIN
+	settled := false;
+	more := false;
 	IF NOT EXISTS (SELECT FROM @extschema@.writeback e WHERE e.target = d.target AND NOT e.settled
 		AND (NOT e.pending OR e.state = 'done')) THEN
-		RETURN true;
+		settled := true;
+		RETURN;
 	ELSIF NOT pg_try_advisory_xact_lock(hashtext('@extschema@.mirror'), target::oid::integer) THEN
-		RETURN false;
+		RETURN;
 	END IF;
 	PERFORM @extschema@.writeback_name(d), @extschema@.writeback_map(d);
 	entries := ARRAY(SELECT e.id FROM @extschema@.writeback e WHERE e.target = d.target AND NOT e.settled AND NOT e.pending
-		ORDER BY e.id LIMIT 10000);
-	-- Rows that somebody is changing now are for later: their changes would be overwritten before they are known.
+		ORDER BY e.id LIMIT 2000);
+	-- Rows that somebody is changing now are for later, or this would wait for them.
 	rows := ARRAY(SELECT DISTINCT e.record_id FROM unnest(entries) x JOIN @extschema@.writeback e ON e.id = x);
 	EXECUTE format('SELECT array_agg(r.id) FROM unnest($1) r (id) WHERE NOT EXISTS (SELECT FROM %1$s t WHERE t.%2$I = r.id)',
 		d.target, key) INTO free USING rows;
 	free := coalesce(free, '{}');
-	EXECUTE format('SELECT $1 || array_agg(l.id) FROM (SELECT t.%2$I::text AS id FROM unnest($2) r (id) JOIN %1$s t ON t.%2$I = r.id '
-		'FOR UPDATE OF t SKIP LOCKED) l',
-		d.target, key) INTO free USING free, rows;
-	free := coalesce(free, '{}');
+	BEGIN
+		EXECUTE format('SELECT array_agg(l.id) FROM (SELECT t.%2$I::text AS id FROM unnest($1) r (id) JOIN %1$s t ON t.%2$I = r.id '
+			'FOR UPDATE OF t SKIP LOCKED) l', d.target, key) INTO unlocked USING rows;
+		RAISE EXCEPTION USING ERRCODE = 'AMPSF', MESSAGE = 'lets go of the rows';
+	EXCEPTION WHEN SQLSTATE 'AMPSF' THEN
+		free := free || coalesce(unlocked, '{}');
+	END;
 	gone := ARRAY(SELECT DISTINCT e.record_id FROM unnest(entries) x JOIN @extschema@.writeback e ON e.id = x
 			JOIN unnest(free) f ON f = e.record_id
 		WHERE (e.operation = 'delete' AND e.state = 'done' OR e.error_code = 'ENTITY_IS_DELETED'));
@@ -457,8 +465,10 @@ BEGIN
 		PERFORM @extschema@.mirror_applying(was);
 	END IF;
 	UPDATE @extschema@.writeback e SET settled = true FROM unnest(entries) x, unnest(free) f WHERE e.id = x AND e.record_id = f;
+	GET DIAGNOSTICS n = ROW_COUNT;
+	more := n > 0 AND cardinality(entries) = 2000;
 	UPDATE @extschema@.mirror_definition m SET rows = m.rows + delta WHERE m.target = d.target AND delta <> 0;
-	RETURN NOT EXISTS (SELECT FROM @extschema@.writeback e WHERE e.target = d.target AND NOT e.settled
+	settled := NOT EXISTS (SELECT FROM @extschema@.writeback e WHERE e.target = d.target AND NOT e.settled
 		AND (NOT e.pending OR e.state = 'done'));
 END $$;
 COMMENT ON FUNCTION @extschema@.writeback_settle(regclass) IS 'of write-back';

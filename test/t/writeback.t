@@ -210,6 +210,18 @@ $c->run_sql("SELECT ampsf.writeback_found(w.id, o.id) FROM ampsf.writeback w, cr
 $c->run_sql('CALL ampsf.writeback()');
 is($c->value("SELECT count(*) FROM contact c JOIN crm.contact o USING (id) WHERE c.lastname = 'Cancelled' OR c.title = 'Cancelled' AND o.title = 'Cancelled'"), 2, 'and done then');
 
+# A row that is being read again can be changed meanwhile, and that change is not lost.
+$c->run_sql("UPDATE contact SET title = 'Before' WHERE lastname = 'Base 3'");
+$c->fault("$read;skip=1;do=delay;ms=6000");
+my $slow = $c->background('CALL ampsf.writeback()');
+$c->poll(sub { return $c->struck > 0 });
+is($c->psql("SET lock_timeout = '3s'; UPDATE contact SET title = 'Meanwhile' WHERE lastname = 'Base 3'")->{err}, '', 'nobody waits for the org');
+$c->finish($slow);
+$c->clear_faults;
+is($c->value("SELECT title FROM contact WHERE lastname = 'Base 3'"), 'Meanwhile', 'and what was read does not undo it');
+$c->run_sql('CALL ampsf.writeback()');
+is($c->value("SELECT title FROM crm.contact WHERE lastname = 'Base 3'"), 'Meanwhile', 'it is sent');
+
 # -------- two writers, another client of the org, runs, and senders that die --------
 my @rows = map { "Row $_" } 1 .. 30;
 $c->run_sql("INSERT INTO contact (lastname, title) SELECT 'Row ' || i, 'none' FROM generate_series(1, 30) i; CALL ampsf.writeback()");
