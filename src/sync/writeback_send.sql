@@ -393,7 +393,10 @@ BEGIN
 			END IF;
 		END LOOP;
 	END LOOP;
-	UPDATE @extschema@.writeback e SET followed = true WHERE e.id = ANY (heads) AND e.settled;
+	-- Where there are such changes the row itself is not as the org has it yet, and what is changed next stands on it.
+	UPDATE @extschema@.writeback e SET followed = true WHERE e.id = ANY (heads) AND e.settled
+		AND NOT EXISTS (SELECT FROM @extschema@.writeback q
+			WHERE q.target = d.target AND q.record_id = e.record_id AND q.pending AND q.state = 'queued');
 END $$;
 COMMENT ON FUNCTION @extschema@.writeback_rebase(regclass) IS 'of write-back';
 

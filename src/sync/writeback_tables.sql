@@ -142,15 +142,19 @@ CREATE VIEW @extschema@.writeback_status WITH (security_invoker = true) AS
 		w.unsettled, d.next_run, d.failures, d.last_error
 	FROM @extschema@.writeback_definition d
 		LEFT JOIN LATERAL (
-			SELECT pg_catalog.count(*) FILTER (WHERE e.state OPERATOR(pg_catalog.=) 'queued' AND e.waits_for IS NULL) AS queued,
-				pg_catalog.count(*) FILTER (WHERE e.state OPERATOR(pg_catalog.=) 'queued' AND e.waits_for IS NOT NULL) AS waiting,
+			SELECT pg_catalog.count(*) FILTER (WHERE e.state OPERATOR(pg_catalog.=) 'queued' AND e.waits_for IS NULL AND b.record_id IS NULL) AS queued,
+				pg_catalog.count(*) FILTER (WHERE e.state OPERATOR(pg_catalog.=) 'queued' AND (e.waits_for IS NOT NULL OR b.record_id IS NOT NULL)) AS waiting,
 				pg_catalog.count(*) FILTER (WHERE e.state OPERATOR(pg_catalog.=) 'sending') AS sending,
 				pg_catalog.count(*) FILTER (WHERE e.state OPERATOR(pg_catalog.=) 'in doubt') AS in_doubt,
 				pg_catalog.count(*) FILTER (WHERE e.state OPERATOR(pg_catalog.=) 'refused') AS refused,
 				pg_catalog.count(*) FILTER (WHERE e.state OPERATOR(pg_catalog.=) 'conflict') AS conflict,
 				pg_catalog.min(e.queued) FILTER (WHERE e.state OPERATOR(pg_catalog.=) ANY ('{queued,sending}')) AS oldest,
 				pg_catalog.count(*) FILTER (WHERE NOT e.settled AND NOT e.pending) AS unsettled
-			FROM @extschema@.writeback e WHERE e.target OPERATOR(pg_catalog.=) d.target) w ON true;
+			FROM @extschema@.writeback e LEFT JOIN (
+				SELECT DISTINCT p.record_id FROM @extschema@.writeback p
+				WHERE p.target OPERATOR(pg_catalog.=) d.target AND p.pending AND p.state OPERATOR(pg_catalog.=) 'in doubt'
+			) b ON b.record_id OPERATOR(pg_catalog.=) e.record_id
+			WHERE e.target OPERATOR(pg_catalog.=) d.target) w ON true;
 COMMENT ON VIEW @extschema@.writeback_status IS
 	'mirrors that are written back: changes that wait, and for how long, changes that the org did not take, last error';
 GRANT SELECT ON @extschema@.writeback_status TO PUBLIC;
