@@ -10,27 +10,14 @@ use Time::HiRes qw(sleep);
 
 # A part of an address that became null is left out: one of two readings, the other one is in suite subscribe.
 my $c = AmpsfTest->start(seed => 'demo', args => '--null-parts absent', conf => [ 'ampsf.max_sync_workers = 4', 'log_min_messages = log' ]);
-my $token = $c->token;
 
 # What another client of the org does.
 sub rest
 {
 	my ($method, $path, $body) = @_;
-	my ($status, $text) = $c->request($method, "/services/data/v62.0/$path", $body ? encode_json($body) : '', $token);
+	my ($status, $text) = $c->rest($method, $path, $body);
 	die "$method $path: $status $text" unless $status =~ /^2/;
 	return $text ? decode_json($text) : undef;
-}
-
-sub AmpsfTest::request
-{
-	my ($self, $method, $path, $text, $bearer) = @_;
-	my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $self->{port}, Timeout => 30) or die "no sandbox: $!";
-	print $s "$method $path HTTP/1.0\r\nHost: x\r\nAuthorization: Bearer $bearer\r\nContent-Type: application/json\r\n"
-	  . "Connection: close\r\nContent-Length: " . length($text) . "\r\n\r\n$text";
-	local $/;
-	my ($head, $body) = split /\r\n\r\n/, <$s>, 2;
-	my ($status) = $head =~ m{^HTTP/\S+ (\d+)};
-	return ($status, $body);
 }
 
 sub events { return $c->admin('POST', "events?$_[0]"); }
@@ -118,7 +105,7 @@ arrived($made[-1], 'the org has forgotten its client: a new handshake, from the 
 for my $time ('once', 'twice', 'three times', 'four times')
 {
 	$c->expire_sessions;
-	$token = $c->token;
+	$c->login_again;
 	new_contact("after the token died $time");
 	arrived($made[-1], "the token has died $time: a new login");
 }

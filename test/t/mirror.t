@@ -13,30 +13,6 @@ my $seed = $ENV{AMPSF_TEST_SEED} || 1;
 srand($seed);
 diag("random changes: AMPSF_TEST_SEED=$seed");
 
-# Independent of the mirror's own means: all columns of all rows, both ways.
-sub differences
-{
-	my ($mirror, $source) = @_;
-	return $c->value(
-		"SELECT count(*) FROM ((SELECT * FROM $mirror EXCEPT SELECT * FROM $source) UNION ALL "
-		  . "(SELECT * FROM $source EXCEPT SELECT * FROM $mirror)) d");
-}
-
-# What another client does: rows by the REST API, one call each.
-my $token = $c->token;
-
-sub rest
-{
-	my ($method, $path, $body) = @_;
-	my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $c->{port}, Timeout => 30) or die "no sandbox: $!";
-	my $text = defined $body ? encode_json($body) : '';
-	print $s "$method /services/data/v62.0/$path HTTP/1.0\r\nHost: x\r\nAuthorization: Bearer $token\r\n"
-	  . "Content-Type: application/json\r\nConnection: close\r\nContent-Length: " . length($text) . "\r\n\r\n$text";
-	local $/;
-	my $answer = <$s>;
-	return $answer =~ m{^HTTP/\S+ 2} ? $answer : undef;
-}
-
 my (@ids, @binned);
 
 sub random_changes
@@ -48,17 +24,17 @@ sub random_changes
 		my $dice = rand;
 		if ($dice < 0.3)
 		{
-			my $made = rest('POST', 'sobjects/Contact', { LastName => "New $i " . int(rand 1e6) }) or next;
-			push @ids, $1 if $made =~ /"id":"(\w{18})"/;
+			my $made = $c->rest_ok('POST', 'sobjects/Contact', { LastName => "New $i " . int(rand 1e6) }) or next;
+			push @ids, $made;
 		}
 		elsif ($dice < 0.75)
 		{
-			rest('PATCH', "sobjects/Contact/$ids[rand @ids]", { Title => 'Title ' . int(rand 1e6) }) or next;
+			$c->rest_ok('PATCH', "sobjects/Contact/$ids[rand @ids]", { Title => 'Title ' . int(rand 1e6) }) or next;
 		}
 		elsif ($dice < 0.92)
 		{
 			my ($id) = splice @ids, int(rand @ids), 1;
-			rest('DELETE', "sobjects/Contact/$id") or next;
+			$c->rest_ok('DELETE', "sobjects/Contact/$id") or next;
 			push @binned, $id;
 		}
 		elsif (@binned)
@@ -106,7 +82,7 @@ sleep 1.1;
 $c->run_sql("CALL ampsf.sync('contact')");
 is($c->value('SELECT kind, state, interruptions FROM ampsf.mirror_run ORDER BY id'), "backfill|done|3\nincremental|done|0",
 	'one run, continued three times, and one for what has changed since it began');
-is(differences('contact', 'crm.contact'), 0, 'the mirror is the org');
+is($c->differences('contact', 'crm.contact'), 0, 'the mirror is the org');
 is($c->value('SELECT count(*) FROM contact c JOIN contact d USING (id)'), $c->value('SELECT count(*) FROM contact'), 'no row twice');
 
 # -------- incremental runs, with random changes between and during them, and killed --------
@@ -130,7 +106,7 @@ for my $round (1 .. 6)
 }
 sleep 1.1;
 $c->run_sql("CALL ampsf.sync('contact')");
-is(differences('contact', 'crm.contact'), 0, "after $changed changes: the mirror is the org");
+is($c->differences('contact', 'crm.contact'), 0, "after $changed changes: the mirror is the org");
 is($c->value("SELECT count(*) FROM ampsf.verify('contact', thorough => true)"), 0, 'and verify says so');
 is($c->value('SELECT rows = (SELECT count(*) FROM contact) FROM ampsf.mirror_status'), 't', 'the rows were counted right');
 $changed = $c->value("SELECT count(*) FROM ampsf.mirror_run WHERE state = 'running'");
@@ -156,7 +132,7 @@ for my $fault (
 	  if $fault =~ /query|recordCount/;
 	sleep 1.1;
 	$c->run_sql("CALL ampsf.sync('contact')");
-	is(differences('contact', 'crm.contact'), 0, 'the next run makes it good');
+	is($c->differences('contact', 'crm.contact'), 0, 'the next run makes it good');
 }
 
 # -------- a chunk that is too much for the org: smaller ones follow --------
@@ -169,7 +145,7 @@ for my $fault (
 	$c->clear_faults;
 	$c->run_sql("CALL ampsf.sync('halved')");
 	is($c->value("SELECT chunks > 1, state FROM ampsf.mirror_run WHERE target = 'halved'::regclass ORDER BY id LIMIT 1"), 't|done', 'in more than one');
-	is(differences('halved', 'crm.contact'), 0, 'the mirror is the org');
+	is($c->differences('halved', 'crm.contact'), 0, 'the mirror is the org');
 	$c->run_sql("SELECT ampsf.mirror('crm.contact', 'uncounted')");
 	$c->fault('path=*/query*;match=COUNT;skip=1;count=0;do=status;status=400;code=QUERY_TIMEOUT');
 	$c->run_sql("CALL ampsf.sync('uncounted')");
@@ -186,7 +162,7 @@ $c->fault('path=*/deleted*;do=status;status=400;code=INVALID_REPLICATION_DATE');
 $c->run_sql("CALL ampsf.sync('contact')");
 $c->clear_faults;
 is($c->value('SELECT compared FROM ampsf.mirror_run ORDER BY id DESC LIMIT 1'), 't', 'all Ids were compared');
-is(differences('contact', 'crm.contact'), 0, 'and nothing is left');
+is($c->differences('contact', 'crm.contact'), 0, 'and nothing is left');
 
 # -------- one run at a time; a cancelled one lets go --------
 $c->fault('path=*/query*;match=FROM Contact;count=0;do=delay;ms=60000');
@@ -204,7 +180,7 @@ ok($c->poll(sub { return $c->value("SELECT count(*) FROM pg_stat_activity WHERE 
 is($c->value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"), 0, 'its lock is gone');
 is($c->value('SELECT last_error FROM ampsf.mirror_status'), 'canceling statement due to user request', 'the status says why the run ended');
 $c->run_sql("CALL ampsf.sync('contact')");
-is(differences('contact', 'crm.contact'), 0, 'the mirror is the org');
+is($c->differences('contact', 'crm.contact'), 0, 'the mirror is the org');
 $c->run_sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ILIKE 'SELECT pg_sleep(100)%'");
 $c->finish($job);
 

@@ -9,14 +9,6 @@ use Time::HiRes qw(sleep);
 
 my $c = AmpsfTest->start(seed => 'big:6000', conf => ['log_min_messages = error']);
 
-sub differences
-{
-	my ($mirror, $source) = @_;
-	return $c->value(
-		"SELECT count(*) FROM ((SELECT * FROM $mirror m EXCEPT ALL SELECT * FROM $source) UNION ALL "
-		  . "(SELECT * FROM $source EXCEPT ALL SELECT * FROM $mirror m)) d");
-}
-
 sub sessions
 {
 	my ($target) = @_;
@@ -47,7 +39,7 @@ is(scalar(grep { $_->{err} eq '' } @ends), 1, 'one of three sessions came to its
 is(scalar(grep { $_->{err} =~ /canceling statement/ } @ends), 1, 'one says that it was cancelled')
   or diag(map { "$_->{err}\n" } @ends);
 is($c->value('SELECT kind, state FROM ampsf.mirror_run'), 'backfill|done', 'the run is done');
-is(differences('contact', 'crm.contact'), 0, 'the mirror is the org');
+is($c->differences('contact', 'crm.contact'), 0, 'the mirror is the org');
 is($c->value('SELECT count(*), sum(n) FROM (SELECT rows AS n FROM ampsf.mirror_status) s'), '1|' . $c->value('SELECT count(*) FROM contact'), 'the rows were counted right');
 is($c->value('SELECT inserted FROM ampsf.mirror_run'), $c->value('SELECT count(*) FROM contact'), 'each was inserted once');
 is($c->value('SELECT count(*) FROM ampsf.mirror_chunk'), 0, 'no chunk is left');
@@ -89,7 +81,7 @@ sleep 1.1;
 $c->run_sql("CALL ampsf.sync('killed')");
 is($c->value("SELECT kind, state, interruptions FROM ampsf.mirror_run WHERE target = 'killed'::regclass ORDER BY id"), "backfill|done|2\nincremental|done|0",
 	'one run, continued twice, and one for what has changed since it began');
-is(differences('killed', 'crm.contact'), 0, 'the mirror is the org');
+is($c->differences('killed', 'crm.contact'), 0, 'the mirror is the org');
 
 # -------- chunks that are too much for the org: they are halved, and the run goes on --------
 $c->run_sql("SELECT ampsf.mirror('crm.contact', 'halved', chunk_rows => 4000, parallel => 2)");
@@ -100,7 +92,7 @@ $c->fault('path=*/query*;match=SELECT Id, ;count=4;do=status;status=400;code=QUE
 is(scalar(grep { $_->{err} ne '' && $_->{err} !~ /being synchronized/ } @ends), 0, 'no session fails');
 $c->clear_faults;
 is($c->value("SELECT state, error IS NULL, chunks > 2 FROM ampsf.mirror_run WHERE target = 'halved'::regclass ORDER BY id LIMIT 1"), 'done|t|t', 'the run is done, in smaller chunks');
-is(differences('halved', 'crm.contact'), 0, 'the mirror is the org');
+is($c->differences('halved', 'crm.contact'), 0, 'the mirror is the org');
 # So it is where the org takes too long to say where a chunk ends.
 $c->run_sql("SELECT ampsf.mirror('crm.contact', 'uncounted', chunk_rows => 4000, parallel => 2)");
 $c->fault('path=*/query*;match=COUNT;count=4;do=status;status=400;code=QUERY_TIMEOUT');
@@ -108,7 +100,7 @@ $c->fault('path=*/query*;match=COUNT;count=4;do=status;status=400;code=QUERY_TIM
 @ends = map { $c->finish($_) } @jobs;
 $c->clear_faults;
 is(scalar(grep { $_->{err} ne '' && $_->{err} !~ /being synchronized/ } @ends), 0, 'no session fails when counting takes too long');
-is(differences('uncounted', 'crm.contact'), 0, 'the mirror is the org');
+is($c->differences('uncounted', 'crm.contact'), 0, 'the mirror is the org');
 $c->run_sql("SELECT ampsf.unmirror('uncounted')");
 # When the smallest are too much, it fails, and says so.
 $c->run_sql("SELECT ampsf.unmirror('halved')");
@@ -135,7 +127,7 @@ $c->run_sql("SELECT ampsf.unmirror('refused')");
 	$c->finish($_) for @jobs;
 	$c->clear_faults;
 	$c->run_sql("CALL ampsf.sync('pile')");
-	is(differences('pile', 'crm.lead'), 0, 'the mirror is the org');
+	is($c->differences('pile', 'crm.lead'), 0, 'the mirror is the org');
 	is($c->value('SELECT count(*) FROM (SELECT id FROM pile GROUP BY 1 HAVING count(*) > 1) d'), 0, 'no row twice');
 	cmp_ok($c->value("SELECT chunks FROM ampsf.mirror_run WHERE target = 'pile'::regclass ORDER BY id LIMIT 1"), '>', 14, 'in chunks');
 }
@@ -154,7 +146,7 @@ like($c->value("SELECT warning FROM ampsf.mirror_status WHERE target = 'drifts':
 $c->http('DELETE', '/__sandbox/schema');
 $c->run_sql("UPDATE ampsf.mirror_definition SET compare_asked = true WHERE target = 'drifts'::regclass");
 $c->run_sql("CALL ampsf.sync('drifts')") for 1, 2;
-is(differences('drifts', 'crm.contact'), 0, 'and when it is there again, the mirror is the org');
+is($c->differences('drifts', 'crm.contact'), 0, 'and when it is there again, the mirror is the org');
 
 # -------- a new column is filled in chunks, and goes on after a death where it was --------
 $c->run_sql("CREATE FOREIGN TABLE narrow (id text OPTIONS (field 'Id'), lastname text OPTIONS (field 'LastName'), createddate timestamptz OPTIONS (field 'CreatedDate'), "
@@ -176,7 +168,7 @@ $c->mark;
 	$c->mark;
 	$c->run_sql("CALL ampsf.sync('filled')");
 	is(scalar(grep { ($_->{soql} || '') =~ /^SELECT Id, Title FROM/ } $c->log), $rest, 'the others are filled after that, and no other');
-	is(differences('(SELECT id, lastname, createddate, systemmodstamp, title FROM filled)', 'narrow'), 0, 'the mirror is the org');
+	is($c->differences('(SELECT id, lastname, createddate, systemmodstamp, title FROM filled)', 'narrow'), 0, 'the mirror is the org');
 }
 
 # -------- background workers share a run, and who asks for one meanwhile waits for its end --------
@@ -190,6 +182,6 @@ sleep 0.5;
 $c->clear_faults;
 is($c->finish($call)->{err}, '', 'a session joins them, or waits');
 is($c->value("SELECT phase FROM ampsf.mirror_status WHERE target = 'background'::regclass"), 'ready', 'the run is at its end then');
-is(differences('background', 'crm.contact'), 0, 'the mirror is the org');
+is($c->differences('background', 'crm.contact'), 0, 'the mirror is the org');
 
 done_testing();

@@ -23,13 +23,6 @@ SELECT ampsf.mirror('person', 'p', chunk_rows => 200, lookback => '0', live_view
 END
 
 # All columns of all rows, both ways.
-sub differences
-{
-	my ($mirror, $source) = @_;
-	return $c->value("SELECT count(*) FROM ((SELECT $columns FROM $mirror EXCEPT SELECT $columns FROM $source) UNION ALL "
-		  . "(SELECT $columns FROM $source EXCEPT SELECT $columns FROM $mirror)) d");
-}
-
 # What must hold of a history at any time: no overlaps, nothing empty, and the open versions are the mirror.
 sub history_faults
 {
@@ -38,21 +31,6 @@ sub history_faults
 	return $c->value("SELECT (SELECT count(*) FROM p_history a JOIN p_history b ON a.id = b.id AND a.ctid < b.ctid AND a.valid && b.valid)"
 		  . " + (SELECT count(*) FROM p_history WHERE isempty(valid) OR lower_inf(valid))"
 		  . " + (SELECT count(*) FROM (($open EXCEPT $rows) UNION ALL ($rows EXCEPT $open)) d)");
-}
-
-my $token = $c->token;
-
-# What another client does: rows by the REST API, one call each.
-sub rest
-{
-	my ($method, $path, $body) = @_;
-	my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $c->{port}, Timeout => 30) or die "no sandbox: $!";
-	my $text = defined $body ? encode_json($body) : '';
-	print $s "$method /services/data/v62.0/$path HTTP/1.0\r\nHost: x\r\nAuthorization: Bearer $token\r\n"
-	  . "Content-Type: application/json\r\nConnection: close\r\nContent-Length: " . length($text) . "\r\n\r\n$text";
-	local $/;
-	my $answer = <$s>;
-	return $answer =~ m{^HTTP/\S+ 2} ? $answer : undef;
 }
 
 my (@ids, @binned);
@@ -65,14 +43,14 @@ sub random_changes
 		my $dice = rand;
 		if ($dice < 0.25)
 		{
-			my $made = rest('POST', 'sobjects/Contact', { LastName => "New $i " . int(rand 1e6) }) or next;
-			push @ids, $1 if $made =~ /"id":"(\w{18})"/;
+			my $made = $c->rest_ok('POST', 'sobjects/Contact', { LastName => "New $i " . int(rand 1e6) }) or next;
+			push @ids, $made;
 		}
-		elsif ($dice < 0.75) { rest('PATCH', "sobjects/Contact/$ids[rand @ids]", { Title => 'Title ' . int(rand 1e6) }) }
+		elsif ($dice < 0.75) { $c->rest_ok('PATCH', "sobjects/Contact/$ids[rand @ids]", { Title => 'Title ' . int(rand 1e6) }) }
 		elsif ($dice < 0.9)
 		{
 			my ($id) = splice @ids, int(rand @ids), 1;
-			push @binned, $id if rest('DELETE', "sobjects/Contact/$id");
+			push @binned, $id if $c->rest_ok('DELETE', "sobjects/Contact/$id");
 		}
 		elsif (@binned)
 		{
@@ -109,7 +87,7 @@ is(history_faults(), 0, 'the versions are those of the rows');
 is(AmpsfTest::sqlstate($c->psql('SELECT count(*) FROM p_now')), '55000', 'no live view of a part');
 random_changes(20);
 $c->run_sql("CALL ampsf.sync('p')");
-is(differences('p_now', 'person'), 0, 'the live view is the org');
+is($c->differences('p_now', 'person', $columns), 0, 'the live view is the org');
 is(history_faults(), 0, 'the history is right');
 
 # -------- a statement sees rows and watermark of one moment, whatever runs commit meanwhile --------
@@ -131,7 +109,7 @@ END
 	$c->finish($holder);
 	my $r = $c->finish($job);
 	like($r->{out}, qr/^t\n\n0\n/, "round $round: in an older snapshot the view is the org") or diag($r->{err});
-	is(differences('p_now', 'person'), 0, 'in a new one as well');
+	is($c->differences('p_now', 'person', $columns), 0, 'in a new one as well');
 	is(history_faults(), 0, 'the history is right');
 }
 
@@ -139,21 +117,21 @@ END
 for my $round (1 .. 4)
 {
 	random_changes(20);
-	is(differences('p_now', 'person'), 0, "round $round: before a run");
+	is($c->differences('p_now', 'person', $columns), 0, "round $round: before a run");
 	$c->fault('path=*/query*;match=FROM Contact;count=0;do=delay;ms=300');
 	kill_when("CALL ampsf.sync('p')", sub { return scalar grep { $_->{path} =~ /recordCount/ } @_ });
 	$c->clear_faults;
-	is(differences('p_now', 'person'), 0, 'after one that was killed');
+	is($c->differences('p_now', 'person', $columns), 0, 'after one that was killed');
 	random_changes(10);
 	my $job = $c->background("CALL ampsf.sync('p')");
-	is(differences('p_now', 'person'), 0, 'while one runs');
+	is($c->differences('p_now', 'person', $columns), 0, 'while one runs');
 	is($c->finish($job)->{err}, '', 'which ends well');
-	is(differences('p_now', 'person'), 0, 'and after it');
+	is($c->differences('p_now', 'person', $columns), 0, 'and after it');
 	is(history_faults(), 0, 'the history is right');
 }
 sleep 1.1;
 $c->run_sql("CALL ampsf.sync('p')");
-is(differences('p', 'person'), 0, 'the mirror is the org');
+is($c->differences('p', 'person', $columns), 0, 'the mirror is the org');
 
 # -------- a view that is cancelled, and answers that break off --------
 $c->fault('path=*/composite;count=1;do=delay;ms=3600000');
@@ -172,7 +150,7 @@ for my $fault ('path=*/query/*;count=9;do=truncate-json', 'path=*/query/*;skip=2
 	like($r->{err}, qr/ERROR/, "$fault: an error");
 	is($r->{out}, 'usable', 'and no part of an answer');
 	$c->clear_faults;
-	is(differences('p_now', 'person'), 0, 'then the whole');
+	is($c->differences('p_now', 'person', $columns), 0, 'then the whole');
 }
 # More than fits into work_mem, in statements that fail as well as in those that end.
 {
@@ -198,10 +176,10 @@ $c->run_sql("CALL ampsf.sync('p')");
 	random_changes(20);
 	my $versions = $c->value('SELECT count(*) FROM p_history');
 	local $c->{env}{PGDATABASE} = 'copy';
-	is(differences('p_now', 'person'), 0, 'the live view of the copy is the org');
+	is($c->differences('p_now', 'person', $columns), 0, 'the live view of the copy is the org');
 	sleep 1.1;
 	$c->run_sql("CALL ampsf.sync('p')");
-	is(differences('p', 'person'), 0, 'so is the copy, after a run');
+	is($c->differences('p', 'person', $columns), 0, 'so is the copy, after a run');
 	is(history_faults(), 0, 'and its history is right');
 	ok($c->value('SELECT count(*) FROM p_history') > $versions, 'and has grown');
 }
@@ -238,6 +216,6 @@ ok($left > 2, 'some chunks are left') or diag($left);
 $c->mark;
 $c->run_sql("CALL ampsf.sync('f')");
 is(scalar(grep { ($_->{soql} || '') =~ /^SELECT Id, Title FROM/ } $c->log), $left - 1, 'only they are read');
-is(differences('f', 'person'), 0, 'all values have come');
+is($c->differences('f', 'person', $columns), 0, 'all values have come');
 
 done_testing();

@@ -18,28 +18,6 @@ diag("random changes: AMPSF_TEST_SEED=$seed AMPSF_WRITEBACK_ROUNDS=$rounds");
 my $c = AmpsfTest->start(seed => 'demo', conf => ['log_min_messages = fatal']);
 $c->run_sql('CREATE ROLE durable SUPERUSER LOGIN; ALTER ROLE durable SET synchronous_commit = on');
 
-sub differences
-{
-	my ($mirror, $source) = @_;
-	return $c->value(
-		"SELECT count(*) FROM ((SELECT * FROM $mirror EXCEPT SELECT * FROM $source) UNION ALL "
-		  . "(SELECT * FROM $source EXCEPT SELECT * FROM $mirror)) d");
-}
-
-my $token = $c->token;
-
-sub rest
-{
-	my ($method, $path, $body) = @_;
-	my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $c->{port}, Timeout => 30) or die "no sandbox: $!";
-	my $text = defined $body ? encode_json($body) : '';
-	print $s "$method /services/data/v62.0/$path HTTP/1.0\r\nHost: x\r\nAuthorization: Bearer $token\r\n"
-	  . "Content-Type: application/json\r\nConnection: close\r\nContent-Length: " . length($text) . "\r\n\r\n$text";
-	local $/;
-	my $answer = <$s>;
-	return $answer =~ m{^HTTP/\S+ 2} ? $answer : undef;
-}
-
 sub sender
 {
 	return $c->value("SELECT pid FROM pg_stat_activity WHERE (query ILIKE 'CALL ampsf.writeback%' OR backend_type = 'ampsf writeback') "
@@ -160,7 +138,7 @@ for my $op ('insert', 'update', 'delete', 'insert by key')
 	}
 }
 $c->run_sql('ALTER FOREIGN TABLE crm.contact OPTIONS (DROP upsert_key)');
-is(differences('contact', 'crm.contact'), 0, 'the mirror is the org');
+is($c->differences('contact', 'crm.contact'), 0, 'the mirror is the org');
 is($c->value("SELECT count(*) FROM ampsf.writeback WHERE pending OR NOT settled"), 0, 'nothing is left over');
 
 # -------- calls that come to nothing, or of which nobody knows --------
@@ -192,7 +170,7 @@ for my $do ('status;status=403;code=REQUEST_LIMIT_EXCEEDED', 'html', 'reset-befo
 	}
 }
 $c->run_sql("CALL ampsf.sync('contact')");
-is(differences('contact', 'crm.contact'), 0, 'the mirror is the org');
+is($c->differences('contact', 'crm.contact'), 0, 'the mirror is the org');
 my $failed = $c->value('SELECT failures, last_error FROM ampsf.writeback_status');
 is($failed, '0|', 'and no failure is left');
 
@@ -283,8 +261,8 @@ for my $round (1 .. $rounds)
 	{
 		my $row = $rows[rand @rows];
 		my $value = "D $round.$_";
-		$department{$row} = $value if rest('PATCH', "sobjects/Contact/$id{$row}", { Department => $value });
-		rest('POST', 'sobjects/Contact', { LastName => "Remote $round.$_" }) if rand() < 0.2;
+		$department{$row} = $value if $c->rest_ok('PATCH', "sobjects/Contact/$id{$row}", { Department => $value });
+		$c->rest_ok('POST', 'sobjects/Contact', { LastName => "Remote $round.$_" }) if rand() < 0.2;
 		sleep 0.02;
 	}
 	if ($round % 2)
@@ -312,7 +290,7 @@ sleep 1.1;
 $c->run_sql("CALL ampsf.sync('contact')");
 diag("entries: " . join(', ', split /\n/, $c->value("SELECT state || ' ' || operation || ' ' || count(*) FROM ampsf.writeback GROUP BY state, operation ORDER BY 1")) . "; in doubt: $doubts");
 ok($c->value('SELECT sum(events) FROM ampsf.mirror_status') > 0, 'events came, too');
-is(differences('contact', 'crm.contact'), 0, 'the mirror is the org');
+is($c->differences('contact', 'crm.contact'), 0, 'the mirror is the org');
 is($c->value("SELECT count(*) FROM ampsf.verify('contact', thorough => true)"), 0, 'and verify says so');
 is($c->value("SELECT count(*) FROM ampsf.writeback WHERE pending OR NOT settled OR state IN ('queued', 'sending', 'in doubt')"), 0, 'each change has its outcome');
 is($c->value("SELECT string_agg(lastname, ', ') FROM (SELECT lastname FROM crm.contact WHERE lastname ~ '^(W|X|Row) ' GROUP BY 1 HAVING count(*) > 1) d"), '', 'no row was created twice');

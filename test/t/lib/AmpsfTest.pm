@@ -232,12 +232,12 @@ sub as_owner
 # A request to the sandbox itself; (status, body).
 sub http
 {
-	my ($self, $method, $path, $body, $type) = @_;
+	my ($self, $method, $path, $body, $type, @headers) = @_;
 	$body = '' unless defined $body;
 	my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $self->{port}, Timeout => 30)
 	  or die "no sandbox on port $self->{port}: $!";
-	printf $s "%s %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nConnection: close\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s",
-	  $method, $path, $self->{port}, $type || 'text/plain', length $body, $body;
+	printf $s "%s %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nConnection: close\r\nContent-Type: %s\r\n%sContent-Length: %d\r\n\r\n%s",
+	  $method, $path, $self->{port}, $type || 'text/plain', join('', map { "$_\r\n" } @headers), length $body, $body;
 	local $/;
 	my $answer = <$s>;
 	my ($head, $text) = split /\r\n\r\n/, $answer, 2;
@@ -264,6 +264,35 @@ sub token
 		'grant_type=client_credentials&client_id=sandbox&client_secret=sandbox', 'application/x-www-form-urlencoded');
 	die "no token: $status $body" unless $status == 200;
 	return decode_json($body)->{access_token};
+}
+
+# A call of another client of the org, which keeps its token until login_again(): (status, body).
+sub rest
+{
+	my ($self, $method, $path, $body) = @_;
+	$self->{rest_token} ||= $self->token;
+	return $self->http($method, "/services/data/v62.0/$path", defined $body ? encode_json($body) : '', 'application/json',
+		"Authorization: Bearer $self->{rest_token}");
+}
+
+sub login_again { my ($self) = @_; delete $self->{rest_token}; return; }
+
+# The Id, or "ok" where the answer has none; undef: refused.
+sub rest_ok
+{
+	my ($self, @call) = @_;
+	my ($status, $text) = $self->rest(@call);
+	return undef unless $status =~ /^2/;
+	return ($text || '') =~ /"id":"(\w{18})"/ ? $1 : 'ok';
+}
+
+# Rows that only one of two tables has, or has more often: how many.
+sub differences
+{
+	my ($self, $one, $other, $columns) = @_;
+	$columns ||= '*';
+	my ($a, $b) = map { "SELECT $columns FROM $_ AS x" } $one, $other;
+	return $self->value("SELECT count(*) FROM (($a EXCEPT ALL $b) UNION ALL ($b EXCEPT ALL $a)) d");
 }
 
 sub admin
