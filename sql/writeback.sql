@@ -366,6 +366,16 @@ CALL ampsf.writeback('key_mirror');
 SELECT id ~ '^003' AS id, lastname FROM key_mirror WHERE lastname IN ('Found', 'Doubtful again');
 SELECT operation, state, message FROM ampsf.writeback WHERE target = 'key_mirror'::regclass ORDER BY id DESC LIMIT 2;
 SELECT rows = (SELECT count(*) FROM key_mirror) AS counted FROM ampsf.mirror_definition WHERE target = 'key_mirror'::regclass;
+-- an update whose answer was lost, and that is changed before it is looked at again: the org's value is our own
+\! $SANDBOXCTL fault 'path=*/composite*;do=reset-after' >/dev/null
+UPDATE key_mirror SET lastname = 'Tried' WHERE lastname = 'Found';
+\set VERBOSITY terse
+CALL ampsf.writeback('key_mirror');
+\set VERBOSITY default
+UPDATE key_mirror SET lastname = 'Tried again' WHERE lastname = 'Tried';
+CALL ampsf.writeback('key_mirror');
+SELECT operation, state, new, sent, tried FROM ampsf.writeback WHERE target = 'key_mirror'::regclass ORDER BY id DESC LIMIT 2;
+SELECT count(*) FROM crm.contact WHERE lastname = 'Tried again';
 -- what came by a dump may have been sent since
 INSERT INTO key_mirror (lastname) VALUES ('Dumped');
 UPDATE ampsf.writeback SET home = 0 WHERE state = 'queued';

@@ -194,7 +194,8 @@ DECLARE
 BEGIN
 	SELECT * INTO w FROM @extschema@.writeback e WHERE e.id = head_id;
 	IF w.operation <> 'insert' OR coalesce(coalesce(w.sent, w.new) ->> key, '') <> '' THEN
-		UPDATE @extschema@.writeback e SET state = 'queued', doubtful = true, head = NULL, sent = NULL, sent_as = NULL
+		UPDATE @extschema@.writeback e SET state = 'queued', doubtful = true, head = NULL, sent = NULL, sent_as = NULL,
+				tried = coalesce(e.tried, '{}') || coalesce(w.sent, '{}')
 			WHERE e.head = head_id OR e.id = head_id;
 	ELSE
 		PERFORM @extschema@.writeback_close(head_id, 'in doubt', NULL, why);

@@ -151,7 +151,8 @@ BEGIN
 		SELECT r.*, o.id AS org_id, o.stamp, o.fields,
 			(SELECT jsonb_object_agg(v.key, v.value ORDER BY e.id) FROM @extschema@.writeback e, jsonb_each(e.new) v WHERE e.id = ANY (r.ids)) AS new,
 			(SELECT jsonb_object_agg(v.key, v.value ORDER BY e.id DESC) FROM @extschema@.writeback e, jsonb_each(e.old) v
-				WHERE e.id = ANY (r.ids) AND got.operation <> 'insert') AS old
+				WHERE e.id = ANY (r.ids) AND got.operation <> 'insert') AS old,
+			(SELECT jsonb_object_agg(v.key, v.value ORDER BY e.id) FROM @extschema@.writeback e, jsonb_each(e.tried) v WHERE e.id = ANY (r.ids)) AS tried
 		FROM r LEFT JOIN o ON o.id = r.record_id ORDER BY r.head LOOP
 		UPDATE @extschema@.writeback e SET head = g.head WHERE e.id = ANY (g.ids);
 		IF got.operation = 'insert' AND g.gone THEN
@@ -172,6 +173,7 @@ BEGIN
 			clash := ARRAY(SELECT o.key FROM jsonb_each(CASE got.operation WHEN 'delete' THEN g.fields ELSE g.new END) o
 				WHERE g.fields ? o.key AND NOT @extschema@.writeback_same(g.fields -> o.key, g.old -> o.key)
 					AND (got.operation = 'delete' OR NOT @extschema@.writeback_same(g.fields -> o.key, g.new -> o.key))
+					AND NOT (coalesce(g.tried ? o.key, false) AND @extschema@.writeback_same(g.fields -> o.key, g.tried -> o.key))
 				ORDER BY o.key);
 			IF cardinality(clash) > 0 AND NOT g.forced AND policy <> 'mine' THEN
 				PERFORM @extschema@.writeback_close(g.head, CASE policy WHEN 'theirs' THEN 'dropped' ELSE 'conflict' END, NULL,

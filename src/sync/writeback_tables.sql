@@ -30,6 +30,7 @@ CREATE TABLE @extschema@.writeback (
 	sent_as text,
 	sent jsonb,
 	sent_base timestamptz,
+	tried jsonb,
 	org jsonb,
 	error_code text,
 	message text,
@@ -63,6 +64,7 @@ COMMENT ON COLUMN @extschema@.writeback.followed IS 'later changes of the row kn
 COMMENT ON COLUMN @extschema@.writeback.follows IS 'the latest entry of the row of which that is known';
 COMMENT ON COLUMN @extschema@.writeback.head IS 'the change with which this one was sent, as one';
 COMMENT ON COLUMN @extschema@.writeback.sent IS 'what was sent: the changes of one row together, without what the org had already';
+COMMENT ON COLUMN @extschema@.writeback.tried IS 'what was sent before, so that nobody knows whether the org has it: it is no conflict if it has';
 COMMENT ON COLUMN @extschema@.writeback.org IS 'of a conflict: what the org has in these columns';
 COMMENT ON COLUMN @extschema@.writeback.error_code IS 'Salesforce''s code';
 COMMENT ON COLUMN @extschema@.writeback.waits_for IS 'key of a row that has to be created first';

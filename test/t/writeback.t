@@ -171,6 +171,7 @@ for my $do ('status;status=403;code=REQUEST_LIMIT_EXCEEDED', 'html', 'reset-befo
 }
 $c->run_sql("CALL ampsf.sync('contact')");
 is($c->differences('contact', 'crm.contact'), 0, 'the mirror is the org');
+is($c->value("SELECT rows = (SELECT count(*) FROM contact) FROM ampsf.mirror_definition"), 't', 'the rows were counted right');
 my $failed = $c->value('SELECT failures, last_error FROM ampsf.writeback_status');
 is($failed, '0|', 'and no failure is left');
 
@@ -308,7 +309,6 @@ my %org = map { split /\|/ } split /\n/, $c->value("SELECT lastname, department 
 is_deeply(\%org, \%department, 'what the other client wrote into other columns is still there');
 is($c->value("SELECT count(*) FROM ampsf.writeback w WHERE operation = 'insert' AND state = 'done' AND NOT EXISTS (SELECT FROM crm.contact o WHERE o.id = w.record_id) "
 		. "AND NOT EXISTS (SELECT FROM ampsf.writeback d WHERE d.record_id = w.record_id AND d.operation = 'delete' AND d.state = 'done')"), 0, 'what is said to be created is there');
-is($c->value("SELECT rows = (SELECT count(*) FROM contact) FROM ampsf.mirror_definition"), 't', 'the rows were counted right');
 
 # -------- the background worker, woken by the commit --------
 $c->run_sql('ALTER SYSTEM SET ampsf.max_sync_workers = 4');
