@@ -13,6 +13,7 @@ DECLARE
 	n_chunks integer := 0;
 	log record;
 	by_ids boolean := false;
+	counted bigint;
 	chunk integer;
 	pile boolean := false;
 	since timestamptz;
@@ -126,6 +127,10 @@ BEGIN
 			d.compared_at := d.run_started;
 			d.compare_asked := false;
 			d.deleted_to := d.run_started;
+			-- What local changes have made uncertain is counted, unless some are still on their way.
+			IF NOT EXISTS (SELECT FROM @extschema@.writeback w WHERE w.target = d.target AND NOT w.settled) THEN
+				EXECUTE format('SELECT count(*) FROM %s', d.target) INTO counted;
+			END IF;
 		ELSE
 			n_deleted := @extschema@.mirror_remove(d, log.ids, log.times);
 			-- Events may have removed rows before: then what is new in the log is asked about.
@@ -152,7 +157,7 @@ BEGIN
 			read_to = d.read_to, watermark = d.watermark, deleted_to = d.deleted_to, compared_at = d.compared_at,
 			compare_asked = d.compare_asked, rerun = m.rerun AND d.stage <> 'idle', warning = d.warning, next_run = d.next_run, rows_expected = d.rows_expected,
 			shrink = d.shrink, formula_spans = d.formula_spans, formulas_at = d.formulas_at,
-			rows = m.rows + n_inserted - CASE WHEN d.deletes = 'remove' THEN n_deleted ELSE 0 END,
+			rows = coalesce(counted, m.rows + n_inserted - CASE WHEN d.deletes = 'remove' THEN n_deleted ELSE 0 END),
 			failures = 0, last_error = NULL
 		WHERE m.target = d.target;
 	RETURN d.stage = 'idle';
