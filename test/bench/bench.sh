@@ -11,12 +11,13 @@
 #        memory     peak memory at 10,000 rows, at ROWS and at ten times ROWS
 #        latency    with an org that answers 150 ms later
 #        writes     INSERT by collections and by Bulk jobs against jsforce, near and 150 ms away
+#        mirrors    backfills, calls at rest and for changes, and how long a change takes to arrive
 set -euo pipefail
 
 cd "$(dirname "$0")/../.."
 mkdir -p build/bench
 { make -s -j2 && make -s -j2 sandbox; } >build/bench/build.log 2>&1 || { tail -20 build/bench/build.log >&2; exit 1; }
-[ $# -gt 0 ] || set -- calls decoders speed memory latency writes
+[ $# -gt 0 ] || set -- calls decoders speed memory latency writes mirrors
 for part in "$@"; do
 	perl "test/bench/$part.pl"
 	echo
