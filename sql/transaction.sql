@@ -308,6 +308,13 @@ DELETE FROM remote WHERE department = 'gone';
 DELETE FROM other WHERE lastname = 'y2';
 COMMIT;
 SELECT count(*) FROM remote WHERE department = 'gone';
+-- and where it is the only one
+INSERT INTO other (lastname, department) VALUES ('y1', 'gone');
+BEGIN;
+DELETE FROM remote WHERE department = 'gone';
+DELETE FROM other WHERE department = 'gone';
+COMMIT;
+SELECT count(*) FROM remote WHERE department = 'gone';
 INSERT INTO other (lastname, department) VALUES ('y1', 'gone'), ('y2', 'gone');
 BEGIN;
 UPDATE remote SET title = 'lost' WHERE department = 'gone';

@@ -435,6 +435,8 @@ mark_gone(AmpsfGraph *graph, const char *object)
 		if (node->op == AMPSF_DELETE && !node->gone && strcmp(node->object, object) == 0)
 			appendStringInfo(&soql, "%s'%s'", n++ > 0 ? "," : "", node->id);
 	}
+	if (n == 0)
+		return;
 	appendStringInfoChar(&soql, ')');
 	spec.session = graph->session;
 	spec.soql = soql.data;
