@@ -91,7 +91,8 @@ $c->fault('path=*/query*;match=SELECT Id, ;count=4;do=status;status=400;code=QUE
 # Who comes too late is refused: it is a small org.
 is(scalar(grep { $_->{err} ne '' && $_->{err} !~ /being synchronized/ } @ends), 0, 'no session fails');
 $c->clear_faults;
-is($c->value("SELECT state, error IS NULL, chunks > 2 FROM ampsf.mirror_run WHERE target = 'halved'::regclass ORDER BY id LIMIT 1"), 'done|t|t', 'the run is done, in smaller chunks');
+# In how many chunks depends on whose failed how often: mirror.t counts them for one session.
+is($c->value("SELECT state, error IS NULL FROM ampsf.mirror_run WHERE target = 'halved'::regclass ORDER BY id LIMIT 1"), 'done|t', 'the run is done');
 is($c->differences('halved', 'crm.contact'), 0, 'the mirror is the org');
 # So it is where the org takes too long to say where a chunk ends.
 $c->run_sql("SELECT ampsf.mirror('crm.contact', 'uncounted', chunk_rows => 4000, parallel => 2)");
