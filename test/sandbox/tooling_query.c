@@ -441,6 +441,7 @@ static Tooling *
 matching(const Query *q, int *n)
 {
 	Tooling *list = NULL;
+	Tooling *more;
 	Asked a = {0};
 	int64_t at = 0;
 	Tooling t;
@@ -454,7 +455,10 @@ matching(const Query *q, int *n)
 			tooling_free(&t);
 			continue;
 		}
-		list = realloc(list, sizeof(Tooling) * (size_t) (*n + 1));
+		more = realloc(list, sizeof(Tooling) * (size_t) (*n + 1));
+		if (more == NULL)
+			abort();
+		list = more;
 		list[(*n)++] = t;
 	}
 	buf_free(&a.b);
