@@ -53,6 +53,10 @@ for my $round (1, 2)
 	@jobs = map { $c->background("CALL ampsf.sync('killed')") } 1 .. 2;
 	my $from = chunks_done('killed');
 	ok($c->poll(sub { return sessions('killed') == 2 && chunks_done('killed') > $from + 2 }), "round $round: two sessions are at it");
+	# Answers stay away now, so that both hold a chunk when they die: else one may look for the next ends while the other has just done the last of the queue.
+	$c->clear_faults;
+	$c->fault('path=*/query*;match=SELECT Id, ;count=0;do=delay;ms=60000');
+	ok($c->poll(sub { return $c->struck == 2 }), "round $round: both wait for rows");
 	my $pid = $c->value("SELECT min(pid) FROM ampsf.mirror_holders('killed')");
 	kill 'KILL', $pid;
 	$c->finish($_) for @jobs;
