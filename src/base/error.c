@@ -11,6 +11,7 @@
 #include "mb/pg_wchar.h"
 #include "utils/memutils.h"
 #include "wire/json_doc.h"
+#include "wire/text.h"
 
 #define DETAIL_MAX 512
 #define SOQL_MAX 4000
@@ -181,25 +182,14 @@ static const ErrorRule rules[] = {
 	{"211", NULL, ERRCODE_FDW_ERROR, false, NULL},
 	{NULL, NULL, 0, false, NULL}};
 
-/* A part of a text, without case. */
-static bool
-contains(const char *text, const char *part)
-{
-	size_t len = strlen(part);
-
-	for (; text && *text; text++)
-		if (pg_strncasecmp(text, part, len) == 0)
-			return true;
-	return false;
-}
-
 static const ErrorRule *
 find_rule(const AmpsfApiError *err)
 {
 	if (!err->code)
 		return NULL;
 	for (const ErrorRule *r = rules; r->code; r++)
-		if (strcmp(r->code, err->code) == 0 && (!r->message || contains(err->message, r->message)))
+		if (strcmp(r->code, err->code) == 0 &&
+			(!r->message || ampsf_text_contains(err->message, r->message)))
 			return r;
 	return NULL;
 }

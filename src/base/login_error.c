@@ -5,6 +5,7 @@
  * docs/connect.md are made.  Must not know: how one logs in.
  */
 #include "base/login_error.h"
+#include "wire/text.h"
 
 #define AUTHORIZATION ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION
 #define PASSWORD ERRCODE_INVALID_PASSWORD
@@ -122,23 +123,12 @@ const AmpsfLoginError ampsf_login_errors[] = {
 	 "Keep sessions open, for instance by a connection pool."},
 	{NULL, NULL, 0, NULL, NULL}};
 
-static bool
-contains(const char *text, const char *part)
-{
-	size_t len = strlen(part);
-
-	for (; text && *text; text++)
-		if (pg_strncasecmp(text, part, len) == 0)
-			return true;
-	return false;
-}
-
 const AmpsfLoginError *
 ampsf_login_error(const char *error, const char *description)
 {
 	for (const AmpsfLoginError *e = ampsf_login_errors; error && e->error; e++)
 		if (strcmp(e->error, error) == 0 &&
-			(!e->description || contains(description, e->description)))
+			(!e->description || ampsf_text_contains(description, e->description)))
 			return e;
 	return NULL;
 }

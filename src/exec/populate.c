@@ -10,14 +10,12 @@
 
 #include "access/htup_details.h"
 #include "access/relation.h"
-#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "foreign/foreign.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
@@ -26,12 +24,11 @@
 #include "utils/rel.h"
 #include "utils/typcache.h"
 
-#include "base/ampsf.h"
 #include "base/options.h"
 #include "base/stats.h"
 #include "exec/convert.h"
 #include "exec/files.h"
-#include "functions/server_arg.h"
+#include "functions/foreign_arg.h"
 #include "net/session.h"
 #include "wire/wiretime.h"
 
@@ -78,22 +75,6 @@ compare_targets(const void *a, const void *b)
 	return c ? c : s->att - t->att;
 }
 
-/* ERROR if the caller may not know the foreign table, or it is not ours. */
-static void
-check_table(Oid relid)
-{
-	if (get_rel_relkind(relid) != RELKIND_FOREIGN_TABLE)
-		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
-						errmsg("\"%s\" is not a foreign table",
-							   get_rel_name(relid) ? get_rel_name(relid) : "-")));
-	if (pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
-		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FOREIGN_TABLE, get_rel_name(relid));
-	if (!ampsf_is_our_server(GetForeignServer(GetForeignTable(relid)->serverid)))
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("\"%s\" is not a foreign table of %s",
-															get_rel_name(relid), AMPSF_FDW_NAME)));
-}
-
 /* The foreign table's column of a name; 0 if it has none. */
 static AttrNumber
 column_of(TupleDesc desc, const char *name)
@@ -115,7 +96,7 @@ make_recipe(Oid rowtype, int32 typmod, Oid relid, MemoryContext cxt)
 	Relation rel;
 	Recipe *recipe;
 
-	check_table(relid);
+	ampsf_check_foreign_table(relid, ACL_SELECT);
 	old = MemoryContextSwitchTo(cxt);
 	recipe = palloc0(sizeof(Recipe));
 	recipe->rowtype = rowtype;

@@ -8,14 +8,12 @@
 
 #include "access/relation.h"
 #include "access/xact.h"
-#include "catalog/pg_class.h"
 #include "catalog/pg_type_d.h"
 #include "fmgr.h"
 #include "foreign/foreign.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
@@ -25,13 +23,12 @@
 #include "utils/resowner.h"
 #include "utils/timestamp.h"
 
-#include "base/ampsf.h"
 #include "base/error.h"
 #include "base/options.h"
 #include "exec/convert.h"
 #include "exec/modify_state.h"
 #include "exec/write_error.h"
-#include "functions/server_arg.h"
+#include "functions/foreign_arg.h"
 #include "net/session.h"
 #include "org/row_sink.h"
 #include "plan/plan_modify.h"
@@ -44,13 +41,7 @@ PG_FUNCTION_INFO_V1(ampsf_sql_writeback_rows);
 static Relation
 open_source(Oid relid, AclMode need)
 {
-	if (get_rel_relkind(relid) != RELKIND_FOREIGN_TABLE ||
-		!ampsf_is_our_server(GetForeignServer(GetForeignTable(relid)->serverid)))
-		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
-						errmsg("\"%s\" is not a foreign table of %s",
-							   get_rel_name(relid) ? get_rel_name(relid) : "-", AMPSF_FDW_NAME)));
-	if (pg_class_aclcheck(relid, GetUserId(), need) != ACLCHECK_OK)
-		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FOREIGN_TABLE, get_rel_name(relid));
+	ampsf_check_foreign_table(relid, need);
 	return relation_open(relid, AccessShareLock);
 }
 

@@ -14,25 +14,28 @@
 #include "functions/server_arg.h"
 
 void
-ampsf_foreign_arg(AmpsfForeignArg *arg, Oid relid)
+ampsf_check_foreign_table(Oid relid, AclMode need)
 {
-	ForeignServer *server;
+	const char *name = get_rel_name(relid);
 
 	if (get_rel_relkind(relid) != RELKIND_FOREIGN_TABLE)
 		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
-						errmsg("\"%s\" is not a foreign table",
-							   get_rel_name(relid) ? get_rel_name(relid) : "-")));
-	if (pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
-		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FOREIGN_TABLE, get_rel_name(relid));
-	server = GetForeignServer(GetForeignTable(relid)->serverid);
-	if (!ampsf_is_our_server(server))
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("\"%s\" is not a foreign table of %s",
-															get_rel_name(relid), AMPSF_FDW_NAME)));
+						errmsg("\"%s\" is not a foreign table", name ? name : "-")));
+	if (pg_class_aclcheck(relid, GetUserId(), need) != ACLCHECK_OK)
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FOREIGN_TABLE, name);
+	if (!ampsf_is_our_server(GetForeignServer(GetForeignTable(relid)->serverid)))
+		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+						errmsg("\"%s\" is not a foreign table of %s", name, AMPSF_FDW_NAME)));
+}
+
+void
+ampsf_foreign_arg(AmpsfForeignArg *arg, Oid relid)
+{
+	ampsf_check_foreign_table(relid, ACL_SELECT);
 	arg->table = ampsf_table_options(relid);
 	if (arg->table->engagement)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						errmsg("\"%s\" is a table of Account Engagement", get_rel_name(relid)),
 						errhint("This is for objects of the CRM module.")));
-	arg->session = ampsf_session_get(server->serverid, GetUserId());
+	arg->session = ampsf_session_get(GetForeignTable(relid)->serverid, GetUserId());
 }

@@ -14,6 +14,9 @@ typedef struct AmpsfForeignArg
 	AmpsfSession *session; /* of the caller's user mapping */
 } AmpsfForeignArg;
 
+/* ERROR if it is not a foreign table of ours, or the caller has not that right to it. */
+extern void ampsf_check_foreign_table(Oid relid, AclMode need);
+
 /* ERROR if it is not a table of ours, or of Account Engagement, or the caller may not read it. */
 extern void ampsf_foreign_arg(AmpsfForeignArg *arg, Oid relid);
 

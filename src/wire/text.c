@@ -249,3 +249,24 @@ ampsf_is_api_name(const char *s, size_t len)
 	}
 	return !begins;
 }
+
+static char
+fold(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char) (c - 'A' + 'a') : c;
+}
+
+bool
+ampsf_text_contains(const char *text, const char *part)
+{
+	for (; text && *text; text++)
+	{
+		size_t i = 0;
+
+		while (part[i] && fold(text[i]) == fold(part[i]))
+			i++;
+		if (!part[i])
+			return true;
+	}
+	return false;
+}

@@ -105,4 +105,10 @@ test_text(void)
 	CHECK(!NAME("a\0b"));
 	CHECK(!NAME("n\xc3\xa4me"));
 	CHECK(!NAME("a FROM b"));
+
+	CHECK(ampsf_text_contains("Read timed OUT.", "timed out"));
+	CHECK(ampsf_text_contains("aab", "AB"));
+	CHECK(!ampsf_text_contains("timed ou", "timed out"));
+	CHECK(!ampsf_text_contains("", "a"));
+	CHECK(!ampsf_text_contains(NULL, "a"));
 }
