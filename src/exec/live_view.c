@@ -364,6 +364,8 @@ ask(LiveRead *read, TimestampTz log_to)
 	return ampsf_call_start(read->arg.session, &spec, read->page_cxt);
 }
 
+static void throw_reply(const LiveRead *read, const char *detail) __attribute__((noreturn));
+
 static void
 throw_reply(const LiveRead *read, const char *detail)
 {

@@ -223,6 +223,8 @@ ampsf_engagement_print(const AmpsfEngagementRequest *request)
 
 /* -------- asking -------- */
 
+static void throw_reply(EngagementQuery *q, const char *detail) __attribute__((noreturn));
+
 static void
 throw_reply(EngagementQuery *q, const char *detail)
 {

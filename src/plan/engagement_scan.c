@@ -365,7 +365,7 @@ ampsf_engagement_plan(PlannerInfo *root, RelOptInfo *rel, ForeignPath *path, Lis
 {
 	AmpsfRelInfo *info = rel->fdw_private;
 	AmpsfScanClauses split;
-	AmpsfOutput out = {NIL};
+	AmpsfOutput out = {0};
 	const char *order = path->fdw_private ? strVal(linitial(path->fdw_private)) : "";
 	bool limited = root->limit_tuples >= 0 && root->limit_tuples < INT_MAX &&
 				   bms_equal(rel->relids, root->all_baserels) &&

@@ -588,7 +588,7 @@ ForeignScan *
 ampsf_join_plan(RelOptInfo *rel, AmpsfRelInfo *info, List *tlist, Plan *outer_plan)
 {
 	AmpsfScanClauses split;
-	AmpsfOutput out = {NIL};
+	AmpsfOutput out = {0};
 	List *exprs = list_copy(rel->reltarget->exprs);
 	List *columns = NIL;
 	List *scan_tlist = NIL;

@@ -279,7 +279,7 @@ choose_fields(AmpsfRelInfo *info, AmpsfOutput *out)
 static bool
 is_one_statement(const RelOptInfo *rel, AmpsfRelInfo *info)
 {
-	AmpsfOutput out = {NIL};
+	AmpsfOutput out = {0};
 	List *exprs = extract_actual_clauses(info->clauses, false);
 	ListCell *lc;
 
@@ -382,7 +382,7 @@ ampsfGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *
 {
 	AmpsfRelInfo *info = rel->fdw_private;
 	AmpsfScanClauses split;
-	AmpsfOutput out = {NIL};
+	AmpsfOutput out = {0};
 	List *bounds;
 	const char *order;
 	bool limited = root->limit_tuples >= 0 && root->limit_tuples < INT_MAX &&
