@@ -5,6 +5,7 @@
  */
 #include <fnmatch.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,10 +36,12 @@ static const struct
 	{"truncate-json", FAULT_TRUNCATE_JSON},
 	{"slow", FAULT_SLOW},
 	{"delay", FAULT_DELAY},
+	{"hold", FAULT_HOLD},
 	{"content-type", FAULT_CONTENT_TYPE},
 	{"expire-token", FAULT_EXPIRE_TOKEN},
 	{"dead-locator", FAULT_DEAD_LOCATOR},
 	{"lock-row", FAULT_LOCK_ROW},
+	{"refuse-part", FAULT_REFUSE_PART},
 	{"html", FAULT_HTML},
 	{"stall", FAULT_STALL},
 	{"bad-header", FAULT_BAD_HEADER},
@@ -61,6 +64,7 @@ static const char *const keys[] = {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static Rule *rules;
+static atomic_uint era;
 static unsigned dice = 1;
 
 const char *
@@ -264,7 +268,14 @@ fault_clear(void)
 		rules = r->next;
 		rule_free(r);
 	}
+	atomic_fetch_add(&era, 1);
 	pthread_mutex_unlock(&lock);
+}
+
+unsigned
+fault_era(void)
+{
+	return atomic_load(&era);
 }
 
 void
@@ -288,8 +299,9 @@ copy(const char *s)
 	return s ? strdup(s) : NULL;
 }
 
-bool
-fault_strike(const char *method, const char *path, const char *query, const char *body, Fault *f)
+static bool
+strike(bool part, const char *method, const char *path, const char *query, const char *body,
+	   Fault *f)
 {
 	bool hit = false;
 
@@ -297,6 +309,8 @@ fault_strike(const char *method, const char *path, const char *query, const char
 	pthread_mutex_lock(&lock);
 	for (Rule *r = rules; r != NULL; r = r->next)
 	{
+		if ((r->fault.kind == FAULT_REFUSE_PART) != part)
+			continue;
 		if (r->path != NULL && fnmatch(r->path, path, 0) != 0)
 			continue;
 		if (r->method != NULL && strcasecmp(r->method, method) != 0)
@@ -311,6 +325,7 @@ fault_strike(const char *method, const char *path, const char *query, const char
 		r->struck++;
 		hit = true;
 		*f = r->fault;
+		f->era = atomic_load(&era);
 		f->code = copy(r->fault.code);
 		f->message = copy(r->fault.message);
 		f->body = copy(r->fault.body);
@@ -318,4 +333,16 @@ fault_strike(const char *method, const char *path, const char *query, const char
 	}
 	pthread_mutex_unlock(&lock);
 	return hit;
+}
+
+bool
+fault_strike(const char *method, const char *path, const char *query, const char *body, Fault *f)
+{
+	return strike(false, method, path, query, body, f);
+}
+
+bool
+fault_strike_part(const char *method, const char *path, const char *query, Fault *f)
+{
+	return strike(true, method, path, query, NULL, f);
 }

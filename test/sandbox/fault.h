@@ -20,10 +20,12 @@ typedef enum FaultKind
 	FAULT_TRUNCATE_JSON,
 	FAULT_SLOW,
 	FAULT_DELAY,
+	FAULT_HOLD,
 	FAULT_CONTENT_TYPE,
 	FAULT_EXPIRE_TOKEN,
 	FAULT_DEAD_LOCATOR,
 	FAULT_LOCK_ROW,
+	FAULT_REFUSE_PART, /* of subrequests alone */
 	FAULT_HTML,
 	FAULT_STALL,
 	FAULT_BAD_HEADER,
@@ -51,6 +53,7 @@ typedef struct Fault
 	char *body;
 	char *retry_after;
 	int ms;
+	unsigned era; /* when it struck: see fault_era() */
 	int bytes_per_second;
 	int bytes; /* of the body, that get through; -1: half of it */
 	int rows;  /* of an ingest job that are written all the same; -1: not said */
@@ -60,11 +63,15 @@ const char *fault_name(FaultKind kind);
 /* Adds one SPEC; false with a malloc'ed reason when it makes no sense. */
 bool fault_add(const char *spec, char **reason);
 void fault_clear(void);
+/* Another one after each fault_clear(). */
+unsigned fault_era(void);
 /* JSON array of the faults in force. */
 void fault_list(Buf *out);
 /* Counts the request against every fault that it matches; the first one due is copied into *f. */
 bool fault_strike(const char *method, const char *path, const char *query, const char *body,
 				  Fault *f);
+/* The same for a request within another one: query is all that follows its path. */
+bool fault_strike_part(const char *method, const char *path, const char *query, Fault *f);
 void fault_free(Fault *f);
 
 #endif

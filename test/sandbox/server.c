@@ -156,6 +156,20 @@ delay(int fd, int ms)
 	return true;
 }
 
+/* The same, until the faults are removed. */
+static bool
+hold(int fd, unsigned era)
+{
+	struct pollfd p = {.fd = fd, .events = POLLRDHUP};
+
+	while (!stopping && fault_era() == era)
+	{
+		if (poll(&p, 1, 20) > 0)
+			return false;
+	}
+	return poll(&p, 1, 0) == 0;
+}
+
 bool
 server_hung_up(const Request *r)
 {
@@ -644,6 +658,8 @@ fault_before(Request *r, const Fault *f)
 	{
 		case FAULT_DELAY:
 			return delay(socket_of(r->connection), f->ms);
+		case FAULT_HOLD:
+			return hold(socket_of(r->connection), f->era);
 		case FAULT_EXPIRE_TOKEN:
 			if (bearer_token(r, &token) == 2)
 				session_expire(token);
@@ -795,6 +811,7 @@ keep_escapes(void *cls, struct MHD_Connection *c, char *s)
 	return strlen(s);
 }
 
+/* A port that was left a moment ago can be had again, one that somebody listens at cannot. */
 static struct MHD_Daemon *
 listen_at(const char *host, int port, const char *cert, const char *key)
 {
@@ -818,8 +835,7 @@ listen_at(const char *host, int port, const char *cert, const char *key)
 		MHD_OPTION_CONNECTION_MEMORY_INCREMENT, (size_t) 65536, MHD_OPTION_CONNECTION_LIMIT, 500u,
 		MHD_OPTION_URI_LOG_CALLBACK, request_begins, NULL, MHD_OPTION_NOTIFY_COMPLETED,
 		request_ends, NULL, MHD_OPTION_NOTIFY_CONNECTION, on_connection, NULL,
-		MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u,
-		MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
+		MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
 }
 
 int
@@ -854,8 +870,9 @@ server_start(const char *cert, const char *key)
 void
 server_stop(void)
 {
-	MHD_stop_daemon(mhd);
+	/* Whoever gets the port next wants it at all of these addresses. */
 	for (int i = 0; i < AMP_HOSTS; i++)
 		if (amp[i] != NULL)
 			MHD_stop_daemon(amp[i]);
+	MHD_stop_daemon(mhd);
 }

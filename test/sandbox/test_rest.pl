@@ -470,6 +470,19 @@ sub test_faults
 	check(soql($q)->{json}{totalSize} == 5, 'slow is whole');
 	fault('path=*/query;do=delay;ms=30');
 	check(soql($q)->{json}{totalSize} == 5, 'delay is whole');
+	fault('path=*/query;do=hold');
+	my $held = fork // die "fork: $!";
+	if (!$held)
+	{
+		mkdir($tmp .= '/held');
+		my $rows = soql($q)->{json}{totalSize} // 0;
+		POSIX::_exit($rows == 5 ? 0 : 1);
+	}
+	my $struck = sub { http('GET', '/__sandbox/faults', token => undef)->{json}{faults}[0]{struck} };
+	for (1 .. 1200) { last if $struck->(); select undef, undef, undef, 0.1 }
+	check(waitpid($held, POSIX::WNOHANG()) == 0, 'a request is held');
+	http('DELETE', '/__sandbox/faults', token => undef);
+	check(waitpid($held, 0) == $held && $? == 0, 'until the faults are removed');
 	fault('path=*/query;do=expire-token');
 	is_error(soql($q), 401, 'INVALID_SESSION_ID', 'expire-token');
 	is_error(soql($q), 401, 'INVALID_SESSION_ID', 'the token stays dead');
