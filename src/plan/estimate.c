@@ -11,6 +11,7 @@
 #include "base/ampsf.h"
 #include "plan/scan_paths.h"
 
+#include "catalog/pg_class.h"
 #include "nodes/makefuncs.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
@@ -164,8 +165,12 @@ ampsf_estimate_size(PlannerInfo *root, RelOptInfo *rel, AmpsfRelInfo *info)
 static bool
 relation_stats(PlannerInfo *root, RangeTblEntry *rte, AttrNumber attnum, VariableStatData *vardata)
 {
-	RelOptInfo *rel = vardata->rel;
+	RelOptInfo *rel;
 
+	/* For an index of a table PostgreSQL comes with a vardata that it has not filled (BRIN). */
+	if (rte->rtekind != RTE_RELATION || rte->relkind != RELKIND_FOREIGN_TABLE)
+		return earlier_hook && earlier_hook(root, rte, attnum, vardata);
+	rel = vardata->rel;
 	if (rel && rel->fdwroutine && rel->fdwroutine->GetForeignRelSize == ampsfGetForeignRelSize &&
 		rel->reloptkind != RELOPT_JOINREL && rel->fdw_private && attnum > 0)
 	{
