@@ -76,7 +76,7 @@ stop()
 	# PostgreSQL first, so that its backends still find the org; then without asking.
 	if pid=$(postmaster_pid); then
 		kill -INT "$pid" 2>/dev/null || true
-		wait_gone "$pid" 100 || { kill -QUIT "$pid" 2>/dev/null || true; wait_gone "$pid" 100; } ||
+		wait_gone "$pid" 300 || { kill -QUIT "$pid" 2>/dev/null || true; wait_gone "$pid" 100; } ||
 			{ kill -KILL "$pid" 2>/dev/null || true; }
 	fi
 	if pid=$(sandbox_pid); then
@@ -87,7 +87,13 @@ stop()
 	if [ -n "${AMPSF_COLLECT_LOG-}" ] && [ -s "$dir/sandbox.log" ]; then
 		cat "$dir/sandbox.log" >>"$AMPSF_COLLECT_LOG"
 	fi
-	rm -rf "${dir:?}/data" "${dir:?}/pg" "${dir:?}/bin" "$dir/sandbox.pid" "$dir/sandbox.port" "$dir/env"
+	# Who has been killed may still be about to end, and write.
+	local n=100
+	until rm -rf "${dir:?}/data" "${dir:?}/pg" "${dir:?}/bin" "$dir/sandbox.pid" "$dir/sandbox.port" "$dir/env" 2>/dev/null; do
+		n=$((n - 1))
+		[ $n -gt 0 ] || return 0
+		sleep 0.1
+	done
 }
 
 # PostgreSQL finds its files relative to its own executable.  A tree with real executables and links to
@@ -139,10 +145,10 @@ start_sandbox()
 		sh "$dir" "$dir/bin/ampsf-sandbox" --port 0 --port-file "$dir/sandbox.port" \
 		--log "$dir/sandbox.log" --seed "$seed" $sandbox_args
 	# a large seed takes its time
-	local all=$((10 * ${AMPSF_SANDBOX_PATIENCE:-60}))
+	local all=$((10 * ${AMPSF_SANDBOX_PATIENCE:-300}))
 	local n=$all
 	until [ -s "$dir/sandbox.port" ]; do
-		sandbox_pid >/dev/null || [ $n -gt $((all - 10)) ] || die "the sandbox did not start: $(tail -5 "$dir/sandbox.out")"
+		kill -0 "$(cat "$dir/sandbox.pid")" 2>/dev/null || die "the sandbox did not start: $(tail -5 "$dir/sandbox.out")"
 		n=$((n - 1))
 		[ $n -gt 0 ] || die "the sandbox did not answer in $((all / 10)) seconds: $(tail -5 "$dir/sandbox.out")"
 		sleep 0.1
@@ -177,7 +183,7 @@ start_postgres()
 		WRAP
 		chmod 755 "$server"
 	fi
-	as_owner "$pgbin/pg_ctl" -D "$dir/data" -l "$dir/postgres.log" -p "$server" -t 120 -w start \
+	as_owner "$pgbin/pg_ctl" -D "$dir/data" -l "$dir/postgres.log" -p "$server" -t 300 -w start \
 		>"$dir/pg_ctl.log" 2>&1 || die "PostgreSQL did not start: $(tail -5 "$dir/postgres.log" 2>/dev/null)"
 }
 

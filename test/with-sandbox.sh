@@ -25,7 +25,7 @@ trap 'exit 130' INT TERM HUP
 "${AMPSF_SANDBOX:-$root/build/sandbox/ampsf-sandbox}" --port 0 --port-file "$dir/port" --log "$dir/log" \
 	--seed "${SEED:-demo}" ${SANDBOX_ARGS-} >"$dir/out" 2>&1 </dev/null &
 pid=$!
-n=600
+n=3000
 until [ -s "$dir/port" ]; do
 	n=$((n - 1))
 	if [ $n -eq 0 ] || ! kill -0 "$pid" 2>/dev/null; then
