@@ -25,9 +25,13 @@ else
 	done
 fi
 
+own=no
 if [ -z "${SANDBOX_URL-}" ] || [ -z "${PGHOST-}" ]; then
+	own=yes
 	dir=$(mktemp -d /tmp/ampsf-regress-XXXXXX)
-	trap '"$root/test/cluster.sh" stop "$dir"; cp "$dir/postgres.log" "$outdir/" 2>/dev/null || true; rm -rf "$dir"' EXIT
+	keep='cp "$dir/postgres.log" "$outdir/" 2>/dev/null || true; rm -rf "$dir"'
+	# shellcheck disable=SC2064
+	trap "'$root/test/cluster.sh' stop \"\$dir\"; $keep" EXIT
 	trap 'exit 130' INT TERM HUP
 	mkdir -p "$outdir"
 	env=$("$root/test/cluster.sh" start "$dir" --seed demo)
@@ -64,6 +68,20 @@ for suite in "${suites[@]}"; do
 	fi
 	"$bindir/psql" -X -q -d postgres -c "DROP DATABASE regression_$suite WITH (FORCE)" || true
 done
+
+# The whole log, its end too: of a cluster of our own.
+if [ $own = yes ]; then
+	"$root/test/cluster.sh" stop "$dir"
+	# shellcheck disable=SC2064
+	trap "$keep" EXIT
+	if "$root/test/check-log.sh" "$dir/postgres.log"; then
+		passed=$((passed + 1))
+		echo 'ok      server log'
+	else
+		failed=$((failed + 1))
+		echo 'not ok  server log'
+	fi
+fi
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

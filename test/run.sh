@@ -13,7 +13,7 @@ export PG_CONFIG=${PG_CONFIG:-pg_config}
 logs=$root/build/test
 mkdir -p "$logs"
 src=$logs/src # a copy of the sources: every object is compiled anew, with warnings as errors
-export AMPSF_BUILD=$src
+export AMPSF_BUILD=${AMPSF_BUILD:-$src} # another build is for steps without the step build
 export AMPSF_COLLECT_LOG=$logs/requests.log
 jobs=$(nproc 2>/dev/null || echo 2)
 passed=0 failed=0 skipped=0
@@ -78,10 +78,12 @@ step_layers()
 {
 	once layers-self-test test/check-layers.sh --self-test
 	once layers test/check-layers.sh
+	once check-log-self-test test/check-log.sh --self-test
 }
 
 step_build()
 {
+	export AMPSF_BUILD=$src
 	rm -rf "$src"
 	mkdir -p "$src"
 	tar -cf - --exclude='*.o' --exclude='*.so' --exclude='*.d' Makefile ampsf_fdw.c ampsf_fdw.control src |
@@ -137,15 +139,21 @@ step_differential()
 	tally differential test/differential/run.sh
 }
 
-# Two at a time: most of them wait.  Each has a cluster of its own.
+# Two at a time: most of them wait.  Each has a cluster of its own.  AMPSF_TAP names some of them, for all.
 step_tap()
 {
-	local t name all=0
-	printf '%s\n' test/t/*.t | LOGS=$logs xargs -P "$((jobs < 2 ? 1 : 2))" -I{} sh -c '
+	local t name all=0 files=(test/t/*.t)
+	if [ -n "${AMPSF_TAP-}" ]; then
+		files=()
+		for t in $AMPSF_TAP; do
+			files+=("test/t/$t.t")
+		done
+	fi
+	printf '%s\n' "${files[@]}" | LOGS=$logs xargs -P "$((jobs < 2 ? 1 : 2))" -I{} sh -c '
 		log=$LOGS/tap-$(basename "{}" .t)
 		prove -v -Itest/t/lib "{}" >"$log.log" 2>&1
 		echo $? >"$log.status"'
-	for t in test/t/*.t; do
+	for t in "${files[@]}"; do
 		name=$(basename "$t" .t)
 		local status n_ok n_not n_skip
 		status=$(cat "$logs/tap-$name.status" 2>/dev/null || echo 1)
