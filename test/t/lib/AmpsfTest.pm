@@ -26,7 +26,7 @@ my $root = abs_path(dirname(abs_path(__FILE__)) . '/../../..');
 my @running;
 my $pg_config = $ENV{PG_CONFIG} || 'pg_config';
 chomp(my $bindir = `$pg_config --bindir`);
-my $patience = $ENV{AMPSF_TEST_TIMEOUT} || 180;    # seconds that one psql may take
+my $patience = $ENV{AMPSF_TEST_TIMEOUT} || 300;    # seconds that one psql may take
 
 sub root_dir { return $root; }
 
@@ -60,7 +60,7 @@ sub stop
 	my ($self) = @_;
 	return if $self->{stopped} || $self->{owner} != $$;
 	$self->{stopped} = 1;
-	_run(60, undef, "$root/test/cluster.sh", 'stop', $self->{dir});
+	_run(120, undef, "$root/test/cluster.sh", 'stop', $self->{dir});
 	return;
 }
 
@@ -208,6 +208,15 @@ sub finish
 	return { rc => $rc, out => $out, err => $err, hung => $rc == -1 };
 }
 
+# A backend that is killed takes all others with it; true when the server is back.  As long as the dead process is
+# there the postmaster has not seen it die, and would let a session in only to end it.
+sub crash
+{
+	my ($self, $pid) = @_;
+	return 0 unless ($pid // '') =~ /^\d+$/ && kill('KILL', $pid) == 1;
+	return $self->poll(sub { return !kill 0, $pid }) && $self->poll(sub { return $self->psql('SELECT 1')->{out} eq '1' });
+}
+
 # Waits until the condition is true; false when patience ended.
 sub poll
 {
@@ -225,7 +234,7 @@ sub pg_ctl
 {
 	my ($self, $what, %o) = @_;
 	return $self->as_owner("$self->{dir}/pg$bindir/pg_ctl", '-D', $o{data} || "$self->{dir}/data",
-		'-l', $o{log} || "$self->{dir}/postgres.log", '-w', '-s', $what, @{ $o{args} || [] });
+		'-l', $o{log} || "$self->{dir}/postgres.log", '-w', '-t', int(0.9 * $patience), '-s', $what, @{ $o{args} || [] });
 }
 
 sub as_owner
@@ -326,11 +335,18 @@ sub struck
 	return $n;
 }
 
+# Requests that the faults struck, and that are in the log: the org is done with them.
+sub answered
+{
+	my ($self) = @_;
+	return scalar grep { $_->{fault} } $self->log;
+}
+
 # From here on log() tells what was requested.
 sub mark
 {
 	my ($self) = @_;
-	$self->{mark} = -s $self->{env}{SANDBOX_LOG};
+	$self->{mark} += length for $self->_log_lines;
 	return;
 }
 
@@ -338,9 +354,16 @@ sub mark
 sub log
 {
 	my ($self) = @_;
-	open(my $f, '<', $self->{env}{SANDBOX_LOG}) or die "$self->{env}{SANDBOX_LOG}: $!";
-	seek $f, $self->{mark} || 0, 0;
-	return map { decode_json($_) } <$f>;
+	return map { decode_json($_) } $self->_log_lines;
+}
+
+# A line that is being written is not there yet.
+sub _log_lines
+{
+	my ($self) = @_;
+	open(my $f, '<:raw', $self->{env}{SANDBOX_LOG}) or die "$self->{env}{SANDBOX_LOG}: $!";
+	seek $f, $self->{mark} ||= 0, 0;
+	return grep { /\n\z/ } <$f>;
 }
 
 sub logins
