@@ -139,6 +139,37 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @extschema@.mirror_chunk_ids(@extschema@.mirror_definition, timestamptz, timestamptz, bigint, integer) IS 'of mirrors';
 
+-- What a comparison found missing or old (ampsf_mirror_wrong, among all of ampsf_mirror_ids), as chunks: where a
+-- tenth of a while is wrong, all of it is read, which Bulk jobs do; elsewhere those Ids alone.
+CREATE FUNCTION @extschema@.mirror_chunk_wrong(d @extschema@.mirror_definition) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	most CONSTANT integer := 10000;
+	bounds timestamptz[];
+	spans integer[] := '{}';
+	ids text[];
+	part record;
+BEGIN
+	ANALYZE pg_temp.ampsf_mirror_wrong;
+	IF d.cursor_column IS NOT NULL THEN
+		SELECT array_agg(DISTINCT date_trunc('second', c.stamp)) INTO bounds
+			FROM (SELECT i.stamp, row_number() OVER (ORDER BY i.stamp) AS n FROM pg_temp.ampsf_mirror_ids i WHERE i.stamp IS NOT NULL) c
+			WHERE c.n % d.chunk_rows = 1 OR d.chunk_rows = 1;
+		FOR part IN SELECT c.n, c.wrong FROM (SELECT width_bucket(i.stamp, bounds) AS n, count(*) AS rows, count(w.id) AS wrong
+					FROM pg_temp.ampsf_mirror_ids i LEFT JOIN pg_temp.ampsf_mirror_wrong w ON w.id = i.id WHERE i.stamp IS NOT NULL GROUP BY 1) c
+				WHERE c.wrong > most / 10 AND c.wrong >= c.rows / 10 AND c.rows <= 2 * d.chunk_rows ORDER BY 1 LOOP
+			PERFORM @extschema@.mirror_chunk_add(d, bounds[part.n], coalesce(bounds[part.n + 1], 'infinity'), NULL, part.wrong, 0);
+			spans := spans || part.n;
+		END LOOP;
+	END IF;
+	FOR ids IN SELECT array_agg(l.id) FROM (SELECT w.id, (row_number() OVER () - 1) / most AS n
+			FROM pg_temp.ampsf_mirror_wrong w JOIN pg_temp.ampsf_mirror_ids i ON i.id = w.id
+			WHERE coalesce(width_bucket(i.stamp, bounds), 0) <> ALL (spans)) l GROUP BY l.n LOOP
+		PERFORM @extschema@.mirror_chunk_add(d, '-infinity', '-infinity', ids, cardinality(ids), 0);
+	END LOOP;
+END $$;
+COMMENT ON FUNCTION @extschema@.mirror_chunk_wrong(@extschema@.mirror_definition) IS 'what a comparison found, as chunks to be read; of mirrors';
+
 -- A chunk that has failed is smaller the next time: its rest becomes another one.
 CREATE FUNCTION @extschema@.mirror_chunk_split(d @extschema@.mirror_definition, number integer) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -282,7 +313,8 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	tried integer;
 BEGIN
-	IF d.stage <> 'rows' OR d.cursor_column IS NULL THEN
+	IF d.cursor_column IS NULL OR d.stage <> 'rows' AND (d.stage <> 'deletes'
+		OR NOT EXISTS (SELECT FROM @extschema@.mirror_chunk o WHERE o.target = d.target)) THEN
 		RETURN false;
 	END IF;
 	UPDATE @extschema@.mirror_chunk k SET attempts = attempts + 1 WHERE k.target = d.target

@@ -31,7 +31,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT coalesce((SELECT format(' AND NOT %I', c.name) FROM @extschema@.mirror_columns(d.source) c
 		WHERE lower(c.field) = 'isdeleted' AND EXISTS (
 			SELECT FROM pg_foreign_table f, pg_options_to_table(f.ftoptions) o WHERE f.ftrelid = d.source
-				AND o.option_name = 'include_deleted' AND o.option_value IN ('true', 'on', 'yes', '1'))), '')
+				AND o.option_name = 'include_deleted' AND o.option_value::boolean)), '')
 $$;
 COMMENT ON FUNCTION @extschema@.mirror_filter(@extschema@.mirror_definition) IS 'condition for rows that are not deleted; of mirrors';
 
@@ -128,34 +128,49 @@ COMMENT ON FUNCTION @extschema@.mirror_remove(@extschema@.mirror_definition, tex
 	'removes or marks rows of a mirror; of mirrors';
 
 -- All Ids, with the cursor, of both sides.  It is the only way to see rows that were deleted past the recycle
--- bin; and it finds whatever else is missing or old.
+-- bin; and it finds whatever else is missing or old.  That is read here, or, where it is much, left as chunks to the
+-- next steps of the run.  Whatever the number of rows, no more than some Ids are held at a time.
 CREATE FUNCTION @extschema@.mirror_compare(
 	d @extschema@.mirror_definition, at timestamptz, OUT inserted bigint, OUT updated bigint, OUT deleted bigint)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	key name := @extschema@.mirror_key(d);
 	live text := CASE WHEN d.deletes = 'mark' THEN 't.deleted_at IS NULL' ELSE 'true' END;
+	-- A list of so many Ids is small, and one question about merges.
+	most CONSTANT integer := 50000;
 	lost text[];
 	part text[];
 	got record;
+	n bigint;
 BEGIN
 	inserted := 0;
 	updated := 0;
+	deleted := 0;
 	EXECUTE format('CREATE TEMPORARY TABLE ampsf_mirror_ids ON COMMIT DROP AS SELECT %I AS id, %s AS stamp FROM %s s WHERE true%s',
 		key, coalesce(quote_ident(d.cursor_column), 'NULL::timestamptz'), d.source, @extschema@.mirror_filter(d));
 	ANALYZE pg_temp.ampsf_mirror_ids;
-	EXECUTE format('SELECT array_agg(t.%1$I) FROM %2$s t WHERE %3$s AND NOT EXISTS (SELECT FROM pg_temp.ampsf_mirror_ids i WHERE i.id = t.%1$I)',
-		key, d.target, live) INTO lost;
-	deleted := @extschema@.mirror_remove(d, lost, array_fill(at, ARRAY[coalesce(cardinality(lost), 0)]));
-	PERFORM @extschema@.mirror_merges(d, lost);
-	FOR part IN EXECUTE format(
-		'SELECT array_agg(id) FROM (SELECT i.id, (row_number() OVER () - 1) / 2000 AS n FROM pg_temp.ampsf_mirror_ids i '
-		'LEFT JOIN %1$s t ON t.%2$I = i.id AND %3$s WHERE t.%2$I IS NULL OR i.stamp IS DISTINCT FROM %4$s) m GROUP BY n',
-		d.target, key, live, coalesce('t.' || quote_ident(d.cursor_column), 'NULL')) LOOP
-		got := @extschema@.mirror_read(d, format('%I = ANY ($3)', key), NULL, NULL, part);
-		inserted := inserted + got.inserted;
-		updated := updated + got.updated;
+	FOR lost IN EXECUTE format(
+		'SELECT array_agg(l.id) FROM (SELECT t.%1$I AS id, (row_number() OVER () - 1) / $1 AS n FROM %2$s t '
+		'WHERE %3$s AND NOT EXISTS (SELECT FROM pg_temp.ampsf_mirror_ids i WHERE i.id = t.%1$I)) l GROUP BY l.n',
+		key, d.target, live) USING most LOOP
+		deleted := deleted + @extschema@.mirror_remove(d, lost, array_fill(at, ARRAY[cardinality(lost)]));
+		PERFORM @extschema@.mirror_merges(d, lost);
 	END LOOP;
+	EXECUTE format('CREATE TEMPORARY TABLE ampsf_mirror_wrong ON COMMIT DROP AS SELECT i.id FROM pg_temp.ampsf_mirror_ids i '
+		'LEFT JOIN %1$s t ON t.%2$I = i.id AND %3$s WHERE t.%2$I IS NULL OR i.stamp IS DISTINCT FROM %4$s',
+		d.target, key, live, coalesce('t.' || quote_ident(d.cursor_column), 'NULL'));
+	GET DIAGNOSTICS n = ROW_COUNT;
+	IF n > 10000 THEN
+		PERFORM @extschema@.mirror_chunk_wrong(d);
+	ELSIF n > 0 THEN
+		FOR part IN SELECT array_agg(w.id) FROM (SELECT i.id, (row_number() OVER () - 1) / 2000 AS n FROM pg_temp.ampsf_mirror_wrong i) w
+			GROUP BY w.n LOOP
+			got := @extschema@.mirror_read(d, format('%I = ANY ($3)', key), NULL, NULL, part);
+			inserted := inserted + got.inserted;
+			updated := updated + got.updated;
+		END LOOP;
+	END IF;
+	DROP TABLE pg_temp.ampsf_mirror_wrong;
 	DROP TABLE pg_temp.ampsf_mirror_ids;
 END $$;
 COMMENT ON FUNCTION @extschema@.mirror_compare(@extschema@.mirror_definition, timestamptz) IS

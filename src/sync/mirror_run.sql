@@ -1,3 +1,11 @@
+-- What follows when deletions have been seen to, or something that a comparison found has been read.
+CREATE FUNCTION @extschema@.mirror_after(d @extschema@.mirror_definition) RETURNS text
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT CASE WHEN EXISTS (SELECT FROM @extschema@.mirror_chunk c WHERE c.target = d.target) THEN 'deletes'
+		WHEN @extschema@.mirror_formulas_due(d) THEN 'formulas' ELSE 'idle' END
+$$;
+COMMENT ON FUNCTION @extschema@.mirror_after(@extschema@.mirror_definition) IS 'stage of a run; of mirrors';
+
 -- One step of a run, to be committed: begin it, or read a chunk, or see to deletions.  Rows and how far they
 -- go are one transaction, so that whatever interrupts a run, the next step goes on where the last one ended.
 CREATE FUNCTION @extschema@.mirror_step(target regclass) RETURNS boolean
@@ -106,6 +114,12 @@ BEGIN
 			d.formulas_at := d.run_started;
 			d.stage := 'idle';
 		END IF;
+	ELSIF EXISTS (SELECT FROM @extschema@.mirror_chunk c WHERE c.target = d.target) THEN
+		-- What the comparison has found.
+		n_chunks := 1;
+		SELECT min(c.number) INTO chunk FROM @extschema@.mirror_chunk c WHERE c.target = d.target;
+		SELECT c.inserted, c.updated INTO n_inserted, n_updated FROM @extschema@.mirror_chunk_read(d, chunk) c;
+		d.stage := @extschema@.mirror_after(d);
 	ELSE
 		since := d.deleted_to - d.lookback;
 		by_ids := d.cursor_column IS NULL OR d.compare_asked OR d.compared_at IS NULL
@@ -140,7 +154,7 @@ BEGIN
 			END IF;
 			d.deleted_to := least(coalesce(log.latest_covered, d.run_started), d.run_started);
 		END IF;
-		d.stage := CASE WHEN @extschema@.mirror_formulas_due(d) THEN 'formulas' ELSE 'idle' END;
+		d.stage := @extschema@.mirror_after(d);
 	END IF;
 	IF d.stage = 'idle' THEN
 		d.next_run := clock_timestamp() + CASE WHEN d.rerun THEN interval '0' ELSE @extschema@.mirror_interval(d) END;
@@ -218,7 +232,7 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	d @extschema@.mirror_definition := @extschema@.mirror_find(target);
 BEGIN
-	IF error[1] LIKE 'could not %' AND error[3] ~ 'QUERY_TIMEOUT' AND d.stage = 'rows' THEN
+	IF error[1] LIKE 'could not %' AND error[3] ~ 'QUERY_TIMEOUT' AND d.stage IN ('rows', 'deletes') THEN
 		RETURN @extschema@.mirror_halve(d, chunk);
 	ELSIF error[2] ~ '^(22|42703|HV000|HV004|HV005)' THEN
 		-- Another session that shares the run may have looked just before.

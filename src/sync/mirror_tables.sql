@@ -23,7 +23,7 @@ CREATE FUNCTION @extschema@.span_counts(
 RETURNS SETOF record
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE ROWS 30 AS 'MODULE_PATHNAME', 'ampsf_sql_span_counts';
 COMMENT ON FUNCTION @extschema@.span_counts(regclass, text, text, timestamptz, timestamptz) IS
-	'of each month, day or hour (UTC), or fifth part, of a span in which rows were created: rows, the newest value of the field stamp, its different values; one call';
+	'of each month, day or hour (UTC), or fifth part, of a span in which rows were created: rows, the newest value of the field stamp, its different values; null of a part that has too many for the org to count; one call';
 
 -- Definitions and their state.  Each role sees and changes its own, and a run is always its owner's: what a
 -- definition names is reached with no other rights.

@@ -9,52 +9,53 @@ LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	d @extschema@.mirror_definition := @extschema@.mirror_claim(target);
 	key name := @extschema@.mirror_key(d);
-	live text := CASE WHEN d.deletes = 'mark' THEN 't.deleted_at IS NULL' ELSE 'true' END;
-	stamp text := coalesce('t.' || quote_ident(d.cursor_column), 'NULL::timestamptz');
 	lows timestamptz[] := '{-infinity}';
 	highs timestamptz[] := '{infinity}';
 	span text := 'true';
-	wrong text[] := '{}';
-	extra text[] := '{}';
+	local text := 'true';
+	part text[];
 	got record;
 	n bigint := 0;
 BEGIN
+	-- Nothing is held that grows with the rows.
+	CREATE TEMPORARY TABLE ampsf_mirror_found (id text, problem text) ON COMMIT DROP;
 	IF NOT thorough AND d.cursor_column IS NOT NULL AND d.created_column IS NOT NULL THEN
 		SELECT coalesce(array_agg(s.low), '{}'), array_agg(s.high) INTO lows, highs FROM @extschema@.verify_spans(d) s;
-		span := format('%%1$s.%I >= $1 AND %%1$s.%1$I < $2', d.created_column);
+		span := format('s.%I >= $1 AND s.%1$I < $2', d.created_column);
+		local := 'm.created >= $1 AND m.created < $2';
 	END IF;
 	FOR i IN 1 .. cardinality(lows) LOOP
-		EXECUTE format('CREATE TEMPORARY TABLE ampsf_mirror_ids ON COMMIT DROP AS '
-			'SELECT t.%1$I AS id, %2$s AS stamp FROM %3$s t WHERE %4$s%5$s',
-			key, stamp, d.source, format(span, 't'), @extschema@.mirror_filter(d))
+		EXECUTE format('CREATE TEMPORARY TABLE ampsf_mirror_ids ON COMMIT DROP AS SELECT s.%I AS id, %s AS stamp FROM %s s WHERE %s%s',
+			key, coalesce('s.' || quote_ident(d.cursor_column), 'NULL::timestamptz'), d.source, span, @extschema@.mirror_filter(d))
 			USING lows[i], highs[i];
-		FOR verify.id, problem, org_stamp, mirror_stamp IN EXECUTE format(
-			'SELECT coalesce(o.id, l.id), CASE WHEN EXISTS (SELECT FROM @extschema@.writeback w WHERE w.target = $4 '
-			'AND w.record_id = coalesce(o.id, l.id) AND w.pending) THEN ''pending'' WHEN l.id IS NULL THEN ''missing'' WHEN o.id IS NULL THEN ''extra'' ELSE ''old'' END, '
-			'o.stamp, l.stamp FROM pg_temp.ampsf_mirror_ids o FULL JOIN '
-			'(SELECT t.%1$I AS id, %2$s AS stamp FROM %3$s t WHERE %4$s AND %5$s) l ON l.id = o.id '
-			'WHERE (l.id IS NULL OR o.id IS NULL OR o.stamp IS DISTINCT FROM l.stamp) AND (o.stamp IS NULL OR o.stamp < $3) ORDER BY 1',
-			key, stamp, d.target, live, format(span, 't'))
-			USING lows[i], highs[i], coalesce(d.watermark, 'infinity'), d.target LOOP
-			IF problem = 'extra' THEN
-				extra := extra || verify.id;
-			ELSIF problem <> 'pending' THEN
-				wrong := wrong || verify.id;
-			END IF;
-			RETURN NEXT;
-		END LOOP;
+		RETURN QUERY EXECUTE format(
+			'WITH differ AS (SELECT coalesce(o.id, l.id) AS id, CASE WHEN EXISTS (SELECT FROM @extschema@.writeback w WHERE w.target = $4 '
+				'AND w.record_id = coalesce(o.id, l.id) AND w.pending) THEN ''pending'' WHEN l.id IS NULL THEN ''missing'' WHEN o.id IS NULL THEN ''extra'' ELSE ''old'' END '
+				'AS problem, o.stamp AS org, l.stamp AS mirror FROM pg_temp.ampsf_mirror_ids o FULL JOIN '
+				'(SELECT m.id, m.stamp FROM %s m WHERE %s) l ON l.id = o.id '
+				'WHERE (l.id IS NULL OR o.id IS NULL OR o.stamp IS DISTINCT FROM l.stamp) AND (o.stamp IS NULL OR o.stamp < $3)), '
+			'kept AS (INSERT INTO pg_temp.ampsf_mirror_found SELECT f.id, f.problem FROM differ f WHERE $5 AND f.problem <> ''pending'') '
+			'SELECT f.id, f.problem, f.org, f.mirror FROM differ f ORDER BY f.id',
+			@extschema@.verify_mine(d), local)
+			USING lows[i], highs[i], coalesce(d.watermark, 'infinity'), d.target, repair;
 		DROP TABLE pg_temp.ampsf_mirror_ids;
 	END LOOP;
-	IF repair AND cardinality(extra) + cardinality(wrong) > 0 THEN
-		IF cardinality(extra) > 0 THEN
-			n := - @extschema@.mirror_remove(d, extra, array_fill(clock_timestamp(), ARRAY[cardinality(extra)]));
-			n := CASE WHEN d.deletes = 'remove' THEN n ELSE 0 END;
-		END IF;
-		FOR i IN 1 .. cardinality(wrong) BY 2000 LOOP
-			SELECT * INTO got FROM @extschema@.mirror_read(d, format('%I = ANY ($3)', key), NULL, NULL, wrong[i : i + 1999]);
-			n := n + got.inserted;
-		END LOOP;
+	FOR part IN SELECT array_agg(f.id) FROM (SELECT x.id, (row_number() OVER () - 1) / 50000 AS n FROM pg_temp.ampsf_mirror_found x
+			WHERE x.problem = 'extra') f GROUP BY f.n LOOP
+		n := n - CASE WHEN d.deletes = 'remove' THEN 1 ELSE 0 END
+			* @extschema@.mirror_remove(d, part, array_fill(clock_timestamp(), ARRAY[cardinality(part)]));
+	END LOOP;
+	FOR part IN SELECT array_agg(f.id) FROM (SELECT x.id, (row_number() OVER () - 1) / 2000 AS n FROM pg_temp.ampsf_mirror_found x
+			WHERE x.problem <> 'extra') f GROUP BY f.n LOOP
+		got := @extschema@.mirror_read(d, format('%I = ANY ($3)', key), NULL, NULL, part);
+		n := n + got.inserted;
+	END LOOP;
+	IF n <> 0 THEN
 		UPDATE @extschema@.mirror_definition m SET rows = m.rows + n WHERE m.target = d.target;
+	END IF;
+	DROP TABLE pg_temp.ampsf_mirror_found;
+	IF to_regclass('pg_temp.ampsf_mirror_times') IS NOT NULL THEN
+		DROP TABLE pg_temp.ampsf_mirror_times;
 	END IF;
 END $$;
 COMMENT ON FUNCTION @extschema@.verify(regclass, boolean, boolean) IS

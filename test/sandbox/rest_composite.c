@@ -11,6 +11,7 @@
 #include <strings.h>
 
 #include "composite.h"
+#include "fault.h"
 
 #define MAX_SUBREQUESTS 25
 #define MAX_HEAVY 5
@@ -258,6 +259,25 @@ composite_read(json_object *list, Sub *subs, int max, Response *w)
 	return n;
 }
 
+/* By a fault. */
+static bool
+is_refused(const char *method, const char *url, Response *w)
+{
+	size_t len = strcspn(url, "?");
+	char *path = url_decode(url, len, false);
+	char *query = url[len] ? url_decode(url + len + 1, strlen(url + len + 1), true) : NULL;
+	Fault f;
+	bool hit = fault_strike_part(method, path, query, &f);
+
+	if (hit)
+		res_error(w, f.status, f.code ? f.code : "UNKNOWN_EXCEPTION",
+				  f.message ? f.message : "An unexpected error occurred. Please try again.");
+	fault_free(&f);
+	free(path);
+	free(query);
+	return hit;
+}
+
 static void
 run_sub(Request *r, Sub *subs, int i)
 {
@@ -270,7 +290,7 @@ run_sub(Request *r, Sub *subs, int i)
 		res_errorf(&s->w, 400, "PROCESSING_HALTED",
 				   "Invalid reference specified. No value for %s found in %.*s", bad,
 				   (int) strcspn(bad, ".["), bad);
-	else
+	else if (!is_refused(s->method, url, &s->w))
 		handle_inner(r, s->method, url, s->headers, body, &s->w);
 	if (s->w.body.len > 0)
 		s->answer = json_tokener_parse(s->w.body.data);
