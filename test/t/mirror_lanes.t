@@ -21,11 +21,24 @@ sub chunks_done
 	return $c->value("SELECT coalesce((SELECT chunks FROM ampsf.mirror_run WHERE target = '$target'::regclass ORDER BY id DESC LIMIT 1), 0)");
 }
 
+# Sessions that share a run, and wait for the rows of a chunk each.  The first one reads some before.
+sub share
+{
+	my ($target, $n, $chunks) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	$c->fault("path=*/query*;match=SELECT Id, ;skip=$chunks;count=0;do=hold");
+	my @jobs = $c->background("CALL ampsf.sync('$target')");
+	# Others find something to share then.
+	$c->poll(sub { return $c->struck == 1 });
+	push @jobs, map { $c->background("CALL ampsf.sync('$target')") } 2 .. $n;
+	ok($c->poll(sub { return $c->struck == $n && sessions($target) == $n }), "$n sessions are at it");
+	return @jobs;
+}
+
 # -------- three sessions share a backfill; a fourth is one too many --------
 $c->run_sql("SELECT ampsf.mirror('crm.contact', chunk_rows => 250, parallel => 3)");
-$c->fault('path=*/query*;match=SELECT Id;count=0;do=delay;ms=400');
-my @jobs = map { $c->background("CALL ampsf.sync('contact')") } 1 .. 3;
-ok($c->poll(sub { return sessions('contact') == 3 && chunks_done('contact') > 2 }), 'three sessions are at it');
+my @jobs = share('contact', 3, 3);
+is(chunks_done('contact'), 3, 'chunks are done');
 is(AmpsfTest::sqlstate($c->psql("CALL ampsf.sync('contact')")), '55006', 'a fourth one is refused');
 is(AmpsfTest::sqlstate($c->psql("SELECT ampsf.verify('contact')")), '55006', 'nobody else uses the mirror meanwhile');
 is($c->value("SELECT kind, sessions, share BETWEEN 0 AND 1, rows_per_second > 0, finish > now(), rows_expected FROM ampsf.mirror_progress"),
@@ -33,8 +46,8 @@ is($c->value("SELECT kind, sessions, share BETWEEN 0 AND 1, rows_per_second > 0,
 is($c->value("SELECT bool_and(m.phase = 'backfill') FROM ampsf.mirror_status m"), 't', 'and the status');
 # One of them is told to end, and one is cancelled: the last makes it good.
 $c->run_sql("SELECT pg_terminate_backend(min(pid)), pg_cancel_backend(max(pid)) FROM ampsf.mirror_holders('contact')");
-my @ends = map { $c->finish($_) } @jobs;
 $c->clear_faults;
+my @ends = map { $c->finish($_) } @jobs;
 is(scalar(grep { $_->{err} eq '' } @ends), 1, 'one of three sessions came to its end');
 is(scalar(grep { $_->{err} =~ /canceling statement/ } @ends), 1, 'one says that it was cancelled')
   or diag(map { "$_->{err}\n" } @ends);
@@ -49,18 +62,9 @@ is($c->value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"), 0, 'n
 $c->run_sql("SELECT ampsf.mirror('crm.contact', 'killed', chunk_rows => 250, parallel => 2)");
 for my $round (1, 2)
 {
-	$c->fault('path=*/query*;match=SELECT Id;count=0;do=delay;ms=400');
-	@jobs = map { $c->background("CALL ampsf.sync('killed')") } 1 .. 2;
-	my $from = chunks_done('killed');
-	ok($c->poll(sub { return sessions('killed') == 2 && chunks_done('killed') > $from + 2 }), "round $round: two sessions are at it");
-	# Answers stay away now, so that both hold a chunk when they die: else one may look for the next ends while the other has just done the last of the queue.
-	$c->clear_faults;
-	$c->fault('path=*/query*;match=SELECT Id, ;count=0;do=delay;ms=60000');
-	ok($c->poll(sub { return $c->struck == 2 }), "round $round: both wait for rows");
-	my $pid = $c->value("SELECT min(pid) FROM ampsf.mirror_holders('killed')");
-	kill 'KILL', $pid;
+	@jobs = share('killed', 2, 4);
+	ok($c->crash($c->value("SELECT min(pid) FROM ampsf.mirror_holders('killed')")), "round $round: both die");
 	$c->finish($_) for @jobs;
-	$c->poll(sub { return $c->psql('SELECT 1')->{out} eq '1' });
 	$c->clear_faults;
 	is($c->value("SELECT d.rows = (SELECT count(*) FROM killed) AND d.stage = 'rows' FROM ampsf.mirror_definition d WHERE target = 'killed'::regclass"),
 		't', 'the progress is that of the rows');
@@ -88,8 +92,9 @@ is($c->value("SELECT kind, state, interruptions FROM ampsf.mirror_run WHERE targ
 is($c->differences('killed', 'crm.contact'), 0, 'the mirror is the org');
 
 # -------- chunks that are too much for the org: they are halved, and the run goes on --------
+# Twice: that is as small as 4,000 rows become, if the same chunk has it both times.
 $c->run_sql("SELECT ampsf.mirror('crm.contact', 'halved', chunk_rows => 4000, parallel => 2)");
-$c->fault('path=*/query*;match=SELECT Id, ;count=4;do=status;status=400;code=QUERY_TIMEOUT');
+$c->fault('path=*/query*;match=SELECT Id, ;count=2;do=status;status=400;code=QUERY_TIMEOUT');
 @jobs = map { $c->background("CALL ampsf.sync('halved')") } 1 .. 2;
 @ends = map { $c->finish($_) } @jobs;
 # Who comes too late is refused: it is a small org.
@@ -100,7 +105,7 @@ is($c->value("SELECT state, error IS NULL FROM ampsf.mirror_run WHERE target = '
 is($c->differences('halved', 'crm.contact'), 0, 'the mirror is the org');
 # So it is where the org takes too long to say where a chunk ends.
 $c->run_sql("SELECT ampsf.mirror('crm.contact', 'uncounted', chunk_rows => 4000, parallel => 2)");
-$c->fault('path=*/query*;match=COUNT;count=4;do=status;status=400;code=QUERY_TIMEOUT');
+$c->fault('path=*/query*;match=COUNT;count=2;do=status;status=400;code=QUERY_TIMEOUT');
 @jobs = map { $c->background("CALL ampsf.sync('uncounted')") } 1 .. 2;
 @ends = map { $c->finish($_) } @jobs;
 $c->clear_faults;
@@ -124,13 +129,12 @@ $c->run_sql("SELECT ampsf.unmirror('refused')");
 	is($same, 1, 'a pile of rows with one time');
 	$c->run_sql("CREATE TABLE pile (LIKE crm.lead) PARTITION BY LIST (isconverted); CREATE TABLE pile_1 PARTITION OF pile DEFAULT; ALTER TABLE pile ADD PRIMARY KEY (id, isconverted)");
 	$c->run_sql("SELECT ampsf.mirror('crm.lead', 'pile', existing => true, chunk_rows => 200, parallel => 2)");
-	$c->fault('path=*/query*;match=SELECT Id, ;count=0;do=delay;ms=50');
-	@jobs = map { $c->background("CALL ampsf.sync('pile')") } 1 .. 2;
-	ok($c->poll(sub { return $c->value("SELECT count(*) FROM ampsf.mirror_chunk WHERE ids IS NOT NULL") > 5 && sessions('pile') == 2 }), 'two sessions share the pile');
+	@jobs = share('pile', 2, 3);
+	cmp_ok($c->value("SELECT count(*) FROM ampsf.mirror_chunk WHERE ids IS NOT NULL"), '>', 5, 'of a pile');
 	my $pid = $c->value("SELECT min(pid) FROM ampsf.mirror_holders('pile')");
 	$c->run_sql("SELECT pg_terminate_backend($pid)");
-	$c->finish($_) for @jobs;
 	$c->clear_faults;
+	$c->finish($_) for @jobs;
 	$c->run_sql("CALL ampsf.sync('pile')");
 	is($c->differences('pile', 'crm.lead'), 0, 'the mirror is the org');
 	is($c->value('SELECT count(*) FROM (SELECT id FROM pile GROUP BY 1 HAVING count(*) > 1) d'), 0, 'no row twice');
@@ -139,12 +143,10 @@ $c->run_sql("SELECT ampsf.unmirror('refused')");
 
 # -------- a field goes while several read --------
 $c->run_sql("SELECT ampsf.mirror('crm.contact', 'drifts', chunk_rows => 250, parallel => 2)");
-$c->fault('path=*/query*;match=SELECT Id;count=0;do=delay;ms=200');
-@jobs = map { $c->background("CALL ampsf.sync('drifts')") } 1 .. 2;
-ok($c->poll(sub { return sessions('drifts') == 2 && chunks_done('drifts') > 2 }), 'two sessions are at it');
+@jobs = share('drifts', 2, 3);
 $c->http('POST', '/__sandbox/schema', 'hide Contact Title');
-@ends = map { $c->finish($_) } @jobs;
 $c->clear_faults;
+@ends = map { $c->finish($_) } @jobs;
 is(join('', map { $_->{err} } @ends), '', 'no session fails');
 $c->run_sql("CALL ampsf.sync('drifts')");
 like($c->value("SELECT warning FROM ampsf.mirror_status WHERE target = 'drifts'::regclass"), qr/no longer read.*title/, 'the status says what is no longer read');
@@ -159,17 +161,16 @@ $c->run_sql("CREATE FOREIGN TABLE narrow (id text OPTIONS (field 'Id'), lastname
 $c->run_sql("SELECT ampsf.mirror('narrow', 'filled', chunk_rows => 1000)");
 $c->run_sql("CALL ampsf.sync('filled')");
 $c->run_sql("ALTER FOREIGN TABLE narrow ADD COLUMN title text OPTIONS (field 'Title')");
-$c->fault('path=*/query*;match=SELECT Id, Title;count=0;do=delay;ms=400');
-$c->mark;
+$c->fault('path=*/query*;match=SELECT Id, Title;skip=2;count=0;do=hold');
 {
 	my $job = $c->background("CALL ampsf.sync('filled')");
 	my $left = "SELECT coalesce(cardinality(fill_spans), 0) FROM ampsf.mirror_definition WHERE target = 'filled'::regclass";
-	ok($c->poll(sub { my $n = $c->value($left); return $n > 2 && $n < 6 }), 'some chunks are filled');
-	kill 'KILL', $c->value("SELECT min(pid) FROM ampsf.mirror_holders('filled')");
+	ok($c->poll(sub { return $c->struck > 0 }), 'some chunks are filled');
+	ok($c->crash($c->value("SELECT min(pid) FROM ampsf.mirror_holders('filled')")), 'the session dies');
 	$c->finish($job);
-	$c->poll(sub { return $c->psql('SELECT 1')->{out} eq '1' });
 	$c->clear_faults;
 	my $rest = $c->value($left) - 1;
+	cmp_ok($rest, '>', 1, 'others are left');
 	$c->mark;
 	$c->run_sql("CALL ampsf.sync('filled')");
 	is(scalar(grep { ($_->{soql} || '') =~ /^SELECT Id, Title FROM/ } $c->log), $rest, 'the others are filled after that, and no other');
@@ -179,11 +180,12 @@ $c->mark;
 # -------- background workers share a run, and who asks for one meanwhile waits for its end --------
 $c->run_sql('ALTER SYSTEM SET ampsf.max_sync_workers = 3');
 $c->run_sql('SELECT pg_reload_conf()');
-$c->fault('path=*/query*;match=SELECT Id;count=0;do=delay;ms=200');
+$c->fault('path=*/query*;match=SELECT Id, ;skip=3;count=0;do=hold');
 $c->run_sql("SELECT ampsf.mirror('crm.contact', 'background', chunk_rows => 250, parallel => 3)");
-ok($c->poll(sub { return sessions('background') >= 2 && chunks_done('background') > 2 }), 'workers are at it');
+ok($c->poll(sub { return $c->struck >= 2 && sessions('background') >= 2 }), 'workers are at it');
 my $call = $c->background("CALL ampsf.sync('background')");
-sleep 0.5;
+# It is the third, or a third worker came first: then it waits.
+$c->poll(sub { return $c->value("SELECT count(*) FROM pg_stat_activity WHERE query ILIKE 'CALL ampsf.sync%' AND state = 'active'") > 0 && sessions('background') == 3 });
 $c->clear_faults;
 is($c->finish($call)->{err}, '', 'a session joins them, or waits');
 is($c->value("SELECT phase FROM ampsf.mirror_status WHERE target = 'background'::regclass"), 'ready', 'the run is at its end then');
