@@ -24,23 +24,19 @@ sub sender
 		  . "AND pid <> pg_backend_pid() ORDER BY backend_type <> 'ampsf writeback' LIMIT 1");
 }
 
-sub alive
-{
-	return $c->poll(sub { return $c->psql('SELECT 1')->{out} eq '1' });
-}
-
 # A sender dies as soon as a fault has struck, or when the condition says so.
 sub kill_sender
 {
 	my ($when) = @_;
 	my $job = $c->background("CALL ampsf.writeback()");
 	my $caught = $c->poll($when || sub { return $c->struck > 0 });
-	my $pid = sender();
-	kill 'KILL', $pid if $pid =~ /^\d+$/;
-	my $r = $c->finish($job);
-	alive();
-	return $caught && $pid =~ /^\d+$/;
+	my $dead = $c->crash(sender());
+	$c->finish($job);
+	return $caught && $dead;
 }
+
+# The org has carried out what it does not tell.
+sub written { return $c->answered > 0; }
 
 sub outcome
 {
@@ -73,36 +69,37 @@ for my $op ('insert', 'update', 'delete', 'insert by key')
 		my $caught;
 		if ($point eq 'compared')
 		{
-			$c->fault("$read;do=delay;ms=60000");
+			$c->fault("$read;do=hold");
 			$caught = kill_sender();
 		}
 		elsif ($point eq 'on its way')
 		{
-			$c->fault("$write;do=delay;ms=60000");
+			$c->fault("$write;do=hold");
 			$caught = kill_sender();
 		}
 		elsif ($point eq 'written, no answer')
 		{
+			$c->mark;
 			$c->fault("$write;do=stall");
-			$caught = kill_sender();
+			$caught = kill_sender(\&written);
 		}
 		elsif ($point eq 'answered, not recorded')
 		{
 			# Somebody has locked the queue when the answer comes.
-			$c->fault("$write;do=delay;ms=700");
-			my $lock = $c->background("SELECT pg_sleep(0.1); BEGIN; LOCK ampsf.writeback IN SHARE MODE; SELECT pg_sleep(60)");
+			$c->fault("$write;do=hold");
 			my $job = $c->background("SELECT set_config('application_name', 'sender', false); CALL ampsf.writeback()");
-			# the lock is there before the answer and after the entry is being sent, or the sender waits at another place, and is killed there
-			$caught = $c->poll(sub { return $c->value("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'sender' AND wait_event_type = 'Lock'") });
-			my $pid = $c->value("SELECT pid FROM pg_stat_activity WHERE application_name = 'sender'");
-			kill 'KILL', $pid;
+			$caught = $c->poll(sub { return $c->struck > 0 });
+			my $lock = $c->background("BEGIN; LOCK ampsf.writeback IN SHARE MODE; SELECT pg_sleep(3600)");
+			$caught &&= $c->poll(sub { return $c->value("SELECT count(*) FROM pg_locks WHERE relation = 'ampsf.writeback'::regclass AND mode = 'ShareLock' AND granted") });
+			$c->clear_faults;
+			$caught &&= $c->poll(sub { return $c->value("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'sender' AND wait_event_type = 'Lock'") });
+			$caught &&= $c->crash($c->value("SELECT pid FROM pg_stat_activity WHERE application_name = 'sender'"));
 			$c->finish($job);
-			alive();
 			$c->finish($lock);
 		}
 		else
 		{
-			$c->fault($op =~ /^insert/ ? "$read;do=delay;ms=60000" : "$read;skip=1;do=delay;ms=60000");
+			$c->fault($op =~ /^insert/ ? "$read;do=hold" : "$read;skip=1;do=hold");
 			# What was deleted is not read again.
 			$caught = $op eq 'delete' ? 1 : kill_sender();
 		}
@@ -177,9 +174,10 @@ is($failed, '0|', 'and no failure is left');
 
 # A cancel: the sender says so, and what it knows is kept.
 $c->run_sql("INSERT INTO contact (lastname) VALUES ('Cancelled'); UPDATE contact SET title = 'Cancelled' WHERE lastname = 'Base 2'");
+$c->mark;
 $c->fault("$write;do=stall");
 my $cancelled = $c->background('CALL ampsf.writeback()');
-$c->poll(sub { return $c->struck > 0 });
+$c->poll(\&written);
 $c->run_sql("SELECT pg_cancel_backend(" . sender() . ")");
 is(AmpsfTest::sqlstate($c->finish($cancelled)), '57014', 'cancelled');
 $c->clear_faults;
@@ -191,12 +189,12 @@ is($c->value("SELECT count(*) FROM contact c JOIN crm.contact o USING (id) WHERE
 
 # A row that is being read again can be changed meanwhile, and that change is not lost.
 $c->run_sql("UPDATE contact SET title = 'Before' WHERE lastname = 'Base 3'");
-$c->fault("$read;skip=1;do=delay;ms=6000");
+$c->fault("$read;skip=1;do=hold");
 my $slow = $c->background('CALL ampsf.writeback()');
 $c->poll(sub { return $c->struck > 0 });
-is($c->psql("SET lock_timeout = '3s'; UPDATE contact SET title = 'Meanwhile' WHERE lastname = 'Base 3'")->{err}, '', 'nobody waits for the org');
-$c->finish($slow);
+is($c->psql("SET lock_timeout = '10s'; UPDATE contact SET title = 'Meanwhile' WHERE lastname = 'Base 3'")->{err}, '', 'nobody waits for the org');
 $c->clear_faults;
+$c->finish($slow);
 is($c->value("SELECT title FROM contact WHERE lastname = 'Base 3'"), 'Meanwhile', 'and what was read does not undo it');
 $c->run_sql('CALL ampsf.writeback()');
 is($c->value("SELECT title FROM crm.contact WHERE lastname = 'Base 3'"), 'Meanwhile', 'it is sent');
@@ -253,6 +251,7 @@ for my $round (1 .. $rounds)
 		$c->run_sql("ALTER SYSTEM SET ampsf.max_sync_workers = 4");
 		$c->run_sql('SELECT pg_reload_conf()');
 		$c->run_sql('SELECT ampsf.wake()');
+		ok($c->poll(sub { return $c->value('SELECT state FROM ampsf.subscription_status') eq 'connected' }), 'events are followed');
 	}
 	my @jobs = (writer(1), writer(2), $c->background("CALL ampsf.sync('contact')"));
 	push @jobs, $c->background("SELECT pg_sleep(0.1);\n" . "CALL ampsf.writeback();\nSELECT pg_sleep(0.1);\n" x 4);
@@ -268,29 +267,27 @@ for my $round (1 .. $rounds)
 	}
 	if ($round % 2)
 	{
-		my $pid = sender();
-		kill 'KILL', $pid if $pid =~ /^\d+$/;
+		$c->crash(sender());
 	}
 	$c->finish($_) for @jobs;
-	alive();
 	$c->clear_faults;
 }
+ok($c->poll(sub { return $c->value('SELECT sum(events) FROM ampsf.mirror_status') > 0 }), 'events came, too');
 $c->run_sql('ALTER SYSTEM SET ampsf.max_sync_workers = 0');
 $c->run_sql('SELECT pg_reload_conf()');
 $c->run_sql('SELECT ampsf.stop_workers()');
 # A backoff after a failure is the worker's, not that of a call by hand.
-for (1 .. 20)
-{
+$c->poll(sub {
 	$c->psql('CALL ampsf.writeback()');
-	last if $c->value("SELECT count(*) FROM ampsf.writeback WHERE state IN ('queued', 'sending')") eq '0';
-}
+	# Behind a row in doubt all wait for that.
+	return $c->value("SELECT count(*) FROM ampsf.writeback w WHERE state IN ('queued', 'sending') AND NOT EXISTS (SELECT FROM ampsf.writeback d WHERE d.record_id = w.record_id AND d.state = 'in doubt')") eq '0';
+});
 my $doubts = $c->value("SELECT count(*) FROM ampsf.writeback WHERE state = 'in doubt' AND head = id");
 $c->run_sql("SELECT ampsf.writeback_drop(id) FROM ampsf.writeback WHERE state = 'in doubt' AND head = id");
 $c->run_sql('CALL ampsf.writeback()');
 sleep 1.1;
 $c->run_sql("CALL ampsf.sync('contact')");
 diag("entries: " . join(', ', split /\n/, $c->value("SELECT state || ' ' || operation || ' ' || count(*) FROM ampsf.writeback GROUP BY state, operation ORDER BY 1")) . "; in doubt: $doubts");
-ok($c->value('SELECT sum(events) FROM ampsf.mirror_status') > 0, 'events came, too');
 is($c->differences('contact', 'crm.contact'), 0, 'the mirror is the org');
 is($c->value("SELECT count(*) FROM ampsf.verify('contact', thorough => true)"), 0, 'and verify says so');
 is($c->value("SELECT count(*) FROM ampsf.writeback WHERE pending OR NOT settled OR state IN ('queued', 'sending', 'in doubt')"), 0, 'each change has its outcome');
