@@ -24,6 +24,7 @@ DECLARE
 	counted bigint;
 	chunk integer;
 	pile boolean := false;
+	whole boolean := false;
 	since timestamptz;
 	n bigint;
 	n_formulas bigint := 0;
@@ -49,9 +50,9 @@ BEGIN
 				fill_columns = CASE WHEN d.fill_spans = '{}' THEN '{}' ELSE m.fill_columns END
 			WHERE m.target = d.target;
 	ELSIF d.stage = 'idle' THEN
-		d.run_started := @extschema@.server_time(d.source);
+		SELECT o.server_time, CASE WHEN d.watermark IS NULL THEN o.record_count END INTO d.run_started, d.rows_expected
+			FROM @extschema@.object_state(d.source) o;
 		d.read_to := coalesce(d.watermark - d.lookback, '-infinity');
-		d.rows_expected := CASE WHEN d.watermark IS NULL THEN @extschema@.record_count(d.source) END;
 		DELETE FROM @extschema@.mirror_run r WHERE r.target = d.target AND r.id <= (
 			SELECT o.id FROM @extschema@.mirror_run o WHERE o.target = d.target ORDER BY o.id DESC OFFSET 999 LIMIT 1);
 		INSERT INTO @extschema@.mirror_run (target, kind) VALUES (d.target, CASE WHEN d.watermark IS NULL THEN 'backfill'
@@ -64,8 +65,9 @@ BEGIN
 		IF chunk IS NOT NULL THEN
 			SELECT c.inserted, c.updated INTO n_inserted, n_updated FROM @extschema@.mirror_chunk_read(d, chunk) c;
 		ELSIF d.read_to < 'infinity' THEN
-			-- A short while is read as a whole: counting first would be a call of every run.
-			IF d.cursor_column IS NOT NULL AND (d.read_to < d.run_started - interval '1 hour' OR d.shrink > 0) THEN
+			-- A short while is read as a whole, and so is all of a small object: counting first would be a call of every run.
+			whole := d.watermark IS NULL AND d.read_to = '-infinity' AND d.shrink = 0 AND coalesce(d.rows_expected <= d.chunk_rows, false);
+			IF NOT whole AND d.cursor_column IS NOT NULL AND (d.read_to < d.run_started - interval '1 hour' OR d.shrink > 0) THEN
 				SELECT c.high, c.pile INTO high, pile FROM @extschema@.mirror_chunk_end(d, d.read_to, 'infinity',
 					@extschema@.mirror_wanted(d, d.shrink), d.rows_expected - d.rows) c;
 			END IF;
@@ -89,9 +91,13 @@ BEGIN
 			END IF;
 			IF d.watermark IS NULL THEN
 				d.compared_at := d.run_started;
-				-- Whether all have come: where the org cannot count so many, a comparison tells.
+				-- Whether all have come: one statement's rows have been counted as they came.  Where the org cannot count
+				-- so many, a comparison tells.
 				BEGIN
-					EXECUTE format('SELECT count(*) FROM %s s WHERE true%s', d.source, @extschema@.mirror_filter(d)) INTO n;
+					n := d.rows + n_inserted;
+					IF NOT whole THEN
+						EXECUTE format('SELECT count(*) FROM %s s WHERE true%s', d.source, @extschema@.mirror_filter(d)) INTO n;
+					END IF;
 				EXCEPTION WHEN query_canceled OR OTHERS THEN
 					-- The org's time limit has the same code as a cancel, which is not to be swallowed.
 					IF SQLERRM NOT LIKE 'could not %' THEN
@@ -103,7 +109,8 @@ BEGIN
 			END IF;
 			d.watermark := d.run_started;
 			d.deleted_to := coalesce(d.deleted_to, d.run_started);
-			d.stage := 'deletes';
+			-- Of what was there at a moment of this run, nothing had been deleted before.
+			d.stage := CASE WHEN whole AND d.cursor_column IS NOT NULL AND NOT d.compare_asked THEN @extschema@.mirror_after(d) ELSE 'deletes' END;
 		END IF;
 	ELSIF d.stage = 'formulas' THEN
 		n_chunks := 1;

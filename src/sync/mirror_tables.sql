@@ -5,10 +5,10 @@ CREATE FUNCTION @extschema@.server_time(foreign_table regclass) RETURNS timestam
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ampsf_sql_server_time';
 COMMENT ON FUNCTION @extschema@.server_time(regclass) IS 'the org''s clock; one call';
 
-CREATE FUNCTION @extschema@.record_count(foreign_table regclass) RETURNS bigint
-LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ampsf_sql_record_count';
-COMMENT ON FUNCTION @extschema@.record_count(regclass) IS
-	'about how many rows the object has, as the org remembers it; null if it does not; one call';
+CREATE FUNCTION @extschema@.object_state(foreign_table regclass, OUT server_time timestamptz, OUT record_count bigint)
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ampsf_sql_object_state';
+COMMENT ON FUNCTION @extschema@.object_state(regclass) IS
+	'the org''s clock, and about how many rows the object has, as the org remembers it; null if it does not; one call';
 
 CREATE FUNCTION @extschema@.deleted(
 	foreign_table regclass, since timestamptz, until timestamptz, OUT ids text[], OUT times timestamptz[],

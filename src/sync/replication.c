@@ -22,55 +22,68 @@
 #include "wire/wiretime.h"
 
 PG_FUNCTION_INFO_V1(ampsf_sql_server_time);
-PG_FUNCTION_INFO_V1(ampsf_sql_record_count);
+PG_FUNCTION_INFO_V1(ampsf_sql_object_state);
 PG_FUNCTION_INFO_V1(ampsf_sql_deleted);
 
-/* The org's clock, in whole seconds, as its answers carry it.  One call. */
-Datum
-ampsf_sql_server_time(PG_FUNCTION_ARGS)
+/*
+ * The org's clock, in whole seconds, as its answers carry it; and what it says of its number of
+ * records without counting, which may be hours old: -1 if it does not know.  One call.
+ */
+static Datum
+ask_state(Oid relid, int64 *count)
 {
 	AmpsfForeignArg arg;
 	AmpsfCallSpec spec = {0};
 	AmpsfCall *call;
-	const char *date;
+	AmpsfJson *item;
+	const char *text;
+	size_t len;
 	Datum result;
 
-	ampsf_foreign_arg(&arg, PG_GETARG_OID(0));
+	ampsf_foreign_arg(&arg, relid);
 	spec.method = "GET";
 	spec.path = psprintf("limits/recordCount?sObjects=%s", arg.table->object);
 	spec.idempotent = true;
 	spec.usage = ampsf_session_usage(arg.session, NULL, "metadata");
 	call = ampsf_call_start(arg.session, &spec, CurrentMemoryContext);
 	ampsf_call_finish(call, "ask the org for its time", NULL);
-	date = ampsf_call_header(call, "Date");
-	if (date == NULL)
+	text = ampsf_call_header(call, "Date");
+	if (text == NULL)
 		ereport(ERROR, (errcode(ERRCODE_FDW_UNABLE_TO_CREATE_REPLY),
 						errmsg("the org's answer has no date")));
 	/* "Wed, 31 Jan 2024 10:20:30 GMT": the month has a name, so that DateStyle does not matter. */
-	result = DirectFunctionCall3(timestamptz_in, CStringGetDatum(date),
+	result = DirectFunctionCall3(timestamptz_in, CStringGetDatum(text),
 								 ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+	text = ampsf_call_body(call, &len);
+	item = ampsf_json_array_get(
+		ampsf_json_get(ampsf_json_parse(text, len, CurrentMemoryContext), "sObjects"), 0);
+	*count = item ? ampsf_json_int(item, "count", -1) : -1;
 	ampsf_call_free(call);
-	PG_RETURN_DATUM(result);
+	return result;
 }
 
-/* What the org says without counting: it may be hours old, and knows not all objects. */
 Datum
-ampsf_sql_record_count(PG_FUNCTION_ARGS)
+ampsf_sql_server_time(PG_FUNCTION_ARGS)
 {
-	AmpsfForeignArg arg;
-	AmpsfJson *doc;
-	AmpsfJson *item;
 	int64 count;
 
-	ampsf_foreign_arg(&arg, PG_GETARG_OID(0));
-	doc =
-		ampsf_json_call(arg.session, psprintf("limits/recordCount?sObjects=%s", arg.table->object),
-						NULL, "ask the org for the number of its records", CurrentMemoryContext);
-	item = ampsf_json_array_get(ampsf_json_get(doc, "sObjects"), 0);
-	count = item ? ampsf_json_int(item, "count", -1) : -1;
-	if (count < 0)
-		PG_RETURN_NULL();
-	PG_RETURN_INT64(count);
+	PG_RETURN_DATUM(ask_state(PG_GETARG_OID(0), &count));
+}
+
+Datum
+ampsf_sql_object_state(PG_FUNCTION_ARGS)
+{
+	TupleDesc desc;
+	Datum values[2];
+	bool nulls[2] = {false, false};
+	int64 count;
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	values[0] = ask_state(PG_GETARG_OID(0), &count);
+	values[1] = Int64GetDatum(count);
+	nulls[1] = count < 0;
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }
 
 static bool
