@@ -44,7 +44,8 @@ SQL_PARTS = \
 	src/sync/writeback_tables.sql \
 	src/sync/writeback.sql \
 	src/sync/writeback_send.sql \
-	src/sync/writeback_run.sql
+	src/sync/writeback_run.sql \
+	src/sync/grants.sql
 OBJS = ampsf_fdw.o $(patsubst %.c,%.o,$(sort $(wildcard src/*/*.c)))
 
 PG_CPPFLAGS = -Isrc

@@ -39,13 +39,12 @@ COMMENT ON COLUMN @extschema@.change.committed IS 'when the org committed the tr
 COMMENT ON COLUMN @extschema@.change.sequence IS 'the event''s place in its transaction, from 1';
 COMMENT ON COLUMN @extschema@.change.origin IS 'which API and client made the change, as Salesforce tells it';
 -- An event that is delivered again is stored once; after a refresh an org gives the same ids to others.
-CREATE UNIQUE INDEX change_once ON @extschema@.change (subscription, replay_id, object, record_id, type, transaction_key)
+CREATE UNIQUE INDEX change_once ON @extschema@.change (subscription, replay_id, object, record_id, type, transaction_key, owner)
 	NULLS NOT DISTINCT WHERE subscription IS NOT NULL AND type <> 'LOST';
 CREATE INDEX change_object ON @extschema@.change (owner, server, object_key, id);
 ALTER TABLE @extschema@.change ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON @extschema@.change TO PUBLIC
 	USING (owner = (SELECT pg_catalog.quote_ident(current_user)::pg_catalog.regrole));
-GRANT SELECT, INSERT, DELETE ON @extschema@.change TO PUBLIC;
 
 CREATE FUNCTION @extschema@.change_lock(server name) RETURNS void
 LANGUAGE sql VOLATILE STRICT SET search_path = pg_catalog, pg_temp AS $$

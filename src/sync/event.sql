@@ -171,6 +171,7 @@ COMMENT ON FUNCTION @extschema@.subscription_beat(bigint, text, text) IS 'of cha
 -- Rows, and the place up to which the org has told, are one transaction.  Null: there is nothing more to do.
 CREATE FUNCTION @extschema@.events_store(subscription bigint, answer text) RETURNS integer
 LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
 DECLARE
 	s @extschema@.subscription;
 	messages jsonb;
@@ -178,7 +179,7 @@ DECLARE
 	stored record;
 	since timestamptz;
 BEGIN
-	SELECT * INTO s FROM @extschema@.subscription x WHERE x.id = subscription AND x.owner = quote_ident(current_user)::regrole FOR UPDATE;
+	SELECT * INTO s FROM @extschema@.subscription x WHERE x.id = events_store.subscription AND x.owner = quote_ident(current_user)::regrole FOR UPDATE;
 	IF NOT FOUND THEN
 		RETURN NULL;
 	END IF;
@@ -216,7 +217,8 @@ BEGIN
 			FROM @extschema@.event_rows(s, messages) WITH ORDINALITY r
 			WHERE since IS NULL OR r.committed IS NULL OR r.committed >= since
 			ORDER BY r.ordinality
-			ON CONFLICT DO NOTHING
+			ON CONFLICT (subscription, replay_id, object, record_id, type, transaction_key, owner)
+				WHERE subscription IS NOT NULL AND type <> 'LOST' DO NOTHING
 			RETURNING id, object)
 		SELECT count(*) AS n, min(a.id) AS first, max(a.id) AS last, array_agg(DISTINCT a.object) AS objects INTO stored FROM added a;
 	UPDATE @extschema@.subscription x SET replay_id = coalesce(told.replay_id, x.replay_id), replay_before = s.replay_before, received = x.received + told.n,

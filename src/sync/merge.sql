@@ -20,7 +20,6 @@ COMMENT ON COLUMN @extschema@.merge.master IS 'Id of the row that it was merged 
 ALTER TABLE @extschema@.merge ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON @extschema@.merge TO PUBLIC
 	USING (owner = (SELECT pg_catalog.quote_ident(current_user)::pg_catalog.regrole));
-GRANT SELECT, INSERT, UPDATE, DELETE ON @extschema@.merge TO PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.merge', '');
 
 -- Rows that have just gone: were they merged?  A call, of objects only that know merges.

@@ -100,7 +100,6 @@ COMMENT ON COLUMN @extschema@.mirror_definition.formulas_at IS 'formula fields o
 ALTER TABLE @extschema@.mirror_definition ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON @extschema@.mirror_definition TO PUBLIC
 	USING (owner = (SELECT pg_catalog.quote_ident(current_user)::pg_catalog.regrole));
-GRANT SELECT, INSERT, UPDATE, DELETE ON @extschema@.mirror_definition TO PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.mirror_definition', '');
 
 CREATE TABLE @extschema@.mirror_run (
@@ -136,7 +135,6 @@ CREATE INDEX ON @extschema@.mirror_run (target, id);
 ALTER TABLE @extschema@.mirror_run ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON @extschema@.mirror_run TO PUBLIC
 	USING (owner = (SELECT pg_catalog.quote_ident(current_user)::pg_catalog.regrole));
-GRANT SELECT, INSERT, UPDATE, DELETE ON @extschema@.mirror_run TO PUBLIC;
 
 -- Parts of a run that are still to be read: a span of time, or Ids where one second has too many rows.  What is
 -- behind read_to has none yet.
@@ -155,7 +153,6 @@ COMMENT ON TABLE @extschema@.mirror_chunk IS 'chunks of runs that are still to b
 ALTER TABLE @extschema@.mirror_chunk ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON @extschema@.mirror_chunk TO PUBLIC
 	USING (owner = (SELECT pg_catalog.quote_ident(current_user)::pg_catalog.regrole));
-GRANT SELECT, INSERT, UPDATE, DELETE ON @extschema@.mirror_chunk TO PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.mirror_chunk', '');
 
 -- Up to 10,000: more are as many.

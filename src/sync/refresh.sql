@@ -22,7 +22,7 @@ CREATE TABLE @extschema@.matview_state (
 	server_time timestamptz,
 	asked timestamptz NOT NULL DEFAULT clock_timestamp(),
 	reason text,
-	PRIMARY KEY (matview, source)
+	PRIMARY KEY (matview, source, owner)
 );
 COMMENT ON TABLE @extschema@.matview_state IS
 	'of ampsf.refresh_if_changed(): the tables that a materialized view reads, as they were before its last refresh';
@@ -75,45 +75,53 @@ LANGUAGE sql VOLATILE STRICT SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION @extschema@.local_fingerprint(regclass) IS 'another one means a change of the table; of materialized views';
 
+-- The sources with what the caller knows of them.
+CREATE FUNCTION @extschema@.matview_known(
+	matview regclass, OUT source regclass, OUT server oid, OUT stamp text, OUT askable boolean, OUT known boolean, OUT since timestamptz,
+	OUT newest timestamptz, OUT fingerprint text, OUT server_time timestamptz, OUT asked timestamptz)
+RETURNS SETOF record
+LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
+	SELECT r.*, m.matview IS NOT NULL, m.since, m.newest, m.fingerprint, m.server_time, m.asked
+	FROM @extschema@.matview_sources(matview) r LEFT JOIN @extschema@.matview_state m
+		ON m.matview = matview_known.matview AND m.source = r.source AND m.owner = quote_ident(current_user)::regrole
+$$;
+COMMENT ON FUNCTION @extschema@.matview_known(regclass) IS 'of materialized views';
+
 -- Has anything changed?  If so, the state is that of now: what is read after this shows it, or more.
 CREATE FUNCTION @extschema@.matview_changed(matview regclass, at_least_every interval, lookback interval) RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	why text;
 	asked record;
-	s record;
+	f record;
 	times jsonb := '{}';
+	me regrole := quote_ident(current_user)::regrole;
 BEGIN
 	PERFORM pg_advisory_xact_lock(hashtext('@extschema@.matview_state'), matview::oid::integer);
 	DELETE FROM @extschema@.matview_state m WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = m.matview);
-	CREATE TEMPORARY TABLE ampsf_sources ON COMMIT DROP AS SELECT r.*, m.since, m.newest, m.fingerprint, m.server_time, m.asked, m.matview IS NOT NULL AS known
-		FROM @extschema@.matview_sources(matview) r LEFT JOIN @extschema@.matview_state m
-			ON m.matview = matview_changed.matview AND m.source = r.source;
 	IF NOT (SELECT relispopulated FROM pg_class WHERE oid = matview) THEN
 		why := 'it was not populated';
-	ELSIF EXISTS (SELECT FROM pg_temp.ampsf_sources r WHERE NOT r.known)
-		OR NOT EXISTS (SELECT FROM @extschema@.matview_state m WHERE m.matview = matview_changed.matview)
-		OR EXISTS (SELECT FROM @extschema@.matview_state m WHERE m.matview = matview_changed.matview
-			AND NOT EXISTS (SELECT FROM pg_temp.ampsf_sources r WHERE r.source = m.source)) THEN
+	ELSIF NOT EXISTS (SELECT FROM @extschema@.matview_state m WHERE m.matview = matview_changed.matview AND m.owner = me)
+		OR EXISTS (SELECT FROM @extschema@.matview_known(matview) r FULL JOIN (SELECT m.source FROM @extschema@.matview_state m
+			WHERE m.matview = matview_changed.matview AND m.owner = me) m ON m.source = r.source
+			WHERE m.source IS NULL OR r.source IS NULL) THEN
 		why := 'what it reads was not known';
-	ELSIF EXISTS (SELECT FROM pg_temp.ampsf_sources r WHERE r.asked <= clock_timestamp() - least(at_least_every, interval '14 days')) THEN
+	ELSIF EXISTS (SELECT FROM @extschema@.matview_known(matview) r WHERE r.asked <= clock_timestamp() - least(at_least_every, interval '14 days')) THEN
 		why := 'some time has passed';
 	ELSE
 		SELECT format(CASE WHEN r.newest IS NULL THEN '%s cannot be asked' ELSE '%s was changing' END, r.source) INTO why
-			FROM pg_temp.ampsf_sources r WHERE NOT r.askable OR r.fingerprint IS NULL LIMIT 1;
+			FROM @extschema@.matview_known(matview) r WHERE NOT r.askable OR r.fingerprint IS NULL LIMIT 1;
 		IF why IS NULL THEN
-			SELECT format('%s has changed', r.source) INTO why FROM pg_temp.ampsf_sources r
+			SELECT format('%s has changed', r.source) INTO why FROM @extschema@.matview_known(matview) r
 				WHERE r.server IS NULL AND r.fingerprint IS DISTINCT FROM @extschema@.local_fingerprint(r.source) LIMIT 1;
 		END IF;
 		-- Nothing local: then the org.
 		IF why IS NULL THEN
-			FOR asked IN SELECT c.*, r.server, r.fingerprint AS before FROM @extschema@.changes_since(
-					(SELECT array_agg(f.source) FROM pg_temp.ampsf_sources f WHERE f.server IS NOT NULL),
-					(SELECT array_agg(f.stamp) FROM pg_temp.ampsf_sources f WHERE f.server IS NOT NULL),
-					(SELECT array_agg(f.since) FROM pg_temp.ampsf_sources f WHERE f.server IS NOT NULL),
-					(SELECT array_agg(f.server_time + (clock_timestamp() - f.asked)) FROM pg_temp.ampsf_sources f
-						WHERE f.server IS NOT NULL)) c
-				JOIN pg_temp.ampsf_sources r ON r.source = c.foreign_table LOOP
+			SELECT array_agg(r.source) AS sources, array_agg(r.stamp) AS stamps, array_agg(r.since) AS since,
+					array_agg(r.server_time + (clock_timestamp() - r.asked)) AS until INTO f
+				FROM @extschema@.matview_known(matview) r WHERE r.server IS NOT NULL;
+			FOR asked IN SELECT c.*, r.server, r.fingerprint AS before FROM @extschema@.changes_since(f.sources, f.stamps, f.since, f.until) c
+				JOIN @extschema@.matview_known(matview) r ON r.source = c.foreign_table LOOP
 				times := times || jsonb_build_object(asked.server, asked.server_time);
 				IF asked.problem IS NOT NULL THEN
 					why := coalesce(why, format('%s: %s', asked.foreign_table, asked.problem));
@@ -124,33 +132,29 @@ BEGIN
 		END IF;
 	END IF;
 	IF why IS NULL THEN
-		DROP TABLE pg_temp.ampsf_sources;
 		RETURN false;
 	END IF;
 
-	DELETE FROM @extschema@.matview_state m WHERE m.matview = matview_changed.matview;
+	DELETE FROM @extschema@.matview_state m WHERE m.matview = matview_changed.matview AND m.owner = me;
 	INSERT INTO @extschema@.matview_state (matview, source, fingerprint, reason)
 		SELECT matview, r.source, CASE WHEN r.server IS NULL THEN @extschema@.local_fingerprint(r.source) END, why
-		FROM pg_temp.ampsf_sources r;
-	FOR s IN SELECT DISTINCT ON (r.server) r.server, r.source FROM pg_temp.ampsf_sources r
+		FROM @extschema@.matview_sources(matview) r;
+	FOR f IN SELECT DISTINCT ON (r.server) r.server, r.source FROM @extschema@.matview_sources(matview) r
 		WHERE r.server IS NOT NULL AND r.askable AND times -> r.server::text IS NULL LOOP
-		times := times || jsonb_build_object(s.server, @extschema@.server_time(s.source));
+		times := times || jsonb_build_object(f.server, @extschema@.server_time(f.source));
 	END LOOP;
-	UPDATE pg_temp.ampsf_sources r SET server_time = (times ->> r.server::text)::timestamptz,
-		since = (times ->> r.server::text)::timestamptz - greatest(lookback, interval '2 minutes');
-	UPDATE @extschema@.matview_state m SET since = r.since, rows = c.rows, newest = c.newest, deleted = c.deleted,
+	SELECT array_agg(r.source) AS sources, array_agg(r.stamp) AS stamps, array_agg(r.now) AS until,
+			array_agg(r.now - greatest(lookback, interval '2 minutes')) AS since INTO f
+		FROM (SELECT r.*, (times ->> r.server::text)::timestamptz AS now FROM @extschema@.matview_sources(matview) r
+			WHERE r.server IS NOT NULL AND r.askable) r;
+	UPDATE @extschema@.matview_state m SET since = q.since, rows = c.rows, newest = c.newest, deleted = c.deleted,
 			-- A row may change twice in the second that is its stamp.
 			fingerprint = CASE WHEN c.problem IS NULL AND (c.newest IS NULL OR c.newest < c.server_time - interval '5 seconds')
 				THEN c.fingerprint END, server_time = c.server_time,
 			asked = clock_timestamp()
-		FROM @extschema@.changes_since(
-				(SELECT array_agg(f.source) FROM pg_temp.ampsf_sources f WHERE f.server IS NOT NULL AND f.askable),
-				(SELECT array_agg(f.stamp) FROM pg_temp.ampsf_sources f WHERE f.server IS NOT NULL AND f.askable),
-				(SELECT array_agg(f.since) FROM pg_temp.ampsf_sources f WHERE f.server IS NOT NULL AND f.askable),
-				(SELECT array_agg(f.server_time) FROM pg_temp.ampsf_sources f WHERE f.server IS NOT NULL AND f.askable)) c
-			JOIN pg_temp.ampsf_sources r ON r.source = c.foreign_table
-		WHERE m.matview = matview_changed.matview AND m.source = c.foreign_table;
-	DROP TABLE pg_temp.ampsf_sources;
+		FROM @extschema@.changes_since(f.sources, f.stamps, f.since, f.until) c
+			JOIN unnest(f.sources, f.since) q (source, since) ON q.source = c.foreign_table
+		WHERE m.matview = matview_changed.matview AND m.owner = me AND m.source = c.foreign_table;
 	RETURN true;
 END $$;
 COMMENT ON FUNCTION @extschema@.matview_changed(regclass, interval, interval) IS 'has what it reads changed; of materialized views';

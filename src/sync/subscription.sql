@@ -44,7 +44,6 @@ COMMENT ON COLUMN @extschema@.subscription.epoch IS 'grows when the org no longe
 ALTER TABLE @extschema@.subscription ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON @extschema@.subscription TO PUBLIC
 	USING (owner = (SELECT pg_catalog.quote_ident(current_user)::pg_catalog.regrole));
-GRANT SELECT, INSERT, UPDATE, DELETE ON @extschema@.subscription TO PUBLIC;
 -- Events that are stored and not yet applied belong to the replay id, and their numbers to the mirrors.
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.subscription', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.subscription_id_seq', '');

@@ -150,7 +150,7 @@ BEGIN
 			UPDATE @extschema@.writeback f SET state = 'refused', pending = false, followed = true, finished = clock_timestamp(),
 					error_code = 'NOT_CREATED', message = 'The row was not created.'
 				WHERE f.target = w.target AND f.record_id = w.record_id AND f.state = 'queued';
-			UPDATE @extschema@.writeback f SET waits_for = NULL WHERE f.waits_for = w.record_id;
+			UPDATE @extschema@.writeback f SET waits_for = NULL WHERE f.waits_for = w.record_id AND f.owner = w.owner;
 		ELSE
 			UPDATE @extschema@.writeback f SET old = f.old || (SELECT jsonb_object_agg(o.key, o.value) FROM jsonb_each(w.old) o
 					WHERE f.old -> o.key = w.new -> o.key)
@@ -180,7 +180,7 @@ BEGIN
 		AND e.finished < clock_timestamp() - interval '7 days';
 	-- whose rows have been created since, or never will be
 	UPDATE @extschema@.writeback e SET waits_for = NULL WHERE e.target = d.target AND e.state = 'queued' AND e.waits_for IS NOT NULL
-		AND NOT EXISTS (SELECT FROM @extschema@.writeback i WHERE i.local_id = e.waits_for AND i.state IN ('queued', 'sending', 'in doubt'));
+		AND NOT EXISTS (SELECT FROM @extschema@.writeback i WHERE i.local_id = e.waits_for AND i.owner = e.owner AND i.state IN ('queued', 'sending', 'in doubt'));
 END $$;
 COMMENT ON FUNCTION @extschema@.writeback_recover(regclass) IS 'of write-back';
 

@@ -239,7 +239,7 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 			FROM @extschema@.writeback w WHERE w.target = d.target AND NOT w.settled
 				AND (w.state = 'sending' OR NOT w.pending OR w.state = 'done' OR w.state = 'queued'
 					AND (w.waits_for IS NULL OR NOT EXISTS (SELECT FROM @extschema@.writeback i
-						WHERE i.local_id = w.waits_for AND i.state IN ('queued', 'sending', 'in doubt')))
+						WHERE i.local_id = w.waits_for AND i.owner = w.owner AND i.state IN ('queued', 'sending', 'in doubt')))
 					-- what has to wait for an earlier change of its row
 					AND NOT EXISTS (SELECT FROM @extschema@.writeback p WHERE p.target = w.target AND p.record_id = w.record_id AND p.pending
 						AND p.id < w.id AND p.state = 'in doubt'))) e

@@ -10,9 +10,9 @@ DECLARE
 BEGIN
 	SELECT * INTO w FROM @extschema@.writeback e WHERE e.id = entry;
 	FOR r IN SELECT v.value, i.state, i.record_id FROM jsonb_each_text(coalesce(w.old, '{}')) v
-			JOIN @extschema@.writeback i ON i.local_id = v.value COLLATE "C" AND i.state = 'done' WHERE v.value LIKE 'new-%'
+			JOIN @extschema@.writeback i ON i.local_id = v.value COLLATE "C" AND i.owner = w.owner AND i.state = 'done' WHERE v.value LIKE 'new-%'
 		UNION SELECT v.value, i.state, i.record_id FROM jsonb_each_text(coalesce(w.new, '{}')) v
-			JOIN @extschema@.writeback i ON i.local_id = v.value COLLATE "C" WHERE v.value LIKE 'new-%' LOOP
+			JOIN @extschema@.writeback i ON i.local_id = v.value COLLATE "C" AND i.owner = w.owner WHERE v.value LIKE 'new-%' LOOP
 		IF r.state = 'done' THEN
 			UPDATE @extschema@.writeback e SET
 				old = (SELECT jsonb_object_agg(o.key, CASE WHEN o.value = to_jsonb(r.value) THEN to_jsonb(r.record_id) ELSE o.value END)
@@ -37,7 +37,7 @@ CREATE FUNCTION @extschema@.writeback_map(d @extschema@.mirror_definition) RETUR
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
 	UPDATE @extschema@.writeback e SET record_id = i.record_id FROM @extschema@.writeback i
 		WHERE e.target = d.target AND e.state = 'queued' AND e.operation <> 'insert' AND e.record_id >= 'new-' AND e.record_id < 'new.'
-			AND i.local_id = e.record_id AND i.state = 'done'
+			AND i.local_id = e.record_id AND i.owner = e.owner AND i.state = 'done'
 $$;
 COMMENT ON FUNCTION @extschema@.writeback_map(@extschema@.mirror_definition) IS 'of write-back';
 
@@ -55,7 +55,7 @@ BEGIN
 	UPDATE @extschema@.writeback e SET state = 'refused', pending = false, followed = true, finished = clock_timestamp(), error_code = 'NOT_CREATED',
 			message = 'The row was not created.' FROM @extschema@.writeback i
 		WHERE e.target = d.target AND e.state = 'queued' AND e.operation <> 'insert' AND e.record_id >= 'new-' AND e.record_id < 'new.'
-			AND i.local_id = e.record_id AND i.state IN ('refused', 'dropped');
+			AND i.local_id = e.record_id AND i.owner = e.owner AND i.state IN ('refused', 'dropped');
 	LOOP
 		ids := '{}';
 		operation := NULL;
@@ -290,7 +290,7 @@ BEGIN
 		WHERE e.head = head_id;
 	UPDATE @extschema@.writeback e SET record_id = writeback_created.id
 		WHERE e.target = d.target AND e.record_id = key AND e.state = 'queued';
-	UPDATE @extschema@.writeback e SET waits_for = NULL WHERE e.waits_for = key;
+	UPDATE @extschema@.writeback e SET waits_for = NULL WHERE e.waits_for = key AND e.owner = d.owner;
 END $$;
 COMMENT ON FUNCTION @extschema@.writeback_created(@extschema@.mirror_definition, bigint, text) IS 'of write-back';
 

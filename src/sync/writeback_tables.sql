@@ -73,8 +73,8 @@ COMMENT ON COLUMN @extschema@.writeback.home IS 'the database in which the chang
 CREATE INDEX writeback_queue ON @extschema@.writeback (target, id) WHERE state IN ('queued', 'sending');
 CREATE INDEX writeback_row ON @extschema@.writeback (target, record_id) WHERE pending;
 CREATE INDEX writeback_head ON @extschema@.writeback (head) WHERE head IS NOT NULL;
--- A key is one row's for ever.
-CREATE UNIQUE INDEX writeback_key_of ON @extschema@.writeback (local_id) WHERE local_id IS NOT NULL;
+-- A key is one row's for ever, among the mirrors of one owner.
+CREATE UNIQUE INDEX writeback_key_of ON @extschema@.writeback (local_id, owner) WHERE local_id IS NOT NULL;
 CREATE INDEX writeback_blocked ON @extschema@.writeback (target, record_id)
 	WHERE pending AND (waits_for IS NOT NULL OR state <> 'queued');
 CREATE INDEX writeback_unsettled ON @extschema@.writeback (target) WHERE NOT settled OR NOT followed;
@@ -84,7 +84,6 @@ ALTER TABLE @extschema@.writeback ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON @extschema@.writeback TO PUBLIC
 	USING (owner = (SELECT pg_catalog.quote_ident(current_user)::pg_catalog.regrole));
 CREATE POLICY mine ON @extschema@.writeback FOR SELECT TO PUBLIC USING (role = current_user);
-GRANT SELECT, INSERT, UPDATE, DELETE ON @extschema@.writeback TO PUBLIC;
 GRANT USAGE ON SEQUENCE @extschema@.writeback_id TO PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.writeback', 'WHERE NOT settled OR state IN (''refused'', ''conflict'')');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.writeback_id', '');
@@ -106,7 +105,6 @@ COMMENT ON COLUMN @extschema@.writeback_definition.call_rows IS
 ALTER TABLE @extschema@.writeback_definition ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON @extschema@.writeback_definition TO PUBLIC
 	USING (owner = (SELECT pg_catalog.quote_ident(current_user)::pg_catalog.regrole));
-GRANT SELECT, INSERT, UPDATE, DELETE ON @extschema@.writeback_definition TO PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.writeback_definition', '');
 
 -- Triggers add rows in the name of the table's owner: who changes a mirror need not be who owns it.
