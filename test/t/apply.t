@@ -8,7 +8,7 @@ use AmpsfTest;
 use Test::More;
 use Time::HiRes qw(sleep);
 
-my $c = AmpsfTest->start(seed => 'demo', conf => ['log_min_messages = error']);
+my $c = AmpsfTest->start(seed => 'demo', conf => ['log_min_messages = error', 'synchronous_commit = on']);
 my $seed = $ENV{AMPSF_TEST_SEED} || 1;
 srand($seed);
 diag("random changes: AMPSF_TEST_SEED=$seed");
@@ -146,15 +146,12 @@ is($c->value('SELECT count(event_error) FROM ampsf.mirror_definition'), 0, 'no e
 $c->run_sql("SELECT setseed(0.75), change_org(6), tell(pick(3), 'GAP_UPDATE')");
 my $before = $c->value('SELECT array_agg((target, applied_to, events) ORDER BY target) FROM ampsf.mirror_definition');
 my $rows = $c->value('SELECT md5(string_agg(l::text, chr(10) ORDER BY id)) FROM lead l');
-$c->fault('path=*/query*;match=FROM Lead;count=0;do=delay;ms=60000');
-$c->mark;
+$c->fault('path=*/query*;match=FROM Lead;count=0;do=delay;ms=3600000');
 my $job = $c->background('SELECT ampsf.mirror_apply_due()');
-ok($c->poll(sub { return $c->value("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT ampsf.mirror_apply_due%' AND wait_event IS NOT NULL") > 0 }), 'it waits for the org');
-sleep 0.3;
-kill 'KILL', $c->value("SELECT pid FROM pg_stat_activity WHERE query LIKE 'SELECT ampsf.mirror_apply_due%' AND pid <> pg_backend_pid()");
+ok($c->poll(sub { return $c->struck > 0 }), 'it waits for the org');
+ok($c->crash($c->value("SELECT pid FROM pg_stat_activity WHERE query LIKE 'SELECT ampsf.mirror_apply_due%' AND pid <> pg_backend_pid()")), 'and dies');
 $c->finish($job);
 $c->clear_faults;
-$c->poll(sub { return $c->psql('SELECT 1')->{out} eq '1' });
 is($c->value('SELECT array_agg((target, applied_to, events) ORDER BY target) FROM ampsf.mirror_definition'), $before, 'no event counts as applied');
 is($c->value('SELECT md5(string_agg(l::text, chr(10) ORDER BY id)) FROM lead l'), $rows, 'and no row has changed');
 $c->run_sql('SELECT ampsf.mirror_apply_due()');

@@ -8,7 +8,7 @@ use JSON::PP;
 use Test::More;
 use Time::HiRes qw(sleep);
 
-my $c = AmpsfTest->start(seed => 'big:3000', conf => ['log_min_messages = error']);
+my $c = AmpsfTest->start(seed => 'big:3000', conf => ['log_min_messages = error', 'synchronous_commit = on']);
 my $seed = $ENV{AMPSF_TEST_SEED} || 1;
 srand($seed);
 diag("random changes: AMPSF_TEST_SEED=$seed");
@@ -48,36 +48,32 @@ sub random_changes
 	return $done;
 }
 
-# A session that is in the middle of a run: as soon as the request log shows what is looked for, the backend dies.
-sub kill_when
+# A session that is in the middle of a run: as soon as it waits for what is held, the backend dies.
+sub kill_at
 {
-	my ($sql, $seen) = @_;
-	$c->mark;
-	my $job = $c->background("SELECT pg_backend_pid();\n$sql");
-	my $caught = $c->poll(sub { return $seen->($c->log) });
+	my ($sql, $held) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	$c->fault("path=*/query*;$held;count=0;do=hold");
+	my $job = $c->background($sql);
+	my $caught = $c->poll(sub { return $c->struck > 0 });
 	my $pid = $c->value("SELECT pid FROM pg_stat_activity WHERE query ILIKE 'CALL ampsf.sync%' AND pid <> pg_backend_pid()");
-	ok($caught && $pid =~ /^\d+$/, 'a run is under way');
-	kill 'KILL', $pid if $pid =~ /^\d+$/;
-	my $r = $c->finish($job);
-	# The server starts anew after such a death.
-	$c->poll(sub { return $c->psql('SELECT 1')->{out} eq '1' });
-	return $r;
+	ok($caught && $c->crash($pid), 'a run is under way, and dies');
+	$c->finish($job);
+	$c->clear_faults;
+	return;
 }
 
 @ids = split /\n/, $c->value('SELECT id FROM crm.contact');
 $c->run_sql("SELECT ampsf.mirror('crm.contact', chunk_rows => 300)");
 
 # -------- killed in a backfill: before the first chunk, between chunks, in the last one --------
-$c->fault('path=*/query*;match=FROM Contact;skip=0;count=0;do=delay;ms=60');
 for my $chunks (0, 2, 5)
 {
-	kill_when("CALL ampsf.sync('contact')",
-		sub { return scalar(grep { ($_->{soql} || '') =~ /^SELECT Id, / } @_) > $chunks });
+	kill_at("CALL ampsf.sync('contact')", "match=SELECT Id, ;skip=$chunks");
 	my $state = $c->value('SELECT stage, rows = (SELECT count(*) FROM contact) FROM ampsf.mirror_definition');
-	is($state, 'rows|t', "killed after $chunks chunks and more: the progress is that of the rows");
+	is($state, 'rows|t', "killed after $chunks chunks: the progress is that of the rows");
 	random_changes(40);
 }
-$c->clear_faults;
 sleep 1.1;
 $c->run_sql("CALL ampsf.sync('contact')");
 is($c->value('SELECT kind, state, interruptions FROM ampsf.mirror_run ORDER BY id'), "backfill|done|3\nincremental|done|0",
@@ -92,9 +88,7 @@ for my $round (1 .. 6)
 	$changed += random_changes(30);
 	if ($round % 2)
 	{
-		$c->fault('path=*/query*;match=FROM Contact;count=0;do=delay;ms=300');
-		kill_when("CALL ampsf.sync('contact')", sub { return scalar grep { $_->{path} =~ /recordCount/ } @_ });
-		$c->clear_faults;
+		kill_at("CALL ampsf.sync('contact')", 'match=FROM Contact');
 	}
 	else
 	{
@@ -165,23 +159,22 @@ is($c->value('SELECT compared FROM ampsf.mirror_run ORDER BY id DESC LIMIT 1'), 
 is($c->differences('contact', 'crm.contact'), 0, 'and nothing is left');
 
 # -------- one run at a time; a cancelled one lets go --------
-$c->fault('path=*/query*;match=FROM Contact;count=0;do=delay;ms=60000');
-$c->mark;
-my $job = $c->background("CALL ampsf.sync('contact');\nSELECT pg_sleep(100)");
-ok($c->poll(sub { return $c->value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") > 0
+$c->fault('path=*/query*;match=FROM Contact;count=0;do=delay;ms=3600000');
+my $job = $c->background("CALL ampsf.sync('contact');\nSELECT pg_sleep(3600)");
+ok($c->poll(sub { return $c->struck > 0 && $c->value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") > 0
 			&& $c->value("SELECT stage FROM ampsf.mirror_definition") eq 'rows' }), 'a run waits for the org');
 is(AmpsfTest::sqlstate($c->psql("SELECT ampsf.verify('contact')")), '55006', 'nobody else uses the mirror meanwhile');
 $c->run_sql("SELECT ampsf.pause('contact'), ampsf.resume('contact')");
 is(AmpsfTest::sqlstate($c->psql("CALL ampsf.sync('contact')")), '55006', 'a second one does not wait for it');
 $c->run_sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query ILIKE 'CALL ampsf.sync%' AND pid <> pg_backend_pid()");
 $c->clear_faults;
-ok($c->poll(sub { return $c->value("SELECT count(*) FROM pg_stat_activity WHERE query ILIKE 'SELECT pg_sleep(100)%'") > 0 }),
+ok($c->poll(sub { return $c->value("SELECT count(*) FROM pg_stat_activity WHERE query ILIKE 'SELECT pg_sleep(3600)%'") > 0 }),
 	'the session goes on after the cancel');
 is($c->value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"), 0, 'its lock is gone');
 is($c->value('SELECT last_error FROM ampsf.mirror_status'), 'canceling statement due to user request', 'the status says why the run ended');
 $c->run_sql("CALL ampsf.sync('contact')");
 is($c->differences('contact', 'crm.contact'), 0, 'the mirror is the org');
-$c->run_sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ILIKE 'SELECT pg_sleep(100)%'");
+$c->run_sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ILIKE 'SELECT pg_sleep(3600)%'");
 $c->finish($job);
 
 # -------- a dump has definitions and watermarks: its copy goes on from there --------

@@ -7,7 +7,7 @@ use AmpsfTest;
 use Test::More;
 use Time::HiRes qw(sleep);
 
-my $c = AmpsfTest->start(seed => 'big:6000', conf => ['log_min_messages = error']);
+my $c = AmpsfTest->start(seed => 'big:6000', conf => ['log_min_messages = error', 'synchronous_commit = on']);
 
 sub sessions
 {

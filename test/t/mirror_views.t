@@ -9,7 +9,7 @@ use JSON::PP;
 use Test::More;
 use Time::HiRes qw(sleep);
 
-my $c = AmpsfTest->start(seed => 'big:2000', conf => ['log_min_messages = error']);
+my $c = AmpsfTest->start(seed => 'big:2000', conf => ['log_min_messages = error', 'synchronous_commit = on']);
 my $seed = $ENV{AMPSF_TEST_SEED} || 1;
 srand($seed);
 diag("random changes: AMPSF_TEST_SEED=$seed");
@@ -62,27 +62,25 @@ sub random_changes
 	return;
 }
 
-# A session that is in the middle of a run: as soon as the request log shows what is looked for, the backend dies.
-sub kill_when
+# A session that is in the middle of a run: as soon as it waits for what is held, the backend dies.
+sub kill_at
 {
-	my ($sql, $seen) = @_;
-	$c->mark;
+	my ($sql, $held) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	$c->fault("path=*/query*;$held;count=0;do=hold");
 	my $job = $c->background($sql);
-	my $caught = $c->poll(sub { return $seen->($c->log) });
+	my $caught = $c->poll(sub { return $c->struck > 0 });
 	my $pid = $c->value("SELECT pid FROM pg_stat_activity WHERE query ILIKE 'CALL ampsf.sync%' AND pid <> pg_backend_pid()");
-	ok($caught && $pid =~ /^\d+$/, 'a run is under way');
-	kill 'KILL', $pid if $pid =~ /^\d+$/;
+	ok($caught && $c->crash($pid), 'a run is under way, and dies');
 	$c->finish($job);
-	$c->poll(sub { return $c->psql('SELECT 1')->{out} eq '1' });
+	$c->clear_faults;
 	return;
 }
 
 @ids = split /\n/, $c->value('SELECT id FROM person');
 
 # -------- killed in a backfill: what is there has its versions, and the view waits for the rest --------
-$c->fault('path=*/query*;match=FROM Contact;count=0;do=delay;ms=40');
-kill_when("CALL ampsf.sync('p')", sub { return scalar(grep { ($_->{soql} || '') =~ /^SELECT Id, / } @_) > 3 });
-$c->clear_faults;
+kill_at("CALL ampsf.sync('p')", 'match=SELECT Id, ;skip=3');
 is(history_faults(), 0, 'the versions are those of the rows');
 is(AmpsfTest::sqlstate($c->psql('SELECT count(*) FROM p_now')), '55000', 'no live view of a part');
 random_changes(20);
@@ -96,6 +94,9 @@ for my $round (1 .. 4)
 	random_changes(15);
 	sleep 1.1;
 	my $lock = 4711 + $round;
+	my $locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = $lock AND";
+	my $gate = $c->background("SELECT pg_advisory_lock($lock); SELECT pg_sleep(3600) AS gate");
+	$c->poll(sub { return $c->value("$locks granted") });
 	my $job = $c->background(<<"END");
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT count(*) > 0 FROM p;
@@ -104,9 +105,11 @@ SELECT count(*) FROM ((SELECT $columns FROM p_now EXCEPT SELECT $columns FROM pe
 SELECT count(*) > 0 FROM p WHERE id NOT IN (SELECT id FROM person) OR NOT EXISTS (SELECT FROM person);
 COMMIT;
 END
-	# It has its snapshot, and waits for this one: which runs, and lets it go on when it has committed.
-	my $holder = $c->background("SELECT pg_advisory_lock($lock); SELECT pg_sleep(0.5); CALL ampsf.sync('p'); SELECT pg_advisory_unlock($lock)");
-	$c->finish($holder);
+	# It has its snapshot, and waits for a run that commits.
+	ok($c->poll(sub { return $c->value("$locks NOT granted") }), "round $round: a snapshot");
+	$c->run_sql("CALL ampsf.sync('p')");
+	$c->run_sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%AS gate' AND pid <> pg_backend_pid()");
+	$c->finish($gate);
 	my $r = $c->finish($job);
 	like($r->{out}, qr/^t\n\n0\n/, "round $round: in an older snapshot the view is the org") or diag($r->{err});
 	is($c->differences('p_now', 'person', $columns), 0, 'in a new one as well');
@@ -118,9 +121,7 @@ for my $round (1 .. 4)
 {
 	random_changes(20);
 	is($c->differences('p_now', 'person', $columns), 0, "round $round: before a run");
-	$c->fault('path=*/query*;match=FROM Contact;count=0;do=delay;ms=300');
-	kill_when("CALL ampsf.sync('p')", sub { return scalar grep { $_->{path} =~ /recordCount/ } @_ });
-	$c->clear_faults;
+	kill_at("CALL ampsf.sync('p')", 'match=FROM Contact');
 	is($c->differences('p_now', 'person', $columns), 0, 'after one that was killed');
 	random_changes(10);
 	my $job = $c->background("CALL ampsf.sync('p')");
@@ -134,9 +135,10 @@ $c->run_sql("CALL ampsf.sync('p')");
 is($c->differences('p', 'person', $columns), 0, 'the mirror is the org');
 
 # -------- a view that is cancelled, and answers that break off --------
-$c->fault('path=*/composite;count=1;do=delay;ms=3600000');
+$c->fault('path=*/composite;count=0;do=delay;ms=3600000');
 {
-	my $r = $c->psql("SET statement_timeout = '300ms'; SELECT count(*) FROM p_now; RESET statement_timeout; SELECT count(*) > 0 FROM p_now;");
+	my $r = $c->psql("SET statement_timeout = '300ms'; SELECT count(*) FROM p_now; RESET statement_timeout;\n"
+		  . '\! curl -fsS -X DELETE ' . $c->url . "/__sandbox/faults >/dev/null\nSELECT count(*) > 0 FROM p_now;");
 	is(AmpsfTest::sqlstate($r), '57014', 'statement_timeout acts while the org is asked');
 	is($r->{out}, 't', 'the session goes on, and asks anew');
 }
@@ -188,12 +190,12 @@ $c->run_sql("CALL ampsf.sync('p')");
 for my $what ('history', 'now')
 {
 	$c->run_sql("ALTER FOREIGN TABLE person ADD COLUMN $what text OPTIONS (field 'Email')");
-	my $job = $c->background("BEGIN; SELECT count(*) FROM p_$what; SELECT pg_sleep(100)");
-	$c->poll(sub { return $c->value("SELECT count(*) FROM pg_stat_activity WHERE query ILIKE 'SELECT pg_sleep(100)%'") > 0 });
+	my $job = $c->background("BEGIN; SELECT count(*) FROM p_$what; SELECT pg_sleep(3600)");
+	$c->poll(sub { return $c->value("SELECT count(*) FROM pg_stat_activity WHERE query ILIKE 'SELECT pg_sleep(3600)%'") > 0 });
 	is($c->psql("SET lock_timeout = '20s'; CALL ampsf.sync('p')")->{err}, '', 'a run does not wait for it');
 	my $has = "SELECT count(*) FROM pg_attribute WHERE attname = '$what' AND attrelid IN ('p_now'::regclass, 'p_history'::regclass)";
 	is($c->value($has), $what eq 'history' ? 1 : 0, "p_$what is as it was");
-	$c->run_sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ILIKE 'SELECT pg_sleep(100)%'");
+	$c->run_sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ILIKE 'SELECT pg_sleep(3600)%'");
 	$c->finish($job);
 	$c->run_sql("CALL ampsf.sync('p')");
 	SKIP:
@@ -208,9 +210,7 @@ for my $what ('history', 'now')
 $c->run_sql("SELECT ampsf.mirror('person', 'f', chunk_rows => 200, formula_every => '1 hour', formula_columns => '{title}'); CALL ampsf.sync('f')");
 $c->http('POST', "/__sandbox/set?id=$_&Title=set") for @ids[1 .. 300];
 $c->run_sql("UPDATE ampsf.mirror_definition SET formulas_at = formulas_at - interval '1 hour' WHERE target = 'f'::regclass");
-$c->fault('path=*/query*;match=SELECT Id, Title FROM;count=0;do=delay;ms=60');
-kill_when("CALL ampsf.sync('f')", sub { return scalar(grep { ($_->{soql} || '') =~ /^SELECT Id, Title FROM/ } @_) > 4 });
-$c->clear_faults;
+kill_at("CALL ampsf.sync('f')", 'match=SELECT Id, Title FROM;skip=4');
 my $left = $c->value("SELECT cardinality(formula_spans) FROM ampsf.mirror_definition WHERE target = 'f'::regclass AND stage = 'formulas'");
 ok($left > 2, 'some chunks are left') or diag($left);
 $c->mark;
