@@ -11,6 +11,7 @@
 #include "config.h"
 #include "rest.h"
 #include "soql.h"
+#include "soql_meta.h"
 #include "tooling.h"
 
 static void
@@ -88,10 +89,15 @@ row_query(Request *r, Response *w)
 	const char *q = req_param(r, "q");
 	SoqlOptions opt = {false, r->version, config.readings};
 	SoqlError e = {0};
-	SoqlCursor *c = q ? soql_open(q, strlen(q), &opt, &e) : NULL;
+	MetaAnswer meta = q ? soql_meta(q, &opt, true, &w->body, &e) : META_OTHER;
+	SoqlCursor *c = q && meta == META_OTHER ? soql_open(q, strlen(q), &opt, &e) : NULL;
 
+	if (meta != META_OTHER)
+		r->soql = strdup(q);
 	if (q == NULL)
 		res_error(w, 400, "MALFORMED_QUERY", "SOQL query is required");
+	else if (meta == META_ANSWERED)
+		w->status = 200;
 	else if (c == NULL)
 	{
 		res_error(w, 400, e.code, e.message);

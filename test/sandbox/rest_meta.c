@@ -130,10 +130,10 @@ schema_time(void)
 void
 rest_global(Request *r, Response *w)
 {
-	char etag[64];
+	char etag[96];
 
-	snprintf(etag, sizeof(etag), "\"global-%s-%lx.%u\"", r->version, (long) schema_time(),
-			 schema_generation());
+	snprintf(etag, sizeof(etag), "\"global-%s-%lx.%u%s\"", r->version, (long) schema_time(),
+			 schema_generation(), schema_hides() ? r->user_id : "");
 	if (rest_precondition(r, w, schema_time(), etag))
 		return;
 	w->status = 200;

@@ -12,6 +12,7 @@
 #include "cursors.h"
 #include "pagecache.h"
 #include "rest.h"
+#include "soql_meta.h"
 #include "store.h"
 
 #define MAX_BATCH 2000
@@ -67,8 +68,8 @@ keep_children(void *arg, SoqlCursor *child)
 }
 
 /*
- * Puts the records from first on into the answer, out of the cache where they are there.  A page that names
- * locators of child rows is the user's alone, and is not kept.
+ * Puts the records from first on into the answer, out of the cache where they are there.  A page
+ * that names locators of child rows is the user's alone, and is not kept.
  */
 static void
 attach_page(Request *r, Result *res, int64_t first, int64_t count, int batch, Response *w)
@@ -100,7 +101,8 @@ attach_page(Request *r, Result *res, int64_t first, int64_t count, int batch, Re
 	w->free_arg = page;
 }
 
-/* "There is no guarantee that the requested batch size is the actual batch size": pages may be short. */
+/* "There is no guarantee that the requested batch size is the actual batch size": pages may be
+ * short. */
 static int64_t
 page_size(int64_t total, int64_t first, int batch)
 {
@@ -145,10 +147,16 @@ first_page(Request *r, Response *w, const char *soql, bool all)
 {
 	SoqlOptions opt = {all, r->version, config.readings};
 	SoqlError e = {0};
-	Result *res = result_open(soql, &opt, &e);
+	MetaAnswer meta = soql_meta(soql, &opt, false, &w->body, &e);
+	Result *res = meta == META_OTHER ? result_open(soql, &opt, &e) : NULL;
 	Locator *loc = NULL;
 	int batch;
 
+	if (meta == META_ANSWERED)
+	{
+		w->status = 200;
+		return;
+	}
 	if (res == NULL)
 	{
 		refuse(w, &e);
@@ -188,8 +196,8 @@ next_page(Request *r, Response *w, const char *locator, bool all)
 		res_error(w, 400, "INVALID_QUERY_LOCATOR", "invalid query locator");
 		return;
 	}
-	answer_page(r, loc->result, loc, all, first,
-				asked ? batch_for(loc->result, asked) : loc->batch, w);
+	answer_page(r, loc->result, loc, all, first, asked ? batch_for(loc->result, asked) : loc->batch,
+				w);
 }
 
 static void

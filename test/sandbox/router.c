@@ -37,7 +37,7 @@ object_resource(Request *r, Response *w)
 		event_schema_resource(r, w);
 		return;
 	}
-	if (o == NULL)
+	if (o == NULL || !schema_may(ACCESS_READ, o, NULL))
 	{
 		res_not_found(w);
 		return;

@@ -510,21 +510,58 @@ schema_sandbox(const Field *f)
 	return loaded[f->object->index].sandbox[f->index];
 }
 
+/* An object's, or a field's, entry in a describe, without what the user at hand may not do. */
+static json_object *
+allowed(json_object *entry, bool create, bool edit, bool delete)
+{
+	json_object *o;
+
+	if (create && edit && delete)
+		return json_object_get(entry);
+	o = json_object_new_object();
+	json_object_object_foreach(entry, key, v)
+	{
+		bool off = (!create && strcmp(key, "createable") == 0) ||
+				   (!edit && strcmp(key, "updateable") == 0) ||
+				   (!delete &&(strcmp(key, "deletable") == 0 || strcmp(key, "undeletable") == 0));
+
+		json_object_object_add(o, key, off ? json_object_new_boolean(false) : json_object_get(v));
+	}
+	return o;
+}
+
+static json_object *
+allowed_object(const Object *o, json_object *entry)
+{
+	return allowed(entry, schema_may(ACCESS_CREATE, o, NULL), schema_may(ACCESS_EDIT, o, NULL),
+				   schema_may(ACCESS_DELETE, o, NULL));
+}
+
 /* The describe as the user at hand sees it; released by json_object_put(). */
 static json_object *
 seen_describe(const Loaded *l)
 {
-	json_object *all = get(l->object.describe, "fields");
+	const Object *object = &l->object;
+	json_object *all = get(object->describe, "fields");
 	json_object *seen = json_object_new_array();
 	json_object *o = json_object_new_object();
+	json_object *top = allowed_object(object, object->describe);
 
-	for (int i = 0; i < l->object.n_fields; i++)
-		if (schema_seen(&l->object.fields[i]))
-			json_object_array_add(seen, json_object_get(json_object_array_get_idx(all, i)));
-	json_object_object_foreach(l->object.describe, key, v)
+	for (int i = 0; i < object->n_fields; i++)
+	{
+		bool write = schema_may(ACCESS_WRITE, object, &object->fields[i]);
+
+		if (schema_seen(&object->fields[i]))
+			json_object_array_add(seen,
+								  allowed(json_object_array_get_idx(all, i),
+										  write && schema_may(ACCESS_CREATE, object, NULL),
+										  write && schema_may(ACCESS_EDIT, object, NULL), true));
+	}
+	json_object_object_foreach(top, key, v)
 	{
 		json_object_object_add(o, key, strcmp(key, "fields") == 0 ? seen : json_object_get(v));
 	}
+	json_object_put(top);
 	return o;
 }
 
@@ -543,17 +580,43 @@ add_versioned(Buf *out, const char *text, const char *version)
 	buf_adds(out, text);
 }
 
+/* The entry in the list of all objects, likewise. */
+static void
+put_global(Buf *out, const Loaded *l, const char *version)
+{
+	json_object *all;
+	json_object *o;
+
+	if (!schema_hides())
+	{
+		add_versioned(out, l->global, version);
+		return;
+	}
+	all = json_tokener_parse(l->global);
+	o = allowed_object(&l->object, all);
+	add_versioned(
+		out,
+		json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE),
+		version);
+	json_object_put(o);
+	json_object_put(all);
+}
+
 void
 schema_describe_global(Buf *out, const char *version)
 {
+	bool any = false;
 	int i;
 
 	buf_adds(out, "{\"encoding\":\"UTF-8\",\"maxBatchSize\":200,\"sobjects\":[");
 	for (i = 0; i < n_loaded; i++)
 	{
-		if (i > 0)
+		if (!schema_may(ACCESS_READ, &loaded[i].object, NULL))
+			continue;
+		if (any)
 			buf_addc(out, ',');
-		add_versioned(out, loaded[i].global, version);
+		any = true;
+		put_global(out, &loaded[i], version);
 	}
 	buf_adds(out, "]}");
 }

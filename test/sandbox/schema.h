@@ -136,10 +136,27 @@ const ChildRelationship *schema_child(const Object *o, const char *name, size_t 
 bool schema_seen(const Field *f);
 /* Who asks; NULL: the org itself, which sees what is not hidden from everybody. */
 void schema_set_viewer(const char *user_id);
+const char *schema_viewer(void); /* "": the org itself */
+
+/* What may be taken away from users; schema_access.c. */
+typedef enum Access
+{
+	ACCESS_SETUP, /* View Setup and Configuration */
+	ACCESS_READ,  /* an object ... */
+	ACCESS_CREATE,
+	ACCESS_EDIT,
+	ACCESS_DELETE,
+	ACCESS_WRITE /* a field */
+} Access;
+
+/* Is it left to the user at hand? */
+bool schema_may(Access what, const Object *o, const Field *f);
+/* May the user at hand write the field, which is to be seen? */
+bool schema_may_write(const Field *f, bool insert);
 /* A number that changes with every change of the objects, and the time of the last one (0: none). */
 unsigned schema_generation(void);
 time_t schema_changed_at(void);
-/* Is any field hidden from some users only? */
+/* Is anything kept from some users only? */
 bool schema_hides(void);
 
 /* The sObject entry of describeGlobal (urls included), and the whole describe, for that version ("62.0"). */

@@ -16,7 +16,7 @@
 
 static unsigned generation;
 static time_t changed_at;
-static int n_hidden; /* fields that some users do not see */
+static int n_hidden; /* fields that some users do not see, and what they may not do */
 static char viewer[SF_ID_LEN + 1];
 static json_object *retired; /* what fields were made of */
 
@@ -50,6 +50,19 @@ void
 schema_set_viewer(const char *user_id)
 {
 	snprintf(viewer, sizeof(viewer), "%s", user_id ? user_id : "");
+}
+
+const char *
+schema_viewer(void)
+{
+	return viewer;
+}
+
+void
+schema_access_changed(int by)
+{
+	n_hidden += by;
+	changed();
 }
 
 bool
@@ -355,6 +368,7 @@ restore(Loaded *l, void (*back)(const Field *f, const char *first_name))
 void
 schema_restore(void (*back)(const Field *f, const char *first_name))
 {
+	schema_allow_all();
 	for (int i = 0; i < schema_count(); i++)
 		restore(schema_loaded(schema_object(i)), back);
 }

@@ -18,6 +18,11 @@ const char *schema_rename(Field *f, const char *name);
 const char *schema_alter(Field *f, json_object *patch);
 void schema_hide(Field *f, const char *user_id); /* "": from everybody */
 void schema_show(Field *f, const char *user_id);
+/* schema_access.c: o and f are NULL where the access is to none. */
+void schema_forbid(Access what, const Object *o, const Field *f, const char *user_id);
+void schema_allow(Access what, const Object *o, const Field *f, const char *user_id);
+void schema_allow_all(void);
+void schema_access_changed(int by); /* so many rules more, or less */
 /*
  * Every object as it was loaded.  Before a field that was renamed or removed gets its name back,
  * and before one that was added goes, back(f, its first name) or back(f, NULL) is called.

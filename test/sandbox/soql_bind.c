@@ -423,7 +423,7 @@ bind_from(Ctx *cx, Query *q)
 
 		if (q->from.path.n == 1)
 			q->object = schema_find(name.p, name.n);
-		if (q->object == NULL)
+		if (q->object == NULL || !schema_may(ACCESS_READ, q->object, NULL))
 			bad_object(cx, q->from.pos, q->from.path.v[q->from.path.n - 1]);
 	}
 	if (!q->object->queryable)

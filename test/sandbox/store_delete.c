@@ -236,7 +236,7 @@ store_delete(const Object *o, const char *id, StoreError *e)
 	char full[SF_ID_LEN + 1];
 
 	memset(e, 0, sizeof(*e));
-	if (!o->deletable)
+	if (!o->deletable || !schema_may(ACCESS_DELETE, o, NULL))
 	{
 		store_error_set(e, 400, "INVALID_TYPE_FOR_OPERATION",
 						"entity type %s does not support delete", o->name);

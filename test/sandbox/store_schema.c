@@ -2,9 +2,12 @@
  * store_schema.c - fields that come, go and change while the program runs, as lines that a test
  * sends:
  *
- *   add OBJECT {"name": ..., "type": ...}     change OBJECT FIELD {...}     rename OBJECT FIELD
- * NAME remove OBJECT FIELD                       hide OBJECT FIELD [USERNAME]  show OBJECT FIELD
- * [USERNAME]
+ *   add OBJECT {"name": ..., "type": ...}    change OBJECT FIELD {...}
+ *   rename OBJECT FIELD NAME                 remove OBJECT FIELD
+ *   hide OBJECT FIELD [USERNAME]             show OBJECT FIELD [USERNAME]
+ *   readonly OBJECT FIELD [USERNAME]         writable OBJECT FIELD [USERNAME]
+ *   forbid OBJECT ACCESS [USERNAME]          allow OBJECT ACCESS [USERNAME]
+ *   forbid setup [USERNAME]                  allow setup [USERNAME]
  *
  * The lines are kept in the file, so that a program that opens it again knows the same objects.
  */
@@ -108,25 +111,63 @@ alter(Field *f, const char *text)
 	return wrong;
 }
 
+/* The user's Id, "" for everybody, NULL if there is no such user; malloc'ed. */
+static char *
+user_id(const char *username)
+{
+	const Object *user = schema_find("User", 4);
+	char *id = NULL;
+
+	if (*username == '\0')
+		return strdup("");
+	if (store_find(user, schema_field(user, "Username", 8), username, &id) == 1)
+		return id;
+	free(id);
+	return NULL;
+}
+
 static const char *
 see(Field *f, const char *username, bool hide)
 {
-	const Object *user = schema_find("User", 4);
-	char *ids = NULL;
-	const char *id = "";
+	char *id = user_id(username);
 
-	if (*username)
-	{
-		if (store_find(user, schema_field(user, "Username", 8), username, &ids) != 1)
-			return "there is no such user";
-		id = ids;
-	}
+	if (id == NULL)
+		return "there is no such user";
 	if (hide)
 		schema_hide(f, id);
 	else
 		schema_show(f, id);
-	free(ids);
+	free(id);
 	return NULL;
+}
+
+static const char *
+give(Access what, const Object *o, const Field *f, const char *username, bool take)
+{
+	char *id = user_id(username);
+
+	if (id == NULL)
+		return "there is no such user";
+	if (take)
+		schema_forbid(what, o, f, id);
+	else
+		schema_allow(what, o, f, id);
+	free(id);
+	return NULL;
+}
+
+static const char *
+give_object(const Object *o, const char *line, bool take)
+{
+	static const char *const kinds[] = {"read", "create", "edit", "delete"};
+	char word[16] = "";
+	int at = 0;
+
+	sscanf(line, "%15s %n", word, &at);
+	for (int i = 0; i < 4; i++)
+		if (strcmp(word, kinds[i]) == 0)
+			return give(ACCESS_READ + i, o, NULL, line + at, take);
+	return "an object's access is read, create, edit or delete";
 }
 
 /* A line; what is wrong with it, or NULL. */
@@ -140,12 +181,16 @@ apply(const char *line)
 
 	if (sscanf(line, "%15s %79s %n", word, object, &at) < 2 || at == 0)
 		return "a line begins with what is to be done, and an object";
+	if ((strcmp(word, "forbid") == 0 || strcmp(word, "allow") == 0) && strcmp(object, "setup") == 0)
+		return give(ACCESS_SETUP, NULL, NULL, line + at, *word == 'f');
 	o = schema_find(object, strlen(object));
 	if (o == NULL)
 		return "there is no such object";
 	line += at;
 	if (strcmp(word, "add") == 0)
 		return add(o, line);
+	if (strcmp(word, "forbid") == 0 || strcmp(word, "allow") == 0)
+		return give_object(o, line, *word == 'f');
 	at = 0;
 	if (sscanf(line, "%79s %n", field, &at) < 1)
 		return "which field?";
@@ -161,6 +206,8 @@ apply(const char *line)
 		return alter(f, line);
 	if (strcmp(word, "hide") == 0 || strcmp(word, "show") == 0)
 		return see(f, line, *word == 'h');
+	if (strcmp(word, "readonly") == 0 || strcmp(word, "writable") == 0)
+		return give(ACCESS_WRITE, o, f, line, *word == 'r');
 	return "that is nothing that can be done with a field";
 }
 
@@ -198,6 +245,19 @@ store_schema_list(Buf *out)
 	sqlite3_finalize(s);
 }
 
+/* Is the line about users? */
+static bool
+is_access(const char *line)
+{
+	static const char *const words[] = {"hide ",	 "show ",	"readonly ",
+										"writable ", "forbid ", "allow "};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strncmp(line, words[i], strlen(words[i])) == 0)
+			return true;
+	return false;
+}
+
 /* Who may not see what depends on who there is: once the tables are there. */
 void
 store_schema_replay(bool tables)
@@ -210,8 +270,7 @@ store_schema_replay(bool tables)
 	while (sqlite3_step(s) == SQLITE_ROW)
 	{
 		const char *line = (const char *) sqlite3_column_text(s, 0);
-		bool sight = strncmp(line, "hide", 4) == 0 || strncmp(line, "show", 4) == 0;
-		const char *wrong = sight == tables ? apply(line) : NULL;
+		const char *wrong = is_access(line) == tables ? apply(line) : NULL;
 
 		if (wrong != NULL)
 			fprintf(stderr, "sandbox: %s: %s\n", line, wrong);

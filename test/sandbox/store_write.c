@@ -17,7 +17,7 @@ writable(const Field *f, bool insert, WriteMode mode)
 {
 	if (mode == WRITE_SEED)
 		return store_field_written(f);
-	return schema_seen(f) && (insert ? f->createable : f->updateable);
+	return schema_seen(f) && schema_may_write(f, insert);
 }
 
 /* The field that a key of the request means, itself or by its relationship's name. */
@@ -339,7 +339,7 @@ store_insert_mode(const Object *o, json_object *values, WriteMode mode, char id[
 	bool ok;
 
 	memset(e, 0, sizeof(*e));
-	if (mode == WRITE_USER && !o->createable)
+	if (mode == WRITE_USER && !(o->createable && schema_may(ACCESS_CREATE, o, NULL)))
 		ok = refuse_operation(o, "create", e);
 	else
 		ok = apply_values(r, values, true, mode, e);
@@ -390,7 +390,7 @@ store_update(const Object *o, const char *id, json_object *values, StoreError *e
 	bool ok;
 
 	memset(e, 0, sizeof(*e));
-	if (!o->updateable)
+	if (!o->updateable || !schema_may(ACCESS_EDIT, o, NULL))
 		return refuse_operation(o, "update", e);
 	if (!rules_target(o, id, full, e))
 		return false;
