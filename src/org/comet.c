@@ -7,11 +7,14 @@
  */
 #include "org/comet.h"
 
+#include <ctype.h>
+
 #include "base/ampsf.h"
 #include "base/error.h"
 #include "lib/stringinfo.h"
 #include "utils/memutils.h"
 #include "wire/json_doc.h"
+#include "wire/json_member.h"
 #include "wire/text.h"
 
 /* Until the org advises otherwise, milliseconds. */
@@ -24,6 +27,9 @@
 /* From this version of the API on events have replay ids. */
 #define VERSION_MIN "37.0"
 #define COOKIES_MAX 20
+/* What is given away together: messages, and bytes, one message at least. */
+#define PORTION_MESSAGES 1000
+#define PORTION_BYTES (4 * 1024 * 1024)
 
 typedef struct Cookie
 {
@@ -47,7 +53,8 @@ struct AmpsfComet
 	const char *meta;  /* channel of the request under way, or answered */
 	AmpsfCall *call;   /* under way */
 	AmpsfCall *answer; /* what was taken last */
-	bool has_events;
+	const char
+		*events; /* of the answer's body, what has not been given away; NULL: there are none */
 	int pause;
 	char *error; /* in cxt */
 	int code;	 /* its number: 403; 0: none */
@@ -336,28 +343,74 @@ read_reply(AmpsfComet *comet, AmpsfJson *reply)
 	return AMPSF_COMET_OK;
 }
 
-static AmpsfCometOutcome
-read_messages(AmpsfComet *comet, AmpsfJson *messages)
+/* Behind the bracket that opens an array; NULL: it is none. */
+static const char *
+array_begin(const char *body, const char *end)
 {
-	AmpsfJson *reply = NULL;
-	int n = ampsf_json_array_length(messages);
+	while (body < end && isspace((unsigned char) *body))
+		body++;
+	return body < end && *body == '[' ? body + 1 : NULL;
+}
 
-	for (int i = 0; i < n; i++)
+/* Is the array at its end, and nothing behind it? */
+static bool
+array_ends(const char *p, const char *end)
+{
+	bool closed = false;
+
+	for (; p < end; p++)
 	{
-		AmpsfJson *message = ampsf_json_array_get(messages, i);
+		if (*p == ']' && !closed)
+			closed = true;
+		else if (!isspace((unsigned char) *p))
+			return false;
+	}
+	return closed;
+}
+
+/*
+ * One message after the other: taken apart as a whole an answer would need many times its size.
+ * Current context: of this answer.
+ */
+static AmpsfCometOutcome
+read_messages(AmpsfComet *comet, const char *body, size_t len)
+{
+	MemoryContext cxt =
+		AllocSetContextCreate(CurrentMemoryContext, "ampsf comet message", ALLOCSET_DEFAULT_SIZES);
+	const char *end = body + len;
+	const char *first = array_begin(body, end);
+	const char *at = first;
+	const char *text;
+	const char *reply = NULL;
+	size_t reply_len = 0;
+	bool has_events = false;
+	bool whole;
+
+	while (at && ampsf_json_element(&at, end, &text, &len))
+	{
+		AmpsfJson *message = ampsf_json_parse(text, len, cxt);
 		const char *channel = ampsf_json_string(message, "channel");
 
+		if (message == NULL)
+			break;
 		if (channel && strcmp(channel, comet->meta) == 0)
-			reply = message;
+		{
+			reply = text;
+			reply_len = len;
+		}
 		else if (channel && strncmp(channel, "/meta/", 6) != 0 && ampsf_json_get(message, "data"))
-			comet->has_events = true;
+			has_events = true;
+		MemoryContextReset(cxt);
 	}
-	if (reply == NULL)
+	whole = at && array_ends(at, end);
+	if (!whole || reply == NULL)
 	{
-		set_error(comet, "the answer lacks what was asked for");
+		set_error(comet, whole ? "the answer lacks what was asked for" : "the answer is not JSON");
 		return AMPSF_COMET_LATER;
 	}
-	return read_reply(comet, reply);
+	if (has_events)
+		comet->events = first;
+	return read_reply(comet, ampsf_json_parse(reply, reply_len, cxt));
 }
 
 static AmpsfCometOutcome
@@ -375,14 +428,9 @@ read_answer(AmpsfComet *comet, MemoryContext work)
 		return AMPSF_COMET_LATER;
 	}
 	keep_cookies(comet);
-	messages = ampsf_json_parse(body, len, work);
-	if (status == 200 && ampsf_json_is_array(messages))
-		return read_messages(comet, messages);
 	if (status == 200)
-	{
-		set_error(comet, "the answer is not JSON");
-		return AMPSF_COMET_LATER;
-	}
+		return read_messages(comet, body, len);
+	messages = ampsf_json_parse(body, len, work);
 	/* Of a gateway, of the API in front, or of the event bus itself. */
 	for (int i = 0; i < ampsf_json_array_length(messages); i++)
 	{
@@ -414,7 +462,7 @@ ampsf_comet_take(AmpsfComet *comet)
 	ampsf_call_free(comet->answer);
 	comet->answer = comet->call;
 	comet->call = NULL;
-	comet->has_events = false;
+	comet->events = NULL;
 	if (comet->error)
 		pfree(comet->error);
 	comet->error = NULL;
@@ -446,11 +494,44 @@ ampsf_comet_take(AmpsfComet *comet)
 	return outcome;
 }
 
-const char *
-ampsf_comet_events(const AmpsfComet *comet, size_t *len)
+char *
+ampsf_comet_events(AmpsfComet *comet, size_t *len)
 {
-	*len = 0;
-	return comet->has_events ? ampsf_call_body(comet->answer, len) : NULL;
+	size_t body_len;
+	const char *body;
+	const char *at = comet->events;
+	const char *first = NULL;
+	const char *text;
+	const char *end;
+	char *portion;
+
+	if (at == NULL)
+		return NULL;
+	body = ampsf_call_body(comet->answer, &body_len);
+	end = body + body_len;
+	for (int n = 0; n < PORTION_MESSAGES && ampsf_json_element(&at, end, &text, len); n++)
+	{
+		if (first == NULL)
+			first = text;
+		if (at - first >= PORTION_BYTES)
+			break;
+	}
+	if (first == NULL)
+	{
+		/* It may be large, and the next one may be hours away. */
+		comet->events = NULL;
+		ampsf_call_free(comet->answer);
+		comet->answer = NULL;
+		return NULL;
+	}
+	comet->events = at;
+	*len = (size_t) (at - first) + 2;
+	portion = palloc(*len + 1);
+	portion[0] = '[';
+	memcpy(portion + 1, first, at - first);
+	portion[*len - 1] = ']';
+	portion[*len] = '\0';
+	return portion;
 }
 
 int

@@ -44,10 +44,11 @@ extern bool ampsf_comet_poll(AmpsfComet *comet);
 extern AmpsfCometOutcome ampsf_comet_take(AmpsfComet *comet);
 
 /*
- * After take, until the next request is started.  Events may come with any answer: the array of
- * messages as it was received, NULL if there are none in it.
+ * After take, and before the next one.  Events may come with any answer, and a hundred thousand of
+ * them after a long absence: the next portion of them, an array of messages as they were received, in
+ * their order, palloc'ed; NULL if there are no more, and the answer is let go.
  */
-extern const char *ampsf_comet_events(const AmpsfComet *comet, size_t *len);
+extern char *ampsf_comet_events(AmpsfComet *comet, size_t *len);
 /* Milliseconds to wait before the next request: what the org advises. */
 extern int ampsf_comet_pause(const AmpsfComet *comet);
 /* What the org, or the network, said; fit for a message. */

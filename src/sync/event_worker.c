@@ -259,20 +259,26 @@ rest(const Follower *f, int ms)
 
 /* -------- following -------- */
 
-/* The events of the answer that was taken; false: there is nothing more to do. */
+/*
+ * The events of the answer that was taken, some at a time, each time with the place up to which
+ * they go; false: there is nothing more to do.
+ */
 static bool
 store(const Follower *f)
 {
 	size_t len;
-	const char *events = ampsf_comet_events(f->comet, &len);
-	bool isnull;
+	char *events;
+	bool isnull = false;
 
-	if (events == NULL)
-		return true;
-	begin("ampsf.events_store");
-	(void) select_one(f, "SELECT ampsf.events_store($1, $2)",
-					  pg_any_to_server(pnstrdup(events, len), (int) len, PG_UTF8), &isnull);
-	commit();
+	while (!isnull && (events = ampsf_comet_events(f->comet, &len)) != NULL)
+	{
+		begin("ampsf.events_store");
+		(void) select_one(f, "SELECT ampsf.events_store($1, $2)",
+						  pg_any_to_server(events, (int) len, PG_UTF8), &isnull);
+		commit();
+		pfree(events);
+		CHECK_FOR_INTERRUPTS();
+	}
 	return !isnull;
 }
 
