@@ -39,6 +39,7 @@ SQL_PARTS = \
 	src/sync/mirror_keys.sql \
 	src/sync/subscription.sql \
 	src/sync/event.sql \
+	src/sync/renamed.sql \
 	src/sync/schedule.sql \
 	src/sync/refresh.sql \
 	src/sync/writeback_tables.sql \

@@ -215,6 +215,10 @@ BEGIN
 	END IF;
 	IF doc->>'action' = 'subscribe' THEN
 		PERFORM @extschema@.change_lock(signer);
+		IF NOT EXISTS (SELECT FROM pg_foreign_server f WHERE f.srvname = signer) THEN
+			RAISE EXCEPTION USING ERRCODE = 'serialization_failure', MESSAGE = format('server "%s" was renamed meanwhile', signer),
+				HINT = 'Ampersand delivers a message again that is not taken.';
+		END IF;
 		WITH added AS (
 			INSERT INTO @extschema@.change (server, object, record_id, type, changed_fields, "values", committed, commit_number,
 					commit_user, transaction_key, sequence, origin)

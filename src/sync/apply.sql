@@ -256,6 +256,10 @@ BEGIN
 		n_deleted := n_deleted + @extschema@.mirror_remove(d, ids, array_fill(got.checked_at, ARRAY[coalesce(cardinality(ids), 0)]));
 	END LOOP;
 
+	-- Or what was looked for by the old name was not found.
+	IF feed.server IS DISTINCT FROM (@extschema@.mirror_feed(d)).server THEN
+		RAISE EXCEPTION USING ERRCODE = 'serialization_failure', MESSAGE = format('server "%s" was renamed meanwhile', feed.server);
+	END IF;
 	SELECT * INTO after FROM @extschema@.mirror_spent();
 	SELECT r.id INTO run FROM @extschema@.mirror_run r WHERE r.target = d.target AND r.kind = 'events' AND r.started > clock_timestamp() - interval '1 hour'
 		AND r.id = (SELECT max(o.id) FROM @extschema@.mirror_run o WHERE o.target = d.target);
