@@ -56,6 +56,7 @@ extern PGDLLEXPORT void ampsf_launcher_main(Datum arg);
 #define SOON 3000		  /* work that ended and is still due: not at once again */
 #define ADOPTED_WAIT 5000 /* the end of another launcher's worker is not told to this one */
 #define TROUBLE_WAIT 10000
+#define PREPARED_WAIT 2000 /* COMMIT PREPARED tells nobody */
 #define MAX_BACKOFF 60000
 #define MIN_STAY 5000 /* who stays so long has done something */
 
@@ -94,6 +95,7 @@ static Worker workers[MAX_WORKERS];
 static MemoryContext own_context; /* lives as long as the launcher */
 static MemoryContext turn_context;
 static bool connected = false;
+static bool prepared = false;	  /* a prepared transaction may have made work */
 static bool exhausted = false;	  /* it was logged that no process is to be had */
 static char last_error[400] = ""; /* logged once, not at each turn */
 
@@ -205,6 +207,17 @@ read_list(void)
 			elog(ERROR, "could not read ampsf.work_list()");
 		for (uint64 i = 0; i < SPI_processed; i++)
 			read_row(SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
+	}
+	prepared = false;
+	if (is_member("work_prepared", 0, NULL))
+	{
+		bool null;
+
+		if (SPI_execute("SELECT ampsf.work_prepared()", false, 0) != SPI_OK_SELECT ||
+			SPI_processed != 1)
+			elog(ERROR, "could not run ampsf.work_prepared()");
+		prepared =
+			DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null));
 	}
 	commit();
 	foreach (lc, jobs)
@@ -627,6 +640,8 @@ turn(void)
 		look_after_workers();
 		read_list();
 		wait = jobs == NIL ? -1 : start_workers();
+		if (prepared)
+			wait = wait < 0 ? PREPARED_WAIT : Min(wait, PREPARED_WAIT);
 		note_running();
 		last_error[0] = '\0';
 	}

@@ -139,6 +139,18 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION @extschema@.work_list() IS 'what the launcher starts workers for, and what hinders one; of background workers';
 
+-- COMMIT PREPARED tells nobody, and is said in any session: as long as there is a prepared transaction that has
+-- written to what work is made of, the launcher stays and looks often.
+CREATE FUNCTION @extschema@.work_prepared() RETURNS boolean
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT EXISTS (SELECT FROM pg_prepared_xacts p WHERE p.database = current_database())
+		AND EXISTS (SELECT FROM pg_locks l WHERE l.pid IS NULL AND l.locktype = 'relation' AND l.mode = 'RowExclusiveLock'
+			AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+			AND l.relation IN ('@extschema@.mirror_definition'::regclass, '@extschema@.subscription'::regclass,
+				'@extschema@.writeback'::regclass))
+$$;
+COMMENT ON FUNCTION @extschema@.work_prepared() IS 'a prepared transaction may have made work; of background workers';
+
 -- Each kind records failures in its own way.
 CREATE FUNCTION @extschema@.work_failed(kind text, key bigint, problem text, counts boolean) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

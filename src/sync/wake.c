@@ -1,7 +1,8 @@
 /*
  * wake.c - who starts a database's launcher: a backend that made work, once it has committed; the
  * first use of a foreign table in a backend, which takes up what was left before a restart of the
- * server; and, where the library is preloaded, the starter.
+ * server, or the backend's first transaction, where sessions preload the library; and the starter,
+ * where the server does.
  *
  * A launcher that finds nothing ends at once, so starting one too many costs a fork.  Must not
  * know: what there is to do.
@@ -58,6 +59,7 @@ extern PGDLLEXPORT void ampsf_starter_main(Datum arg);
 static bool wake_at_commit = false;
 static bool start_at_commit = false; /* if there is nobody to wake */
 static bool looked = false;
+static bool look_at_commit = false; /* the library was there before the first transaction */
 static BackgroundWorkerHandle *started = NULL;
 
 static void
@@ -130,11 +132,19 @@ may_wake(void)
 static void
 on_xact_event(XactEvent event, void *arg)
 {
+	/* A launcher waits for the outcome of what is prepared: who tells it need not know of us. */
+	bool made = event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE;
+
+	if (look_at_commit && event == XACT_EVENT_PRE_COMMIT && IsNormalProcessingMode())
+	{
+		look_at_commit = false;
+		ampsf_launcher_first_use();
+	}
 	if (!wake_at_commit || event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE)
 		return;
-	if (event == XACT_EVENT_COMMIT && !start_at_commit)
+	if (made && !start_at_commit)
 		(void) ampsf_launcher_nudge();
-	else if (event == XACT_EVENT_COMMIT && !wake_launcher())
+	else if (made && !wake_launcher())
 		ereport(WARNING,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				 errmsg("no background worker is free to keep mirrors and subscriptions"),
@@ -217,7 +227,10 @@ ampsf_launcher_first_use(void)
 	if (idle_lately())
 		return;
 	looked = true;
-	if (MyBgworkerEntry == NULL && (has_row("mirror_definition") || has_row("subscription")))
+	/* One that is there knows what there is to do: it need not look for each session that begins.
+	 */
+	if (MyBgworkerEntry == NULL && ampsf_presence_holder(ampsf_place_launcher(MyDatabaseId)) == 0 &&
+		(has_row("mirror_definition") || has_row("subscription")))
 		looked = wake_launcher();
 }
 
@@ -315,6 +328,8 @@ ampsf_launcher_init(void)
 	BackgroundWorker worker = {0};
 
 	RegisterXactCallback(on_xact_event, NULL);
+	/* By session_preload_libraries: whatever else loads it does so when the session has begun. */
+	look_at_commit = IsUnderPostmaster && !IsNormalProcessingMode();
 	if (!process_shared_preload_libraries_in_progress || IsBinaryUpgrade)
 		return;
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
