@@ -136,8 +136,8 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	key name := @extschema@.mirror_key(d);
 	live text := CASE WHEN d.deletes = 'mark' THEN 't.deleted_at IS NULL' ELSE 'true' END;
-	-- A list of so many Ids is small, and one question about merges.
-	most CONSTANT integer := 50000;
+	-- A list of so many Ids is small; and it is one question about merges.
+	most CONSTANT integer := 10000;
 	lost text[];
 	part text[];
 	got record;

@@ -40,7 +40,7 @@ BEGIN
 			USING lows[i], highs[i], coalesce(d.watermark, 'infinity'), d.target, repair;
 		DROP TABLE pg_temp.ampsf_mirror_ids;
 	END LOOP;
-	FOR part IN SELECT array_agg(f.id) FROM (SELECT x.id, (row_number() OVER () - 1) / 50000 AS n FROM pg_temp.ampsf_mirror_found x
+	FOR part IN SELECT array_agg(f.id) FROM (SELECT x.id, (row_number() OVER () - 1) / 10000 AS n FROM pg_temp.ampsf_mirror_found x
 			WHERE x.problem = 'extra') f GROUP BY f.n LOOP
 		n := n - CASE WHEN d.deletes = 'remove' THEN 1 ELSE 0 END
 			* @extschema@.mirror_remove(d, part, array_fill(clock_timestamp(), ARRAY[cardinality(part)]));
