@@ -26,7 +26,7 @@ LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_tem
 		FROM jsonb_array_elements_text(CASE WHEN payload #>> '{ChangeEventHeader,changeType}' = 'UPDATE'
 			AND jsonb_typeof(payload #> '{ChangeEventHeader,changedFields}') = 'array'
 			THEN payload #> '{ChangeEventHeader,changedFields}' ELSE '[]' END) c (field)
-		WHERE c.field ~ '\.' AND payload #> string_to_array(c.field, '.') IS NULL
+		WHERE strpos(c.field, '.') > 0 AND payload #> string_to_array(c.field, '.') IS NULL
 		UNION ALL
 		-- An address that was emptied as a whole.
 		SELECT @extschema@.event_field(e.key, p.part), 'null' FROM jsonb_each(payload) e,
@@ -42,12 +42,12 @@ LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_tem
 	FROM jsonb_array_elements_text(CASE WHEN jsonb_typeof(header -> 'changedFields') = 'array' THEN header -> 'changedFields'
 			ELSE '[]' END) WITH ORDINALITY c (field, place),
 		LATERAL (
-			SELECT @extschema@.event_field(split_part(c.field, '.', 1), split_part(c.field, '.', 2)) AS name WHERE c.field ~ '\.'
+			SELECT @extschema@.event_field(split_part(c.field, '.', 1), split_part(c.field, '.', 2)) AS name WHERE strpos(c.field, '.') > 0
 			UNION
 			SELECT @extschema@.event_field(c.field, p.key) FROM jsonb_each(
 				CASE WHEN jsonb_typeof(payload -> c.field) = 'object' THEN payload -> c.field ELSE '{}' END) p
 			UNION
-			SELECT c.field WHERE c.field !~ '\.' AND jsonb_typeof(payload -> c.field) IS DISTINCT FROM 'object') n
+			SELECT c.field WHERE strpos(c.field, '.') = 0 AND jsonb_typeof(payload -> c.field) IS DISTINCT FROM 'object') n
 $$;
 COMMENT ON FUNCTION @extschema@.event_changed(jsonb, jsonb) IS 'changed fields of an event by their names; null: there are none; of change events';
 
@@ -98,7 +98,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 			GROUP BY 1) r
 	WHERE t.object IS NOT NULL AND t.type IS NOT NULL
 		AND (s.objects IS NULL OR EXISTS (SELECT FROM unnest(s.objects) o WHERE lower(o) = lower(t.object)))
-		AND (t.type = ANY (s.events) OR t.type LIKE 'GAP\_%')
+		AND (t.type = ANY (s.events) OR t.type ~ '^GAP_')
 		AND (t.type <> 'UPDATE'
 			OR @extschema@.event_watched(@extschema@.event_setting(s.watch_fields, t.object), t.header, t.changed_fields))
 	ORDER BY t.place, r.place
@@ -187,7 +187,7 @@ BEGIN
 		messages := answer;
 	EXCEPTION WHEN untranslatable_character THEN
 		-- The character NUL, which no text of PostgreSQL's can hold.
-		messages := regexp_replace(answer, '(?<!\\)((?:\\\\)*)\\u0000', '\1\\ufffd', 'g');
+		messages := regexp_replace(answer, E'(?<!\\\\)((?:\\\\\\\\)*)\\\\u0000', E'\\1\\\\ufffd', 'g');
 	END;
 	SELECT count(*) AS n, (array_agg(e.replay_id ORDER BY e.place DESC) FILTER (WHERE e.replay_id IS NOT NULL))[1] AS replay_id,
 			timestamptz 'epoch' + max(e.stamp) * interval '1 millisecond' AS committed INTO told

@@ -151,7 +151,7 @@ DECLARE
 	e jsonb := CASE WHEN jsonb_typeof(answer) = 'array' THEN answer -> 0 ELSE coalesce(answer #> '{errors,0}', answer) END;
 	code text := coalesce(e ->> 'errorCode', e ->> 'statusCode', format('status %s', status));
 	message text := coalesce(e ->> 'message', '');
-	is_limit boolean := code ~ 'LIMIT' OR message ~* '\m(limit|maximum)';
+	is_limit boolean := code ~ 'LIMIT' OR message ~* E'\\m(limit|maximum)';
 	hint text;
 	denied boolean := status = 403 OR code ~ '^(INSUFFICIENT_ACCESS|API_DISABLED|CANNOT_INSERT_UPDATE)' OR message ~* 'insufficient (access|privileges)';
 BEGIN
@@ -327,7 +327,7 @@ BEGIN
 				HINT = 'It is /data/ChangeEvents, /data/AccountChangeEvent, or one of the org''s own, as /data/Sales__chn.';
 		END IF;
 		IF channel ~ '__chn$' THEN
-			c := @extschema@.channel_call(server, 'find', 'PlatformEventChannel', regexp_replace(channel, '^/data/(.*)__chn$', '\1'));
+			c := @extschema@.channel_call(server, 'find', 'PlatformEventChannel', substring(channel, '^/data/(.*)__chn$'));
 			IF c.status = 200 AND jsonb_array_length(c.answer -> 'records') = 0 THEN
 				RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('the org has no channel %s', channel),
 					HINT = 'Names of channels are case-sensitive.  Without channel one is made.';
