@@ -26,6 +26,7 @@ SQL_PARTS = \
 	src/sync/mirror_lanes.sql \
 	src/sync/merge.sql \
 	src/sync/mirror_rows.sql \
+	src/sync/mirror_check.sql \
 	src/sync/mirror_columns.sql \
 	src/sync/mirror_target.sql \
 	src/sync/formula.sql \

@@ -210,6 +210,9 @@ check_window(const Window *window)
 {
 	Oid target = window->target;
 
+	if (get_rel_relkind(window->source) == '\0')
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+						errmsg("the foreign table of mirror %s is gone", get_rel_name(target))));
 	if (!window->cursor_column)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						errmsg("mirror %s can have no live view", get_rel_name(target)),
@@ -655,6 +658,7 @@ ampsf_live_question(Oid target, Oid function, char **soql, const char **log_from
 		return false;
 	read_window(target, function, &read->window);
 	if (!read->window.filled || !read->window.cursor_column ||
+		get_rel_relkind(read->window.source) == '\0' ||
 		pg_class_aclcheck(read->window.source, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
 		return false;
 	read->arg.table = ampsf_table_options(read->window.source);

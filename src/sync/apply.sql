@@ -26,10 +26,10 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	RETURN QUERY SELECT c.name, x.field, t.atttypid,
 		x.field IN ('id', 'isdeleted', 'createddate', 'createdbyid', 'lastmodifieddate', 'lastmodifiedbyid') OR (
-			NOT c.calculated AND x.field !~ '\.' AND NOT x.compound AND x.o ->> 'type' IS DISTINCT FROM 'base64'
-			AND NOT (x.o ->> 'createable' = 'false' AND x.o ->> 'updateable' = 'false')),
+			NOT c.calculated AND strpos(x.field, '.') = 0 AND NOT x.compound AND x.o ->> 'type' IS DISTINCT FROM 'base64'
+			AND (coalesce((x.o ->> 'createable')::boolean, true) OR coalesce((x.o ->> 'updateable')::boolean, true))),
 		CASE
-			WHEN x.field ~ '\.' THEN ARRAY[regexp_replace(regexp_replace(x.field, '\..*$', ''), '__r$', '__c'), regexp_replace(x.field, '\..*$', '') || 'id']
+			WHEN strpos(x.field, '.') > 0 THEN ARRAY[regexp_replace(split_part(x.field, '.', 1), '__r$', '__c'), split_part(x.field, '.', 1) || 'id']
 			WHEN x.compound THEN (SELECT array_agg(CASE WHEN x.field ~ '__c$' THEN left(x.field, -1) || p || '__s'
 				ELSE regexp_replace(x.field, 'address$', '') || p END) FROM unnest(ARRAY['street', 'city', 'state', 'statecode', 'postalcode',
 				'country', 'countrycode', 'latitude', 'longitude', 'geocodeaccuracy']) p)
@@ -201,6 +201,7 @@ BEGIN
 		RETURN NULL;
 	END IF;
 	d := @extschema@.mirror_find(target);
+	PERFORM @extschema@.mirror_check(d);
 	SELECT max(c.id), count(*) INTO high FROM (SELECT c.id FROM @extschema@.change c WHERE c.owner = d.owner AND c.server = feed.server
 		AND c.object_key = feed.object_key AND c.id > d.applied_to ORDER BY c.id LIMIT 5000) c;
 	-- A history has each version: no two events of one record go together.

@@ -96,8 +96,10 @@ BEGIN
 	IF EXISTS (SELECT FROM pg_class r WHERE r.oid = d.history) THEN
 		RETURN d.history;
 	END IF;
-	SELECT format('%I.%I', n.nspname, r.relname || '_history') INTO place
-		FROM pg_class r JOIN pg_namespace n ON n.oid = r.relnamespace WHERE r.oid = d.target;
+	PERFORM @extschema@.mirror_check(d);
+	-- Triggers of one that was dropped.
+	PERFORM @extschema@.history_stop(d);
+	place := @extschema@.mirror_beside(d.target, '_history');
 	IF to_regclass(place) IS NOT NULL THEN
 		RAISE EXCEPTION USING ERRCODE = 'duplicate_table', MESSAGE = format('relation %s exists already', place),
 			HINT = 'Rename it, if it is the history of an earlier mirror.';
@@ -128,24 +130,37 @@ BEGIN
 			-- nor of rows that the org does not have yet
 			|| format(' AND NOT EXISTS (SELECT FROM @extschema@.writeback w WHERE w.target = %L::regclass AND w.record_id = t.%I COLLATE "C" '
 				'AND w.operation = ''insert'' AND w.pending)', d.target, key)) USING coalesce(d.run_started, clock_timestamp());
-	EXECUTE format('CREATE TRIGGER ampsf_history_insert AFTER INSERT ON %s REFERENCING NEW TABLE AS new_rows '
-		'FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.history_keep()', d.target);
-	EXECUTE format('CREATE TRIGGER ampsf_history_update AFTER UPDATE ON %s REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows '
-		'FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.history_keep()', d.target);
-	EXECUTE format('CREATE TRIGGER ampsf_history_delete AFTER DELETE ON %s REFERENCING OLD TABLE AS old_rows '
-		'FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.history_keep()', d.target);
+	FOR c IN SELECT * FROM (VALUES ('insert', 'NEW TABLE AS new_rows'), ('update', 'OLD TABLE AS old_rows NEW TABLE AS new_rows'),
+			('delete', 'OLD TABLE AS old_rows')) v (event, tables) LOOP
+		EXECUTE format('CREATE TRIGGER ampsf_history_%1$s AFTER %1$s ON %2$s REFERENCING %3$s '
+			'FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.history_keep()', c.event, d.target, c.tables);
+		-- A version is never left out, whatever session_replication_role says.
+		EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER ampsf_history_%s', d.target, c.event);
+	END LOOP;
 	UPDATE @extschema@.mirror_definition m SET history = made WHERE m.target = d.target;
 	RETURN made;
 END $$;
 COMMENT ON FUNCTION @extschema@.history(regclass) IS
 	'makes the table TABLE_history of a mirror: each version of a row from now on, with the time for which it was so';
 
+-- Before a column of the mirror's table gets a wider type, that of the history does: or its versions would be rounded.
+-- Says why it cannot.
+CREATE FUNCTION @extschema@.history_widen(d @extschema@.mirror_definition, name name, type text) RETURNS text
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	RETURN @extschema@.mirror_try(format('ALTER TABLE %s ALTER COLUMN %I TYPE %s', d.history, name, type))
+		FROM pg_attribute a WHERE a.attrelid = d.history AND a.attname = name AND NOT a.attisdropped;
+END $$;
+COMMENT ON FUNCTION @extschema@.history_widen(@extschema@.mirror_definition, name, text) IS 'of history';
+
 -- Columns of the mirror's table have come, or become wider.  One that cannot be added, since a query reads the
--- history, comes with a later step, and what the rows have by then.
-CREATE FUNCTION @extschema@.history_follow(d @extschema@.mirror_definition) RETURNS void
+-- history, comes with a later step, and what the rows have by then: says so.
+CREATE FUNCTION @extschema@.history_follow(d @extschema@.mirror_definition) RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
 DECLARE
 	key name := @extschema@.mirror_key(d);
+	problem text;
+	problems text[] := '{}';
 	c record;
 BEGIN
 	FOR c IN SELECT h.name, h.type, h.collated, a.attname IS NULL AS new
@@ -154,11 +169,17 @@ BEGIN
 			WHERE r.oid = d.history AND format_type(a.atttypid, a.atttypmod) IS DISTINCT FROM h.type ORDER BY h.attnum LOOP
 		IF NOT c.new THEN
 			EXECUTE format('ALTER TABLE %s ALTER COLUMN %I TYPE %s', d.history, c.name, c.type);
-		ELSIF @extschema@.mirror_try(format('ALTER TABLE %s ADD COLUMN %I %s%s', d.history, c.name, c.type, c.collated)) IS NULL THEN
+			CONTINUE;
+		END IF;
+		problem := @extschema@.mirror_try(format('ALTER TABLE %s ADD COLUMN %I %s%s', d.history, c.name, c.type, c.collated));
+		IF problem IS NULL THEN
 			EXECUTE format('UPDATE %s h SET %I = t.%2$I FROM %s t WHERE t.%I = h.%4$I AND upper_inf(h.valid) AND t.%2$I IS NOT NULL',
 				d.history, c.name, d.target, key);
+		ELSE
+			problems := problems || format('no column %I in history %s: %s', c.name, d.history, problem);
 		END IF;
 	END LOOP;
+	RETURN nullif(array_to_string(problems, '; '), '');
 END $$;
 COMMENT ON FUNCTION @extschema@.history_follow(@extschema@.mirror_definition) IS 'of history';
 

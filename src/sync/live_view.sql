@@ -80,6 +80,7 @@ BEGIN
 	IF d.target IS NULL THEN
 		RETURN NULL;
 	END IF;
+	PERFORM @extschema@.mirror_check(d);
 	IF d.cursor_column IS NULL THEN
 		RAISE EXCEPTION USING ERRCODE = 'feature_not_supported', MESSAGE = format('mirror %s can have no live view', target),
 			DETAIL = 'Its object has no field that tells when a row changed.';
@@ -87,8 +88,7 @@ BEGIN
 	IF EXISTS (SELECT FROM pg_class c WHERE c.oid = d.live_view) THEN
 		place := d.live_view;
 	ELSE
-		SELECT format('%I.%I', n.nspname, c.relname || '_now') INTO place
-			FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = d.target;
+		place := @extschema@.mirror_beside(d.target, '_now');
 		IF to_regclass(place) IS NOT NULL THEN
 			RAISE EXCEPTION USING ERRCODE = 'duplicate_table', MESSAGE = format('relation %s exists already', place);
 		END IF;
@@ -126,17 +126,27 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @extschema@.live_view_suspend(@extschema@.mirror_definition, boolean) IS 'of live views';
 
--- Columns have come or gone: so they do in the view.  place, grants: of a view that was put aside.
-CREATE FUNCTION @extschema@.live_view_follow(d @extschema@.mirror_definition, place text, grants text) RETURNS void
+-- Columns have come or gone: so they do in the view.  place, grants: of a view that was put aside.  Says why it
+-- could not be done.
+CREATE FUNCTION @extschema@.live_view_follow(d @extschema@.mirror_definition, place text, grants text) RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	IF place IS NULL AND (NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = d.live_view)
-			OR d.live_text IS NOT DISTINCT FROM @extschema@.live_view_text(d)) THEN
-		RETURN;
+	IF place IS NULL THEN
+		IF NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = d.live_view)
+				OR d.live_text IS NOT DISTINCT FROM @extschema@.live_view_text(d)
+				OR @extschema@.live_view_make(d, d.live_view::text, true) IS NOT NULL THEN
+			RETURN NULL;
+		END IF;
+		-- A column that has another name or type now cannot be replaced in it.
+		SELECT l.place, l.grants INTO place, grants FROM @extschema@.live_view_suspend(d, false) l;
+		IF place IS NULL THEN
+			RETURN format('the live view %s has not followed yet, since something stands on it or reads it', d.live_view);
+		END IF;
 	END IF;
-	PERFORM @extschema@.live_view_make(d, coalesce(place, d.live_view::text), place IS NULL);
+	PERFORM @extschema@.live_view_make(d, place, false);
 	IF grants IS NOT NULL THEN
 		EXECUTE grants;
 	END IF;
+	RETURN NULL;
 END $$;
 COMMENT ON FUNCTION @extschema@.live_view_follow(@extschema@.mirror_definition, text, text) IS 'of live views';

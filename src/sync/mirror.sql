@@ -6,8 +6,8 @@ RETURNS SETOF record
 LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
 	SELECT a.attnum, a.attname, coalesce(o.o ->> 'field', a.attname), format_type(a.atttypid, a.atttypmod),
 		CASE WHEN a.attcollation <> t.typcollation THEN a.attcollation::regcollation::text END,
-		coalesce(o.o ->> 'filterable', 'true') IN ('true', 'on', 'yes', '1'), a.attnotnull,
-		coalesce(o.o ->> 'calculated', 'false') IN ('true', 'on', 'yes', '1')
+		coalesce((o.o ->> 'filterable')::boolean, true), a.attnotnull,
+		coalesce((o.o ->> 'calculated')::boolean, false)
 	FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
 		LEFT JOIN LATERAL (SELECT jsonb_object_agg(option_name, option_value) AS o
 			FROM pg_options_to_table(a.attfdwoptions)) o ON true
@@ -29,7 +29,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	FROM @extschema@.mirror_columns(d.source) m
 		LEFT JOIN pg_attribute a ON a.attrelid = d.target AND a.attname = m.name AND NOT a.attisdropped
 		-- digits before the point, and behind it
-		CROSS JOIN LATERAL (SELECT regexp_match(m.type, '^numeric\((\d+),(\d+)\)')::integer[] AS n) source
+		CROSS JOIN LATERAL (SELECT regexp_match(m.type, '^numeric[(]([0-9]+),([0-9]+)[)]')::integer[] AS n) source
 		CROSS JOIN LATERAL (SELECT ARRAY[(a.atttypmod - 4) >> 16 & 65535, a.atttypmod - 4 & 2047] AS n) target
 	WHERE m.name <> ALL (d.left_out) AND (a.attname IS NULL
 		OR a.attgenerated = '' AND ((a.atttypid, m.type) IN (('integer'::regtype, 'bigint'), ('integer'::regtype, 'numeric'), ('bigint'::regtype, 'numeric'),
@@ -83,7 +83,8 @@ BEGIN
 			HINT = 'The view ampsf.mirror_status lists them.';
 	ELSIF d.owner <> quote_ident(current_user)::regrole THEN
 		RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = format('mirror %s is run by its owner only', target),
-			HINT = format('SET ROLE %s first.', d.owner);
+			HINT = CASE WHEN EXISTS (SELECT FROM pg_roles r WHERE r.oid = d.owner) THEN format('SET ROLE %s first.', d.owner)
+				ELSE format('That role is gone: SELECT ampsf.set_mirror_owner(%L, ...) names another one.', target) END;
 	END IF;
 	RETURN d;
 END $$;
@@ -129,16 +130,15 @@ CREATE FUNCTION @extschema@.mirror(
 RETURNS regclass
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	parts text[];
 	place text;
 	key name;
 	cursor_column name;
 	created_column name;
 	made regclass;
 	ddl text;
-	wrong text;
 	c_name name;
 BEGIN
+	existing := coalesce(existing, false);
 	IF foreign_table IS NULL OR NOT EXISTS (
 		SELECT FROM pg_foreign_table f JOIN pg_foreign_server s ON s.oid = f.ftserver
 			JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw
@@ -151,46 +151,25 @@ BEGIN
 		RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
 			MESSAGE = format('%s is a table of Account Engagement, which has no mirrors', foreign_table);
 	END IF;
-	IF deletes NOT IN ('remove', 'mark') THEN
-		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('"%s" is no way to treat deleted rows', deletes),
-			HINT = 'It is remove, or mark.';
-	END IF;
-	wrong := coalesce(CASE WHEN every > '0' THEN NULL ELSE 'every' END, CASE WHEN lookback >= '0' THEN NULL ELSE 'lookback' END,
-		CASE WHEN compare_every > '0' THEN NULL ELSE 'compare_every' END, CASE WHEN chunk_rows > 0 THEN NULL ELSE 'chunk_rows' END,
-		CASE WHEN formula_every <= '0' THEN 'formula_every' END);
-	IF wrong IS NOT NULL THEN
-		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-			MESSAGE = format('%s must %s', wrong, CASE WHEN wrong = 'lookback' THEN 'not be negative' ELSE 'be greater than 0' END);
-	END IF;
+	PERFORM @extschema@.mirror_settings(every, deletes, lookback, compare_every, chunk_rows, formula_every, parallel, drift);
 	FOREACH c_name IN ARRAY coalesce(formula_columns, '{}') LOOP
 		IF NOT EXISTS (SELECT FROM @extschema@.mirror_columns(foreign_table) m WHERE m.name = c_name AND lower(m.field) <> 'id') THEN
 			RAISE EXCEPTION USING ERRCODE = 'undefined_column',
 				MESSAGE = format('%s has no column "%s" that could be read as a formula is', foreign_table, c_name);
 		END IF;
 	END LOOP;
-	IF target ~ '^[^"]*\s[^"]*$' THEN
-		RAISE EXCEPTION USING ERRCODE = 'invalid_name', MESSAGE = format('"%s" is not the name of a table', target),
-			HINT = format('A name that is not in small letters, digits and underscores is quoted: %s.', quote_ident(target));
-	END IF;
-	parts := parse_ident(coalesce(target, quote_ident((SELECT relname FROM pg_class WHERE oid = foreign_table))));
-	IF cardinality(parts) = 1 AND schema IS NOT NULL THEN
-		parts := ARRAY[schema::text] || parts;
-	END IF;
-	IF cardinality(parts) <> 2 THEN
-		RAISE EXCEPTION USING ERRCODE = 'invalid_name', MESSAGE = format('"%s" is not the name of a table', target);
-	END IF;
-	place := format('%I.%I', parts[1], parts[2]);
-	IF to_regclass(place) IS NOT NULL AND NOT existing THEN
-		RAISE EXCEPTION USING ERRCODE = 'duplicate_table', MESSAGE = format('relation %s exists already', place),
-			HINT = 'Name another table as the second argument of ampsf.mirror(), or take this one as it is: existing => true.';
-	ELSIF to_regclass(place) IS NULL AND existing THEN
-		RAISE EXCEPTION USING ERRCODE = 'undefined_table', MESSAGE = format('relation %s does not exist', place);
-	END IF;
+	place := @extschema@.mirror_place(coalesce(target, quote_ident((SELECT relname FROM pg_class WHERE oid = foreign_table))), schema, existing);
 
 	SELECT name INTO key FROM @extschema@.mirror_columns(foreign_table) WHERE lower(field) = 'id' LIMIT 1;
 	IF key IS NULL THEN
 		RAISE EXCEPTION USING ERRCODE = 'undefined_column', MESSAGE = format('%s has no column for the field Id', foreign_table),
 			HINT = 'A mirror is kept by Ids.';
+	ELSIF NOT EXISTS (SELECT FROM @extschema@.mirror_columns(foreign_table) m WHERE m.name = key AND m.type ~ '^(text|character varying)') THEN
+		RAISE EXCEPTION USING ERRCODE = 'datatype_mismatch', MESSAGE = format('column "%s" of %s is no text, and has the Ids', key, foreign_table),
+			HINT = format('ALTER FOREIGN TABLE %s ALTER COLUMN %I TYPE text;', foreign_table, key);
+	ELSIF deletes = 'mark' AND EXISTS (SELECT FROM @extschema@.mirror_columns(foreign_table) m WHERE m.name = 'deleted_at') THEN
+		RAISE EXCEPTION USING ERRCODE = 'duplicate_column', MESSAGE = format('%s has a column "deleted_at" of its own', foreign_table),
+			HINT = 'A mirror that marks deletions has them there: ALTER FOREIGN TABLE ... RENAME COLUMN.';
 	END IF;
 	SELECT * INTO cursor_column, created_column FROM @extschema@.mirror_times(foreign_table, '{}');
 
@@ -207,11 +186,16 @@ BEGIN
 		made := place::regclass;
 		PERFORM @extschema@.mirror_comments(made, foreign_table, deletes);
 	END IF;
-	INSERT INTO @extschema@.mirror_definition (target, source, cursor_column, created_column, deletes, every, lookback,
-			compare_every, chunk_rows, formula_every, formula_columns, applied_to)
-		VALUES (made, foreign_table, cursor_column, created_column, deletes, every, lookback, compare_every, chunk_rows, formula_every,
-			coalesce(formula_columns, '{}'), (SELECT coalesce(max(e.id), 0) FROM @extschema@.change e));
-	PERFORM @extschema@.mirror_begin(made, existing, parallel, drift, foreign_keys);
+	BEGIN
+		INSERT INTO @extschema@.mirror_definition (target, source, cursor_column, created_column, deletes, every, lookback,
+				compare_every, chunk_rows, formula_every, formula_columns, applied_to)
+			VALUES (made, foreign_table, cursor_column, created_column, deletes, every, lookback, compare_every, chunk_rows, formula_every,
+				coalesce(formula_columns, '{}'), (SELECT coalesce(max(e.id), 0) FROM @extschema@.change e));
+	EXCEPTION WHEN unique_violation THEN
+		RAISE EXCEPTION USING ERRCODE = 'duplicate_object', MESSAGE = format('%s is a mirror already, of another role', made),
+			HINT = format('A superuser can give it to you: SELECT ampsf.set_mirror_owner(%L, %L);', made, quote_ident(current_user));
+	END;
+	PERFORM @extschema@.mirror_begin(made, existing, parallel, drift, coalesce(foreign_keys, false));
 	PERFORM @extschema@.cron_follow();
 	PERFORM @extschema@.wake();
 	IF live_view THEN

@@ -23,6 +23,7 @@ BEGIN
 		RETURN QUERY SELECT m.statement FROM @extschema@.mirror_drift(relation) m WHERE m.change IN ('new', 'gone', 'wider');
 		RETURN;
 	END IF;
+	PERFORM @extschema@.mirror_check(d);
 	-- Nobody lets the mirror do it: a comment.
 	dash := CASE WHEN d.drift = 'follow' AND @extschema@.mirror_owns(d.source) THEN '' ELSE '-- ' END;
 	FOR c IN SELECT * FROM @extschema@.mirror_drift(d.source) LOOP
@@ -65,6 +66,21 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION @extschema@.mirror_warning(name[], text[]) IS 'of mirrors';
 
+-- Where the column of a row's time is gone there is another one, or none.  True: it was so.
+CREATE FUNCTION @extschema@.mirror_retime(target regclass) RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	UPDATE @extschema@.mirror_definition m SET cursor_column = t.cursor_column, created_column = t.created_column,
+			compare_asked = m.compare_asked OR t.cursor_column IS DISTINCT FROM m.cursor_column
+		FROM (SELECT d.target, s.* FROM @extschema@.mirror_definition d, @extschema@.mirror_times(d.source,
+				d.left_out || ARRAY(SELECT c.name FROM @extschema@.mirror_columns(d.source) c WHERE NOT EXISTS (SELECT FROM pg_attribute a
+					WHERE a.attrelid = d.target AND a.attname = c.name AND NOT a.attisdropped AND a.attgenerated = ''))) s) t
+		WHERE m.target = mirror_retime.target AND t.target = m.target
+			AND (t.cursor_column, t.created_column) IS DISTINCT FROM (m.cursor_column, m.created_column);
+	RETURN FOUND;
+END $$;
+COMMENT ON FUNCTION @extschema@.mirror_retime(regclass) IS 'of mirrors';
+
 -- Looks at what the object has become: one describe.  A field that is new to the mirror becomes a column of the
 -- foreign table, a type that has become wider follows; a column whose field the org no longer shows is left out
 -- by this mirror, and stays where it is.  All of it is undone by itself when the field is there again.
@@ -81,7 +97,6 @@ DECLARE
 	wider text[] := '{}';
 	told text;
 	changed boolean := false;
-	times record;
 	c record;
 BEGIN
 	FOR c IN SELECT * FROM @extschema@.mirror_drift(d.source) LOOP
@@ -118,19 +133,14 @@ BEGIN
 		lost := d.left_out;
 	END IF;
 	changed := changed OR NOT (lost @> d.left_out AND lost <@ d.left_out);
-	times := @extschema@.mirror_times(d.source, lost);
 	told := concat_ws('; ', 'new fields: ' || nullif(array_to_string(new, ', '), ''),
 		'wider types: ' || nullif(array_to_string(wider, ', '), ''),
 		CASE WHEN NOT follow THEN 'fields are gone: ' || nullif(array_to_string(gone, ', '), '') END);
 	UPDATE @extschema@.mirror_definition m SET known_fields = known, left_out = lost,
 			drift_warning = nullif(told, ''), warning = @extschema@.mirror_warning(
-				d.columns_kept || ARRAY(SELECT n FROM unnest(lost) n WHERE n = ANY (d.columns)), ARRAY[told, d.key_warning]),
-			-- Where the time of a row is gone, too, there is another one, or none.
-			cursor_column = CASE WHEN changed THEN times.cursor_column ELSE m.cursor_column END,
-			created_column = CASE WHEN changed THEN times.created_column ELSE m.created_column END,
-			compare_asked = m.compare_asked OR changed AND times.cursor_column IS DISTINCT FROM m.cursor_column
+				d.columns_kept || ARRAY(SELECT n FROM unnest(lost) n WHERE n = ANY (d.columns)), ARRAY[told, d.key_warning, d.follow_warning])
 		WHERE m.target = d.target;
-	RETURN changed;
+	RETURN @extschema@.mirror_retime(target) OR changed;
 END $$;
 COMMENT ON FUNCTION @extschema@.mirror_look(regclass, boolean) IS
 	'a fresh describe of a mirror''s object, and what follows from it; true if something has changed; of mirrors';
@@ -140,12 +150,14 @@ COMMENT ON FUNCTION @extschema@.mirror_look(regclass, boolean) IS
 CREATE FUNCTION @extschema@.mirror_follow(d @extschema@.mirror_definition, OUT warning text)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	wider name[] := '{}';
+	fresh name[] := '{}';
 	fill name[];
 	now_read name[];
 	kept name[];
 	refused text[] := '{}';
 	problem text;
+	view_problem text;
+	history_problem text;
 	c record;
 	place text;
 	grants text;
@@ -153,9 +165,9 @@ BEGIN
 	IF EXISTS (SELECT FROM @extschema@.mirror_changes(d) f WHERE NOT f.new) THEN
 		SELECT l.place, l.grants INTO place, grants FROM @extschema@.live_view_suspend(d, false) l;
 	END IF;
-	FOR c IN SELECT m.name, f.statement, f.new, col_description(d.source, m.attnum) AS note
+	FOR c IN SELECT m.name, m.type, f.statement, f.new, col_description(d.source, m.attnum) AS note
 		FROM @extschema@.mirror_changes(d) f JOIN @extschema@.mirror_columns(d.source) m USING (name) LOOP
-		problem := @extschema@.mirror_try(c.statement);
+		problem := coalesce(CASE WHEN NOT c.new THEN @extschema@.history_widen(d, c.name, c.type) END, @extschema@.mirror_try(c.statement));
 		IF problem IS NOT NULL THEN
 			refused := refused || format('%s: %s', rtrim(c.statement, ';'), problem);
 			CONTINUE;
@@ -163,15 +175,16 @@ BEGIN
 		IF c.new AND c.note IS NOT NULL THEN
 			EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', d.target, c.name, c.note);
 		END IF;
-		IF NOT c.new THEN
-			wider := wider || c.name;
-		END IF;
+		fresh := fresh || c.name;
 	END LOOP;
-	PERFORM @extschema@.live_view_follow(@extschema@.mirror_find(d.target), place, grants);
-	PERFORM @extschema@.history_follow(d);
+	-- A time that the table has not cannot be compared: it comes first.
+	PERFORM @extschema@.mirror_retime(d.target);
+	view_problem := @extschema@.live_view_follow(@extschema@.mirror_find(d.target), place, grants);
+	history_problem := @extschema@.history_follow(d);
 	now_read := (SELECT array_agg(s.name) FROM @extschema@.mirror_shared(d) s);
 	-- To be filled: what is read and is not right in all rows.  A backfill that has not begun fills all columns.
-	fill := ARRAY(SELECT n FROM unnest(now_read) n WHERE n = ANY (wider || d.fill_columns) OR n <> ALL (d.columns));
+	fill := ARRAY(SELECT n FROM unnest(now_read) n WHERE n <> @extschema@.mirror_key(d)
+		AND (n = ANY (fresh || d.fill_columns) OR n <> ALL (d.columns)));
 	IF d.watermark IS NULL AND d.stage = 'idle' THEN
 		fill := '{}';
 	END IF;
@@ -182,10 +195,13 @@ BEGIN
 		-- What was told of the foreign table was told of it as it was: the next look tells again.
 		d.drift_warning := CASE WHEN d.drift = 'follow' THEN d.drift_warning END;
 		UPDATE @extschema@.mirror_definition m SET columns = now_read, columns_kept = kept, drift_warning = d.drift_warning,
-				fill_columns = fill, fill_spans = CASE WHEN fill <@ d.fill_columns AND NOT fill && wider THEN m.fill_spans END
+				fill_columns = fill, fill_spans = CASE WHEN fill <@ d.fill_columns AND NOT fill && fresh THEN m.fill_spans END
 			WHERE m.target = d.target;
 	END IF;
-	warning := @extschema@.mirror_warning(kept, ARRAY[d.drift_warning, d.key_warning] || refused);
+	d.follow_warning := nullif(concat_ws('; ', VARIADIC refused || view_problem || history_problem), '');
+	UPDATE @extschema@.mirror_definition m SET follow_warning = d.follow_warning
+		WHERE m.target = d.target AND m.follow_warning IS DISTINCT FROM d.follow_warning;
+	warning := @extschema@.mirror_warning(kept, ARRAY[d.drift_warning, d.key_warning, d.follow_warning]);
 END $$;
 COMMENT ON FUNCTION @extschema@.mirror_follow(@extschema@.mirror_definition) IS
 	'makes a mirror''s columns those of its foreign table; of mirrors';

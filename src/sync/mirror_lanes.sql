@@ -297,6 +297,7 @@ DECLARE
 	n_inserted bigint;
 	n_updated bigint;
 BEGIN
+	PERFORM @extschema@.mirror_check(d);
 	SELECT * INTO before FROM @extschema@.mirror_spent();
 	SELECT * INTO n_inserted, n_updated FROM @extschema@.mirror_chunk_read(d, number);
 	SELECT * INTO after FROM @extschema@.mirror_spent();

@@ -35,13 +35,16 @@ BEGIN
 		PERFORM @extschema@.mirror_look(target, false);
 		d := @extschema@.mirror_find(target);
 	END IF;
+	PERFORM @extschema@.mirror_check(d);
 	IF d.stage = 'idle' AND d.foreign_keys THEN
 		d.key_warning := @extschema@.mirror_keys(d);
 		UPDATE @extschema@.mirror_definition m SET key_warning = d.key_warning WHERE m.target = d.target;
 	END IF;
 	-- At each step: a run may wait for its foreign table to be mended.
 	d.warning := @extschema@.mirror_follow(d);
-	SELECT m.fill_columns, m.fill_spans INTO d.fill_columns, d.fill_spans FROM @extschema@.mirror_definition m WHERE m.target = d.target;
+	SELECT m.fill_columns, m.fill_spans, m.cursor_column, m.created_column, m.compare_asked
+		INTO d.fill_columns, d.fill_spans, d.cursor_column, d.created_column, d.compare_asked
+		FROM @extschema@.mirror_definition m WHERE m.target = d.target;
 	IF d.stage <> 'idle' AND cardinality(d.fill_columns) > 0 THEN
 		-- Columns that have come are filled first.
 		SELECT g.spans INTO d.fill_spans FROM @extschema@.mirror_read_columns(d, d.fill_columns, NULL, d.fill_spans) g;
@@ -324,7 +327,7 @@ BEGIN
 	PERFORM @extschema@.mirror_chunk_leave(target, chunk);
 	PERFORM @extschema@.mirror_unlock(target);
 	-- Change events that waited for the end of the run.
-	WHILE error IS NULL AND @extschema@.mirror_apply_one(target) > 0 LOOP
+	WHILE error IS NULL AND @extschema@.mirror_apply_one(target) OPERATOR(pg_catalog.>) 0 LOOP
 		COMMIT;
 	END LOOP;
 	COMMIT;
@@ -337,6 +340,9 @@ DECLARE
 	busy boolean;
 	error text[];
 BEGIN
+	IF target IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'the mirror is null';
+	END IF;
 	LOOP
 		CALL @extschema@.mirror_work(target, false, busy, error);
 		-- A run in the background is waited for: it began before, and may not have what is so now.

@@ -26,7 +26,11 @@ COMMENT ON FUNCTION @extschema@.span_counts(regclass, text, text, timestamptz, t
 	'of each month, day or hour (UTC), or fifth part, of a span in which rows were created: rows, the newest value of the field stamp, its different values; null of a part that has too many for the org to count; one call';
 
 -- Definitions and their state.  Each role sees and changes its own, and a run is always its owner's: what a
--- definition names is reached with no other rights.
+-- definition names is reached with no other rights.  What the launcher computes with, for all roles, has bounds.
+-- Times as an org has them: Salesforce's first is in 1700, its last in 4000.
+CREATE DOMAIN @extschema@.org_time AS timestamptz CHECK (VALUE BETWEEN '1700-01-01 00:00:00Z' AND '4000-12-31 23:59:59Z');
+COMMENT ON DOMAIN @extschema@.org_time IS 'of mirrors';
+
 CREATE TABLE @extschema@.mirror_definition (
 	target regclass PRIMARY KEY,
 	owner regrole NOT NULL DEFAULT pg_catalog.quote_ident(current_user)::pg_catalog.regrole,
@@ -34,18 +38,18 @@ CREATE TABLE @extschema@.mirror_definition (
 	cursor_column name,
 	created_column name,
 	deletes text NOT NULL CHECK (deletes IN ('remove', 'mark')),
-	every interval NOT NULL CHECK (every > '0'),
-	lookback interval NOT NULL CHECK (lookback >= '0'),
-	compare_every interval NOT NULL CHECK (compare_every > '0'),
+	every interval NOT NULL CHECK (every > '0' AND every <= '100 years'),
+	lookback interval NOT NULL CHECK (lookback >= '0' AND lookback <= '100 years'),
+	compare_every interval NOT NULL CHECK (compare_every > '0' AND compare_every <= '100 years'),
 	chunk_rows integer NOT NULL CHECK (chunk_rows > 0),
 	paused boolean NOT NULL DEFAULT false,
 	stage text NOT NULL DEFAULT 'idle' CHECK (stage IN ('idle', 'rows', 'deletes', 'formulas')),
 	run bigint,
-	run_started timestamptz,
+	run_started @extschema@.org_time,
 	read_to timestamptz,
-	watermark timestamptz,
-	deleted_to timestamptz,
-	compared_at timestamptz,
+	watermark @extschema@.org_time,
+	deleted_to @extschema@.org_time,
+	compared_at @extschema@.org_time,
 	compare_asked boolean NOT NULL DEFAULT false,
 	rerun boolean NOT NULL DEFAULT false,
 	rows bigint NOT NULL DEFAULT 0,
@@ -58,7 +62,7 @@ CREATE TABLE @extschema@.mirror_definition (
 	events bigint NOT NULL DEFAULT 0,
 	last_event timestamptz,
 	event_error text,
-	formula_every interval CHECK (formula_every > '0'),
+	formula_every interval CHECK (formula_every > '0' AND formula_every <= '100 years'),
 	formula_columns name[] NOT NULL DEFAULT '{}',
 	formula_spans timestamptz[],
 	formulas_at timestamptz,
@@ -74,6 +78,7 @@ CREATE TABLE @extschema@.mirror_definition (
 	shrink integer NOT NULL DEFAULT 0,
 	foreign_keys boolean NOT NULL DEFAULT false,
 	key_warning text,
+	follow_warning text,
 	live_view regclass,
 	live_text text,
 	live_formulas boolean NOT NULL DEFAULT false,
@@ -92,6 +97,7 @@ COMMENT ON COLUMN @extschema@.mirror_definition.columns IS 'that are read, and r
 COMMENT ON COLUMN @extschema@.mirror_definition.columns_kept IS 'that were read, and have their last values';
 COMMENT ON COLUMN @extschema@.mirror_definition.fill_columns IS 'that are new, or back, and are being read of all rows';
 COMMENT ON COLUMN @extschema@.mirror_definition.left_out IS 'columns of the foreign table whose fields the org does not show';
+COMMENT ON COLUMN @extschema@.mirror_definition.follow_warning IS 'what the table, its live view or its history cannot follow';
 COMMENT ON COLUMN @extschema@.mirror_definition.known_fields IS 'fields that the object has shown so far, in small letters: what it shows besides is new';
 COMMENT ON COLUMN @extschema@.mirror_definition.shrink IS 'chunks have half of chunk_rows for each of these: after failures';
 COMMENT ON COLUMN @extschema@.mirror_definition.formula_columns IS 'to be read again as formula fields are, besides those';
@@ -159,8 +165,9 @@ SELECT pg_catalog.pg_extension_config_dump('@extschema@.mirror_chunk', '');
 CREATE FUNCTION @extschema@.mirror_events_waiting(d @extschema@.mirror_definition) RETURNS bigint
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	feed record := @extschema@.mirror_feed(d);
+	feed record;
 BEGIN
+	SELECT * INTO feed FROM @extschema@.mirror_feed(d);
 	RETURN (SELECT count(*) FROM (SELECT FROM @extschema@.change c WHERE c.owner = d.owner AND c.server = feed.server
 		AND c.object_key = feed.object_key AND c.id > d.applied_to ORDER BY c.owner, c.server, c.object_key, c.id LIMIT 10000) w);
 END $$;
@@ -182,7 +189,9 @@ CREATE VIEW @extschema@.mirror_status WITH (security_invoker = true) AS
 	FROM @extschema@.mirror_definition d
 		LEFT JOIN LATERAL (
 			SELECT pg_catalog.count(*) AS runs, pg_catalog.sum(m.calls) AS calls FROM @extschema@.mirror_run m
-			WHERE m.target OPERATOR(pg_catalog.=) d.target) r ON true;
+			WHERE m.target OPERATOR(pg_catalog.=) d.target) r ON true
+	-- One whose table was dropped is forgotten soon.
+	WHERE EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) d.target);
 COMMENT ON VIEW @extschema@.mirror_status IS
 	'mirrors: phase, rows, how far behind the org''s present, last error, next run, calls spent';
 GRANT SELECT ON @extschema@.mirror_status TO PUBLIC;

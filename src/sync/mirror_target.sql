@@ -1,5 +1,78 @@
 -- The table of a mirror: made, or taken as it is, whatever kind it is of.
 
+-- Arguments of ampsf.mirror() that cannot be.
+CREATE FUNCTION @extschema@.mirror_settings(
+	every interval, deletes text, lookback interval, compare_every interval, chunk_rows integer, formula_every interval,
+	parallel integer, drift text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	wrong text;
+	interval_ record;
+BEGIN
+	FOR interval_ IN SELECT * FROM (VALUES ('every', every, '0 seconds'::interval, false), ('lookback', lookback, NULL, false),
+			('compare_every', compare_every, '0 seconds', false), ('formula_every', formula_every, '0 seconds', true)) v (name, value, above, optional) LOOP
+		wrong := CASE WHEN interval_.value IS NULL AND NOT interval_.optional THEN 'must not be null'
+			WHEN interval_.value <= interval_.above THEN 'must be greater than 0'
+			WHEN interval_.value < '0' THEN 'must not be negative'
+			WHEN interval_.value > '100 years' THEN 'must not be more than 100 years' END;
+		IF wrong IS NOT NULL THEN
+			RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('%s %s', interval_.name, wrong);
+		END IF;
+	END LOOP;
+	IF coalesce(chunk_rows, 0) <= 0 THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'chunk_rows must be greater than 0';
+	ELSIF coalesce(deletes NOT IN ('remove', 'mark'), true) THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+			MESSAGE = format('%s is no way to treat deleted rows', coalesce('"' || deletes || '"', 'null')), HINT = 'It is remove, or mark.';
+	ELSIF coalesce(drift NOT IN ('follow', 'report'), true) THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+			MESSAGE = format('%s is no way to treat fields that come and go', coalesce('"' || drift || '"', 'null')), HINT = 'It is follow, or report.';
+	ELSIF coalesce(parallel NOT BETWEEN 1 AND 64, true) THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('%s sessions cannot share a run', coalesce(parallel::text, 'null')),
+			HINT = 'It is a number from 1 to 64.';
+	END IF;
+END $$;
+COMMENT ON FUNCTION @extschema@.mirror_settings(interval, text, interval, interval, integer, interval, integer, text) IS
+	'raises what a mirror cannot be told; of mirrors';
+
+-- The table's qualified name: there, if it is to be, and not temporary.
+CREATE FUNCTION @extschema@.mirror_place(target text, schema name, existing boolean) RETURNS text
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	parts text[];
+	place text;
+BEGIN
+	IF target ~ '^[^"]*[[:space:]][^"]*$' THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_name', MESSAGE = format('"%s" is not the name of a table', target),
+			HINT = format('A name that is not in small letters, digits and underscores is quoted: %s.', quote_ident(target));
+	END IF;
+	parts := parse_ident(target);
+	IF cardinality(parts) = 1 THEN
+		IF schema IS NULL THEN
+			RAISE EXCEPTION USING ERRCODE = 'invalid_schema_name', MESSAGE = 'no schema has been selected to create in',
+				HINT = 'Name the table with its schema, as the second argument of ampsf.mirror().';
+		END IF;
+		parts := ARRAY[schema::text] || parts;
+	END IF;
+	IF cardinality(parts) <> 2 THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_name', MESSAGE = format('"%s" is not the name of a table', target);
+	ELSIF parts[1] ~ '^pg_(temp|toast)' THEN
+		RAISE EXCEPTION USING ERRCODE = 'feature_not_supported', MESSAGE = 'a mirror cannot be a temporary table',
+			HINT = 'Other sessions, which run it, would not see it.';
+	ELSIF NOT EXISTS (SELECT FROM pg_namespace n WHERE n.nspname = parts[1]::name) THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_schema_name', MESSAGE = format('schema "%s" does not exist', parts[1]);
+	END IF;
+	place := format('%I.%I', parts[1], parts[2]);
+	IF to_regclass(place) IS NOT NULL AND NOT existing THEN
+		RAISE EXCEPTION USING ERRCODE = 'duplicate_table', MESSAGE = format('relation %s exists already', place),
+			HINT = 'Name another table as the second argument of ampsf.mirror(), or take this one as it is: existing => true.';
+	ELSIF to_regclass(place) IS NULL AND existing THEN
+		RAISE EXCEPTION USING ERRCODE = 'undefined_table', MESSAGE = format('relation %s does not exist', place);
+	END IF;
+	RETURN place;
+END $$;
+COMMENT ON FUNCTION @extschema@.mirror_place(text, name, boolean) IS 'of mirrors';
+
 -- The foreign table's comments.
 CREATE FUNCTION @extschema@.mirror_comments(target regclass, source regclass, deletes text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -39,15 +112,24 @@ DECLARE
 	c record;
 	partition_key name[];
 	found_id text;
+	wrong text;
 BEGIN
 	SELECT * INTO rel FROM pg_class WHERE oid = target;
 	IF rel.relkind NOT IN ('r', 'p') OR rel.relpersistence = 't' OR rel.relispartition THEN
 		RAISE EXCEPTION USING ERRCODE = 'wrong_object_type', MESSAGE = format('%s is no table that could be a mirror', target),
 			HINT = 'It is a plain table, or a partitioned one as a whole.';
-	ELSIF NOT pg_has_role(rel.relowner, 'USAGE') THEN
+	ELSIF NOT @extschema@.mirror_owns(target) THEN
 		RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = format('must be owner of table %s', target);
 	ELSIF EXISTS (SELECT FROM @extschema@.mirror_definition m WHERE m.target = mirror_fits.target) THEN
 		RAISE EXCEPTION USING ERRCODE = 'duplicate_object', MESSAGE = format('%s is a mirror already', target);
+	END IF;
+	wrong := CASE WHEN rel.relpersistence = 'u' THEN 'is unlogged: a crash would empty it, and nobody would know'
+		WHEN rel.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = target) THEN 'has tables that inherit from it, whose rows would be its own'
+		WHEN EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = target) THEN 'has rules, which would write something else'
+		WHEN row_security_active(target) THEN 'hides rows from this role by its policies' END;
+	IF wrong IS NOT NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'wrong_object_type', MESSAGE = format('%s is no table that could be a mirror', target),
+			DETAIL = format('It %s.', wrong);
 	END IF;
 	FOR c IN SELECT m.name, m.type, a.attname AS own, a.attgenerated <> '' AS generated,
 			format_type(a.atttypid, a.atttypmod) AS own_type,
@@ -117,13 +199,6 @@ DECLARE
 	d @extschema@.mirror_definition := @extschema@.mirror_find(target);
 	n bigint := 0;
 BEGIN
-	IF drift NOT IN ('follow', 'report') THEN
-		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('"%s" is no way to treat fields that come and go', drift),
-			HINT = 'It is follow, or report.';
-	ELSIF parallel NOT BETWEEN 1 AND 64 THEN
-		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('%s sessions cannot share a run', parallel),
-			HINT = 'It is a number from 1 to 64.';
-	END IF;
 	IF existing THEN
 		EXECUTE format('SELECT count(t.%I) FROM %s t', @extschema@.mirror_key(d), target) INTO n;
 	END IF;

@@ -17,6 +17,11 @@ DECLARE
 	got record;
 	n bigint := 0;
 BEGIN
+	PERFORM @extschema@.mirror_check(d);
+	IF NOT ARRAY(SELECT c.name FROM @extschema@.mirror_shared(d) c) @> array_remove(ARRAY[d.cursor_column, d.created_column], NULL) THEN
+		RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state', MESSAGE = format('columns of mirror %s have changed since its last run', target),
+			HINT = format('CALL ampsf.sync(%L) follows.', target);
+	END IF;
 	-- Nothing is held that grows with the rows.
 	CREATE TEMPORARY TABLE ampsf_mirror_found (id text, problem text) ON COMMIT DROP;
 	IF NOT thorough AND d.cursor_column IS NOT NULL AND d.created_column IS NOT NULL THEN

@@ -52,7 +52,12 @@ BEGIN
 			'EXECUTE FUNCTION @extschema@.writeback_trigger()', target);
 		EXECUTE format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT @extschema@.writeback_key()', target, key);
 	ELSE
-		EXECUTE format('ALTER TABLE %s ALTER COLUMN %I DROP DEFAULT', target, key);
+		-- The foreign table, which knows the column, may be gone.
+		FOR c IN SELECT a.attname FROM pg_attrdef g JOIN pg_attribute a ON a.attrelid = g.adrelid AND a.attnum = g.adnum
+			JOIN pg_depend p ON p.classid = 'pg_attrdef'::regclass AND p.objid = g.oid AND p.refclassid = 'pg_proc'::regclass
+			WHERE g.adrelid = target AND p.refobjid = '@extschema@.writeback_key()'::regprocedure LOOP
+			EXECUTE format('ALTER TABLE %s ALTER COLUMN %I DROP DEFAULT', target, c.attname);
+		END LOOP;
 	END IF;
 END $$;
 COMMENT ON FUNCTION @extschema@.set_writeback(regclass, boolean, text) IS
