@@ -35,6 +35,7 @@ SQL_PARTS = \
 	src/sync/mirror_run.sql \
 	src/sync/verify_spans.sql \
 	src/sync/verify.sql \
+	src/sync/check_access.sql \
 	src/sync/change.sql \
 	src/sync/apply.sql \
 	src/sync/mirror_keys.sql \

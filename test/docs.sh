@@ -77,7 +77,7 @@ make_table()
 					WHERE a.n > pronargs AND proallargtypes IS NOT NULL), format_type(prorettype, NULL)) || '\`',
 				coalesce(obj_description(p.oid, 'pg_proc'), '')
 			FROM pg_proc p WHERE pronamespace = 'ampsf'::regnamespace AND proname !~ '^(ampsf_fdw|mirror_)'
-				AND coalesce(obj_description(p.oid, 'pg_proc'), '') !~ '(^|; )of [a-z -]+\$' ORDER BY proname" ;;
+				AND coalesce(obj_description(p.oid, 'pg_proc'), '') !~ '(^|; )of [a-z -]+\$' ORDER BY proname, p.oid" ;;
 		*) echo "docs.sh: no table $1" >&2; exit 1 ;;
 	esac
 }

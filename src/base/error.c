@@ -27,8 +27,8 @@ typedef struct ErrorRule
 
 #define HINT_LOGIN "Check the options of the user mapping."
 #define HINT_COMPARE                                                                               \
-	"The field was removed, renamed, or is hidden from this user: compare the foreign table with " \
-	"what IMPORT FOREIGN SCHEMA gives now."
+	"The field was removed, renamed, or is hidden from this user: ampsf.check_access() of the "    \
+	"foreign table tells which."
 
 #define HINT_BULK_LIMIT                                                                            \
 	"See ampsf.limits(server). Until the limit is free again, transport 'rest' reads without "     \
@@ -100,9 +100,8 @@ static const ErrorRule rules[] = {
 	{"INVALID_FIELD_FOR_INSERT_UPDATE", NULL, ERRCODE_INSUFFICIENT_PRIVILEGE, false,
 	 "The field is read-only, or read-only for this user."},
 	{"INVALID_TYPE", NULL, ERRCODE_FDW_TABLE_NOT_FOUND, false,
-	 "The object was removed, renamed, or is hidden from this user: compare with what IMPORT "
-	 "FOREIGN "
-	 "SCHEMA gives now."},
+	 "The object was removed, renamed, or is hidden from this user: ampsf.check_access() of the "
+	 "server tells which."},
 	{"MALFORMED_QUERY", NULL, ERRCODE_INTERNAL_ERROR, false, NULL},
 	{"INVALID_QUERY_FILTER_OPERATOR", NULL, ERRCODE_FDW_ERROR, false, NULL},
 	{"INVALID_QUERY_LOCATOR", NULL, ERRCODE_FDW_ERROR, false,

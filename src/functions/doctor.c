@@ -19,6 +19,7 @@
 
 #include "base/ampsf.h"
 #include "base/options.h"
+#include "functions/check_access.h"
 #include "functions/server_arg.h"
 #include "net/hosts.h"
 #include "net/http.h"
@@ -445,6 +446,31 @@ step_objects_writable(Doctor *d)
 			"delete access.");
 }
 
+/* What nobody misses who has never seen it. */
+static void
+step_objects_hidden(Doctor *d)
+{
+	StringInfoData names;
+	int known;
+	int hidden;
+
+	initStringInfo(&names);
+	hidden = ampsf_hidden_objects(d->session, &names, &known);
+	if (hidden < 0)
+		fail_step(d, DOCTOR_SKIPPED, "the org does not tell this user what it keeps from it",
+				  "The user needs the permission View Setup and Configuration to be told; nothing "
+				  "else does.");
+	else if (hidden == 0)
+		d->detail = psprintf("none of the org's %d objects", known);
+	else
+	{
+		d->detail = psprintf("%d of the org's %d objects: %s", hidden, known, names.data);
+		d->advice = psprintf("SELECT * FROM ampsf.check_access(%s) lists them; for an object and "
+							 "its fields, name it behind the server.",
+							 quote_literal_cstr(d->server->servername));
+	}
+}
+
 /* Date: Mon, 23 Nov 2026 22:24:41 GMT, as seconds since 1970; false if it is something else. */
 static bool
 parse_http_date(const char *s, int64 *seconds)
@@ -526,6 +552,7 @@ ampsf_sql_doctor(PG_FUNCTION_ARGS)
 		 "crm"},
 		{"objects visible", step_objects_visible, true, NULL, "crm"},
 		{"objects writable", step_objects_writable, false, NULL, "crm"},
+		{"objects hidden", step_objects_hidden, false, NULL, "crm"},
 		{"business unit", step_business_unit, true,
 		 "Compare business_unit_id and engagement_url with Setup, Business Unit Setup.",
 		 "account_engagement"},

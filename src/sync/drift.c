@@ -175,7 +175,8 @@ ampsf_sql_drift(PG_FUNCTION_ARGS)
 
 	ampsf_foreign_arg(&arg, relid);
 	InitMaterializedSRF(fcinfo, 0);
-	ampsf_describe_forget(arg.session);
+	if (PG_GETARG_BOOL(1))
+		ampsf_describe_forget(arg.session);
 	object = linitial(ampsf_describe_objects(arg.session, list_make1(arg.table->object)));
 	if (object == NULL)
 		ereport(ERROR, (errcode(ERRCODE_FDW_TABLE_NOT_FOUND),

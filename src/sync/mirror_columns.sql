@@ -1,7 +1,7 @@
 CREATE FUNCTION @extschema@.mirror_drift(
-	foreign_table regclass, OUT field text, OUT name text, OUT change text, OUT type text, OUT statement text, OUT length integer) RETURNS SETOF record
+	foreign_table regclass, fresh boolean DEFAULT true, OUT field text, OUT name text, OUT change text, OUT type text, OUT statement text, OUT length integer) RETURNS SETOF record
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE ROWS 100 AS 'MODULE_PATHNAME', 'ampsf_sql_drift';
-COMMENT ON FUNCTION @extschema@.mirror_drift(regclass) IS
+COMMENT ON FUNCTION @extschema@.mirror_drift(regclass, boolean) IS
 	'fields of an object and columns of its foreign table, by a fresh describe; change: new, gone, wider, text (a number or time has become one), same; of mirrors';
 
 -- May the caller change the foreign table of a mirror?
