@@ -94,8 +94,12 @@ $c->run_sql(amp_server('amp') . amp_server('api', ", write_via 'write_api', writ
 # A write whose operation does not end is given up: what was sent is in doubt, and nothing says otherwise.
 {
 	$c->admin('POST', 'amp?polls=3600');
-	my $r = $c->psql("SET statement_timeout = 700; INSERT INTO api.account (name) VALUES ('Slow 1'), ('Slow 2');");
-	like($r->{err}, qr/57014/, 'statement_timeout acts while an operation is waited for');
+	$c->mark;
+	my $job = $c->background("INSERT INTO api.account (name) VALUES ('Slow 1'), ('Slow 2');");
+	ok($c->poll(sub { grep { $_->{path} =~ m{/operations/} } $c->log }), 'an operation is waited for');
+	$c->run_sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE 'INSERT INTO api.account%'");
+	my $r = $c->finish($job);
+	like($r->{err}, qr/57014/, '... until it is cancelled');
 	is($c->value(q{SELECT string_agg("row"->>'Name' || ' ' || outcome, ', ' ORDER BY 1) FROM
 		(SELECT * FROM ampsf.write_error ORDER BY "row"->>'Name') e}), 'Slow 1 in doubt, Slow 2 in doubt', '... and the rows are in doubt')
 	  or diag($r->{err});
@@ -120,9 +124,16 @@ $c->run_sql(amp_server('amp') . amp_server('api', ", write_via 'write_api', writ
 		$mac .= '=' while length($mac) % 4;
 		my $call = qq{SELECT written, repeated FROM ampsf.webhook('$body',
 			'{"svix-id": "$id", "svix-timestamp": "$time", "svix-signature": "v1,$mac"}');};
-		my $first = $c->background("BEGIN; $call SELECT pg_advisory_lock(1); SELECT pg_sleep(0.7); $end;");
-		ok($c->poll(sub { $c->value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") }), "$end: the first is at it");
-		my $second = $c->psql($call);
+		my $locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 4711 AND";
+		my $gate = $c->background("SELECT pg_advisory_lock(4711); SELECT pg_sleep(3600) AS gate;");
+		$c->poll(sub { $c->value("$locks granted") });
+		my $first = $c->background("BEGIN; $call SELECT pg_advisory_lock(4711); $end;");
+		ok($c->poll(sub { $c->value("$locks NOT granted") }), "$end: the first is at it");
+		my $other = $c->background("SET application_name = 'other'; $call");
+		ok($c->poll(sub { $c->value("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'other' AND wait_event_type = 'Lock'") }), "$end: the second waits for it");
+		$c->run_sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%AS gate;' AND pid <> pg_backend_pid()");
+		$c->finish($gate);
+		my $second = $c->finish($other);
 		is($second->{out}, $end eq 'COMMIT' ? '0|t' : '1|f', "$end: what the second sees") or diag($second->{err});
 		like($c->finish($first)->{out}, qr/^1\|f/, "$end: the first has taken it");
 		is($c->value("SELECT n FROM account WHERE id = '$end'"), 1, "$end: and its record was written once");

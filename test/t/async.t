@@ -74,16 +74,19 @@ $c->fault("match=$_;count=0;$hold") for 'FROM Account', 'FROM Contact', 'FROM Le
 {
 	my $r = $c->psql(<<SQL);
 	\\o /dev/null
+	SELECT count(*) FROM r_opportunity;
 	SET statement_timeout = '300ms'; $sum; $sum;
 	\\o
 	$fds;
 	\\o /dev/null
-	$sum; $sum; $sum; $sum;
+	$sum; $sum; $sum; $sum; $sum; $sum;
 	\\o
 	$fds;
 SQL
 	my @n = split /\n/, $r->{out};
-	is($n[1], $n[0], 'cancelled asynchronous reads leak no descriptor') or diag($r->{out}, $r->{err});
+	# A connection may be there at one time and not at the other; those of a read are four.
+	is(scalar(@n), 2, 'both counts were taken');
+	cmp_ok($n[1], '<=', $n[0] + 3, 'cancelled asynchronous reads leak no descriptor') or diag($r->{out}, $r->{err});
 }
 $c->clear_faults;
 

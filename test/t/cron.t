@@ -18,6 +18,16 @@ my $c = AmpsfTest->start(
 my $jobs = 'SELECT username, command, active FROM cron.job ORDER BY 1';
 my $launchers = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'ampsf launcher'";
 
+# A run that is under way keeps it.
+sub unmirror
+{
+	my ($target, %o) = @_;
+	my $err;
+	$c->poll(sub { ($err = $c->psql("SELECT ampsf.unmirror('$target')", %o)->{err}) !~ /being synchronized/ });
+	is($err, '', "$target is no mirror any more");
+	return;
+}
+
 $c->run_sql(<<'SQL');
 CREATE EXTENSION pg_cron;
 CREATE ROLE bob LOGIN;
@@ -38,7 +48,7 @@ $c->run_sql("SELECT ampsf.mirror('crm.account', 'bob.account')", user => 'bob');
 ok($c->poll(sub { return $c->value("SELECT phase FROM ampsf.mirror_status WHERE target = 'bob.account'::regclass") eq 'ready' }),
 	'a role that may not use it has our worker');
 is($c->value("SELECT count(*) FROM ampsf.workers WHERE owner = 'postgres' AND kind = 'mirror'"), 0, '... for its own mirrors alone');
-$c->run_sql("SELECT ampsf.unmirror('bob.account')", user => 'bob');
+unmirror('bob.account', user => 'bob');
 
 # a role that may, with a job of its own making
 $c->run_sql('GRANT USAGE ON SCHEMA cron TO bob');
@@ -49,15 +59,15 @@ is($c->value('SELECT count(*) FROM ampsf.work_list()'), 0, '... and it is relied
 $c->run_sql("SELECT cron.alter_job(jobid, active => false) FROM cron.job WHERE username = 'bob'; SELECT ampsf.wake()");
 ok($c->poll(sub { return $c->value("SELECT phase FROM ampsf.mirror_status WHERE target = 'bob.account2'::regclass") eq 'ready' }),
 	'unless it is not active');
-$c->run_sql("SELECT ampsf.unmirror('bob.account2')", user => 'bob');
+unmirror('bob.account2', user => 'bob');
 is($c->value('SELECT jobname FROM cron.job', user => 'bob'), 'mine', 'what we have not made we do not take away');
 
 # the job does its work
 ok($c->poll(sub { return $c->value("SELECT count(*) FROM ampsf.mirror_status WHERE phase = 'ready'") eq '2' }), 'pg_cron fills the mirrors');
 is($c->value('SELECT count(*) FROM contact'), $c->value('SELECT count(*) FROM crm.contact'), '... with all rows');
-$c->run_sql("SELECT ampsf.unmirror('contact')");
+unmirror('contact');
 is($c->value("SELECT count(*) FROM cron.job WHERE username = 'postgres'"), 1, 'the job stays as long as there are mirrors');
-$c->run_sql("SELECT ampsf.unmirror('lead')");
+unmirror('lead');
 is($c->value("SELECT count(*) FROM cron.job WHERE username = 'postgres'"), 0, '... and goes with the last');
 
 done_testing();

@@ -86,15 +86,18 @@ for my $f (@faults)
 }
 
 # A cancel while the answer is awaited: the rows are in doubt, and kept, though the statement is gone.
-$c->fault("path=$sobjects;count=1;do=delay;ms=60000");
-my $r = $c->psql("SET statement_timeout = '500ms'; INSERT INTO c (lastname, department) SELECT 'cancel ' || i, 'cancel' FROM generate_series(1, 2) i");
+$c->fault("path=$sobjects;count=1;do=delay;ms=3600000");
+my $job = $c->background("INSERT INTO c (lastname, department) SELECT 'cancel ' || i, 'cancel' FROM generate_series(1, 2) i");
+$c->poll(sub { $c->struck > 0 });
+$c->run_sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE 'INSERT INTO c (%' AND pid <> pg_backend_pid()");
+my $r = $c->finish($job);
 is(AmpsfTest::sqlstate($r), '57014', 'a cancelled insert ends as cancelled');
 like($r->{err}, qr/whether it was applied is unknown/, 'and says what is not known');
 $c->clear_faults;
 is(errors(), "insert|in doubt|1|cancel 1\ninsert|in doubt|2|cancel 2", 'its rows are kept');
 
 # So does a session that is terminated.
-$c->fault("path=$sobjects;count=1;do=delay;ms=60000");
+$c->fault("path=$sobjects;count=1;do=delay;ms=3600000");
 my $session = $c->background("SET application_name = 'victim'; INSERT INTO c (lastname) SELECT 'killed ' || i FROM generate_series(1, 2) i");
 ok($c->poll(sub { $c->struck > 0 }), 'a session waits for its answer');
 $c->run_sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'victim'");
