@@ -17,6 +17,11 @@ StaticAssertDecl(AMPSF_CURL_TEXT_SIZE >= CURL_ERROR_SIZE, "libcurl writes longer
 #define BODY_FIRST_SIZE 65536
 #define HEADERS_MAX 65536
 #define RECEIVE_BUFFER (512 * 1024)
+/*
+ * Of an answer that waits for room.  What libcurl has received is unpacked whole, up to a thousand
+ * times its size, and kept while there is no room.
+ */
+#define STREAM_RECEIVE_BUFFER (8 * 1024)
 /* A kept connection older than that is not trusted with a request that must not be sent twice. */
 #define TRUSTED_IDLE_SECONDS 30
 
@@ -339,7 +344,7 @@ set_options(AmpsfHttp *req, const AmpsfHttpSpec *spec)
 	if (spec->ca_file)
 		SET(CAINFO, spec->ca_file);
 	SET(TCP_KEEPALIVE, 1L);
-	SET(BUFFERSIZE, (long) RECEIVE_BUFFER);
+	SET(BUFFERSIZE, (long) (spec->window > 0 ? STREAM_RECEIVE_BUFFER : RECEIVE_BUFFER));
 	SET(CONNECTTIMEOUT_MS, (long) spec->connect_timeout);
 	if (spec->compression)
 		SET(ACCEPT_ENCODING, "gzip");
