@@ -47,6 +47,22 @@ SELECT chunks, compared, interruptions, state FROM ampsf.mirror_run WHERE target
 SELECT (SELECT count(*) FROM person) - count(*) AS missing, (SELECT d.rows FROM ampsf.mirror_definition d WHERE d.target = 'p'::regclass) - count(*) AS miscounted FROM p;
 SELECT count(*) FROM ampsf.mirror_chunk;
 
+-- columns that are read again look the rows of their chunk up, and versions those of the history: nobody reads all of a large table for each chunk
+SELECT ampsf.history('p');
+ANALYZE person;
+ANALYZE p;
+ANALYZE p_history;
+UPDATE ampsf.mirror_definition SET shrink = 1 WHERE target = 'p'::regclass;
+UPDATE p SET lastname = 'changed' WHERE createddate >= '2024-01-05' AND createddate < '2024-01-08';
+BEGIN;
+CREATE TEMPORARY TABLE scans AS SELECT relname, seq_scan, idx_scan FROM pg_stat_xact_user_tables WHERE relname IN ('p', 'p_history');
+SELECT updated > 4000 AS updated, spans FROM ampsf.mirror_definition d,
+	ampsf.mirror_read_columns(d, '{lastname}', '2026-01-01', '{2024-01-05, 2024-01-08, infinity}') WHERE d.target = 'p'::regclass;
+SELECT relname, x.seq_scan - s.seq_scan AS read_as_a_whole, x.idx_scan - s.idx_scan > 4000 AS looked_up FROM pg_stat_xact_user_tables x JOIN scans s USING (relname) ORDER BY 1;
+COMMIT;
+SELECT count(*) FROM (SELECT * FROM p EXCEPT SELECT * FROM person) d;
+SELECT count(*) > 4000 AS ended, count(*) = (SELECT count(*) FROM p WHERE createddate >= '2024-01-05' AND createddate < '2024-01-08') AS each FROM p_history WHERE NOT upper_inf(valid);
+
 -- thousands of rows that were made within an hour, or even a second
 CREATE FOREIGN TABLE lead (id text OPTIONS (field 'Id'), lastname text OPTIONS (field 'LastName'), company text OPTIONS (field 'Company'), createddate timestamptz OPTIONS (field 'CreatedDate', createable 'false'),
 	systemmodstamp timestamptz OPTIONS (field 'SystemModstamp', createable 'false')) SERVER sf OPTIONS (object 'Lead');

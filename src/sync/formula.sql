@@ -26,6 +26,18 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION @extschema@.mirror_interval(@extschema@.mirror_definition) IS 'of mirrors';
 
+-- Rows of a chunk are looked up one by one: a join that reads the whole mirror would do so for every chunk.
+CREATE FUNCTION @extschema@.mirror_by_lookups(statement text, low timestamptz, high timestamptz) RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+	n bigint;
+BEGIN
+	EXECUTE statement USING low, high;
+	GET DIAGNOSTICS n = ROW_COUNT;
+	RETURN n;
+END $$;
+COMMENT ON FUNCTION @extschema@.mirror_by_lookups(text, timestamptz, timestamptz) IS 'of mirrors';
+
 -- A chunk of it, or of any columns that are to be read again.  Chunks are spans of time of creation, which no
 -- change of a row moves; the mirror itself knows where they end.  spans: the beginning of the chunk, and the ends of
 -- it and of those behind it; null: not begun.  changed: since when values are so, for the history.
@@ -37,6 +49,7 @@ DECLARE
 	wanted bigint := @extschema@.mirror_wanted(d, greatest(d.failures, d.shrink));
 	was boolean;
 	time_was timestamptz;
+	statement text;
 BEGIN
 	updated := 0;
 	IF cardinality(formulas) = 0 THEN
@@ -44,7 +57,7 @@ BEGIN
 		RETURN;
 	END IF;
 	-- After a failure what is left is divided again, into smaller chunks.
-	IF spans IS NULL OR d.failures > 0 OR d.shrink > 0 THEN
+	IF spans IS NULL OR d.failures > 0 THEN
 		spans := ARRAY[coalesce(spans[1], '-infinity')];
 		IF d.created_column IS NOT NULL THEN
 			EXECUTE format('SELECT $1 || array_agg(DISTINCT date_trunc(''second'', c.made)) FILTER (WHERE c.n %% $2 = 0 AND c.n < c.total - $2 / 4 AND date_trunc(''second'', c.made) > $1[1]) '
@@ -55,7 +68,7 @@ BEGIN
 	END IF;
 	was := @extschema@.mirror_applying(true);
 	time_was := @extschema@.mirror_change_time(changed);
-	EXECUTE format('WITH g AS MATERIALIZED (SELECT s.%3$I, %4$s FROM %5$s s WHERE %6$s%7$s) '
+	statement := format('WITH g AS MATERIALIZED (SELECT s.%3$I, %4$s FROM %5$s s WHERE %6$s%7$s) '
 		'UPDATE %1$s t SET %2$s FROM g WHERE g.%3$I = t.%3$I AND ROW(%8$s) IS DISTINCT FROM ROW(%9$s)',
 		d.target, (SELECT string_agg(format('%I = g.%1$I', f), ', ') FROM unnest(formulas) f), key,
 		(SELECT string_agg(format('s.%I', f), ', ') FROM unnest(formulas) f), d.source,
@@ -64,9 +77,13 @@ BEGIN
 			CASE WHEN spans[1] = '-infinity' AND spans[2] = 'infinity' THEN 'true' END),
 		@extschema@.mirror_filter(d),
 		(SELECT string_agg(format('t.%I', f) || @extschema@.mirror_compared(d, f), ', ') FROM unnest(formulas) f),
-		(SELECT string_agg(format('g.%I', f) || @extschema@.mirror_compared(d, f), ', ') FROM unnest(formulas) f))
-	USING spans[1], spans[2];
-	GET DIAGNOSTICS updated = ROW_COUNT;
+		(SELECT string_agg(format('g.%I', f) || @extschema@.mirror_compared(d, f), ', ') FROM unnest(formulas) f));
+	IF @extschema@.mirror_by_index(d.target, key) THEN
+		updated := @extschema@.mirror_by_lookups(statement, spans[1], spans[2]);
+	ELSE
+		EXECUTE statement USING spans[1], spans[2];
+		GET DIAGNOSTICS updated = ROW_COUNT;
+	END IF;
 	PERFORM @extschema@.mirror_change_time(time_was);
 	PERFORM @extschema@.mirror_applying(was);
 	spans := spans[2:];

@@ -30,8 +30,9 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION @extschema@.history_close(@extschema@.mirror_definition, text[], timestamptz[]) IS 'of history';
 
+-- The settings of joins are changed below, and are the caller's again at the end.
 CREATE FUNCTION @extschema@.history_keep() RETURNS trigger
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_hashjoin = on SET enable_mergejoin = on AS $$
 DECLARE
 	d @extschema@.mirror_definition;
 	key name;
@@ -60,7 +61,8 @@ BEGIN
 	SELECT string_agg(quote_ident(c.name), ', ' ORDER BY c.attnum), string_agg('n.' || quote_ident(c.name), ', ' ORDER BY c.attnum)
 		INTO names, news FROM @extschema@.history_columns(d) c
 			JOIN pg_attribute a ON a.attrelid = d.history AND a.attname = c.name AND NOT a.attisdropped;
-	starts := format('coalesce($1, %s$2)', 'n.' || quote_ident(d.cursor_column) || ', ');
+	-- Of each row, not a constant: the planner would know that few versions begin after it, and read them all to find those.
+	starts := format('coalesce(CASE WHEN n.%I IS NOT NULL THEN $1 END, %s$2)', key, 'n.' || quote_ident(d.cursor_column) || ', ');
 	IF TG_OP = 'UPDATE' THEN
 		-- An Id that a row has no longer.
 		EXECUTE format('SELECT @extschema@.history_close($1, array_agg(o.%1$I::text), array_agg($2)) FROM old_rows o '
@@ -71,6 +73,8 @@ BEGIN
 			'WHERE n.deleted_at IS NOT NULL', key) USING d;
 		alive := 'n.deleted_at IS NULL';
 	END IF;
+	-- Versions are looked up one by one: a join that reads the whole history would do so for every chunk.
+	PERFORM set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true);
 	EXECUTE format('UPDATE %1$s h SET (%2$s) = ROW(%3$s) FROM new_rows n WHERE h.%4$I = n.%4$I AND upper_inf(h.valid) '
 		'AND lower(h.valid) >= %5$s AND %6$s', d.history, names, news, key, starts, alive) USING changed, seen;
 	EXECUTE format('UPDATE %1$s h SET valid = tstzrange(lower(h.valid), %3$s) FROM new_rows n WHERE h.%2$I = n.%2$I AND upper_inf(h.valid) '
