@@ -13,9 +13,12 @@
 #include "exec/scan.h"
 #include "fmgr.h"
 #include "net/usage.h"
+#include "plan/estimate.h"
+#include "plan/join.h"
 #include "plan/key_join.h"
 #include "plan/plan_modify.h"
 #include "plan/scan_paths.h"
+#include "plan/upper_paths.h"
 #include "schema/import.h"
 #include "sync/worker.h"
 

@@ -10,7 +10,7 @@
  * aggregates of a parent's fields (documented of the object's own only), grouping sets.
  */
 #include "base/ampsf.h"
-#include "plan/upper.h"
+#include "plan/aggregate.h"
 #include "plan/operators.h"
 
 #include "access/transam.h"

@@ -7,7 +7,8 @@
  * MergeAppend.
  */
 #include "base/ampsf.h"
-#include "plan/scan_paths.h"
+#include "plan/append_limit.h"
+#include "plan/order.h"
 
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"

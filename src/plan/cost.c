@@ -6,7 +6,7 @@
  * prefer one scan of a thousand rows over a thousand scans of one.
  */
 #include "base/ampsf.h"
-#include "plan/scan_paths.h"
+#include "plan/rel_info.h"
 
 #include <math.h>
 

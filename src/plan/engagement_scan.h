@@ -10,7 +10,7 @@
 #define AMPSF_ENGAGEMENT_SCAN_H
 
 #include "org/engagement.h"
-#include "plan/scan_paths.h"
+#include "plan/rel_info.h"
 
 /* In place of what scan_paths.c does for objects of the CRM; info has its first members and no
  * more. */

@@ -9,7 +9,7 @@
  * the same: which columns name a row.
  */
 #include "base/ampsf.h"
-#include "plan/scan_paths.h"
+#include "plan/estimate.h"
 
 #include "catalog/pg_class.h"
 #include "nodes/makefuncs.h"
@@ -171,8 +171,7 @@ relation_stats(PlannerInfo *root, RangeTblEntry *rte, AttrNumber attnum, Variabl
 	if (rte->rtekind != RTE_RELATION || rte->relkind != RELKIND_FOREIGN_TABLE)
 		return earlier_hook && earlier_hook(root, rte, attnum, vardata);
 	rel = vardata->rel;
-	if (rel && rel->fdwroutine && rel->fdwroutine->GetForeignRelSize == ampsfGetForeignRelSize &&
-		rel->reloptkind != RELOPT_JOINREL && rel->fdw_private && attnum > 0)
+	if (ampsf_is_our_rel(rel) && rel->reloptkind != RELOPT_JOINREL && attnum > 0)
 	{
 		AmpsfRelInfo *info = rel->fdw_private;
 		AmpsfMember *member = linitial(info->classify.members);

@@ -17,7 +17,8 @@
  * Must not know: the executor, the text of SOQL beyond names of fields.
  */
 #include "base/ampsf.h"
-#include "plan/scan_paths.h"
+#include "plan/join.h"
+#include "plan/partial_path.h"
 #include "plan/operators.h"
 
 #include "access/transam.h"

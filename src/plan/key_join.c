@@ -35,7 +35,7 @@
 #include "optimizer/restrictinfo.h"
 #include "org/limits.h"
 #include "plan/operators.h"
-#include "plan/scan_paths.h"
+#include "plan/rel_info.h"
 #include "utils/lsyscache.h"
 #include "utils/selfuncs.h"
 
@@ -333,8 +333,7 @@ key_join_paths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel, Rel
 		previous_hook(root, joinrel, outerrel, innerrel, jointype, extra);
 	if (!ampsf_enable_key_lookup || joinrel->reloptkind != RELOPT_JOINREL ||
 		(innerrel->reloptkind != RELOPT_BASEREL && innerrel->reloptkind != RELOPT_JOINREL) ||
-		!innerrel->fdwroutine || innerrel->fdwroutine->GetForeignPaths != ampsfGetForeignPaths ||
-		!innerrel->fdw_private || !bms_is_empty(joinrel->lateral_relids) || !outer ||
+		!ampsf_is_our_rel(innerrel) || !bms_is_empty(joinrel->lateral_relids) || !outer ||
 		outer->param_info || IS_DUMMY_REL(outerrel) || IS_DUMMY_REL(innerrel))
 		return;
 	/* A condition without columns would stand in a node of its own above the scan. */

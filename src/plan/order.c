@@ -5,7 +5,8 @@
  * executor.
  */
 #include "base/ampsf.h"
-#include "plan/upper.h"
+#include "plan/order.h"
+#include "plan/aggregate.h"
 #include "plan/operators.h"
 
 #include "access/transam.h"

@@ -6,7 +6,7 @@
  */
 #include "base/ampsf.h"
 #include "plan/key_join.h"
-#include "plan/scan_paths.h"
+#include "plan/param_paths.h"
 
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"

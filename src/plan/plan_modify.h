@@ -64,11 +64,4 @@ extern void ampsf_refuse_column(Relation rel, AttrNumber attno, bool insert, con
 extern List *ampsf_columns_to_fetch(Relation rel, Index rti, List *exprs, List *checks,
 									bool whole_row, const Bitmapset *skip);
 
-/*
- * UPDATE makes the executor ask for the whole old row, though it needs few columns of it.  Adds to
- * *used what the target list of rel needs (offset as in pull_varattnos), with the old row narrowed
- * to what will be looked at; columns left out may be NULL in it.
- */
-extern void ampsf_pull_target_columns(PlannerInfo *root, RelOptInfo *rel, Bitmapset **used);
-
 #endif

@@ -107,9 +107,8 @@ ampsf_upper_start(PlannerInfo *root, RelOptInfo *rel, AmpsfUpper *up)
 	AmpsfRelInfo *info;
 
 	memset(up, 0, sizeof(*up));
-	if (root->parse->commandType != CMD_SELECT || root->parse->rowMarks != NIL || !rel ||
-		!rel->fdwroutine || !rel->fdw_private ||
-		rel->fdwroutine->GetForeignPaths != ampsfGetForeignPaths)
+	if (root->parse->commandType != CMD_SELECT || root->parse->rowMarks != NIL ||
+		!ampsf_is_our_rel(rel))
 		return false;
 	info = rel->fdw_private;
 	if (info->table->engagement || !is_final(info))
@@ -203,26 +202,4 @@ ampsf_upper_plan(ForeignPath *path, List *tlist, Plan *outer_plan)
 	return make_foreignscan(tlist, lfourth(path->fdw_private), 0, lthird(path->fdw_private),
 							linitial(path->fdw_private), lsecond(path->fdw_private), NIL,
 							outer_plan);
-}
-
-void
-ampsfGetForeignUpperPaths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input_rel,
-						  RelOptInfo *output_rel, void *extra)
-{
-	if (output_rel->fdw_private)
-		return;
-	switch (stage)
-	{
-		case UPPERREL_GROUP_AGG:
-			ampsf_aggregate_paths(root, input_rel, output_rel, extra);
-			break;
-		case UPPERREL_DISTINCT:
-			ampsf_distinct_paths(root, input_rel, output_rel);
-			break;
-		case UPPERREL_FINAL:
-			ampsf_limit_paths(root, input_rel, output_rel);
-			break;
-		default:
-			break;
-	}
 }

@@ -1,10 +1,10 @@
 /*
- * upper.h - what the planners of things above a scan share: upper.c, aggregate.c, order.c.
+ * upper.h - what the planners of things above a scan share, and the plan of a path that they made.
  */
 #ifndef AMPSF_UPPER_H
 #define AMPSF_UPPER_H
 
-#include "plan/scan_paths.h"
+#include "plan/rel_info.h"
 
 /* What is collected for the plan of a statement that computes more than rows. */
 typedef struct AmpsfUpper
@@ -53,27 +53,9 @@ extern void ampsf_upper_output(AmpsfUpper *up, Node *expr, char *field, char *ke
  */
 extern void ampsf_upper_path(AmpsfUpper *up, RelOptInfo *output_rel, PathTarget *target,
 							 double fetched, double rows, List *pathkeys, Path *outer);
-
-/* aggregate.c: aggregates and GROUP BY; children of a partitioned table as well. */
-extern void ampsf_aggregate_paths(PlannerInfo *root, RelOptInfo *input_rel, RelOptInfo *output_rel,
-								  GroupPathExtraData *extra);
-/* SELECT DISTINCT. */
-extern void ampsf_distinct_paths(PlannerInfo *root, RelOptInfo *input_rel, RelOptInfo *output_rel);
-/*
- * Collects what the query groups by and computes of groups, as far as target and having show it;
- * false if Salesforce cannot do it.  group_clause: of SortGroupClause.
- */
-extern bool ampsf_collect_groups(AmpsfUpper *up, PathTarget *target, List *group_clause,
-								 Node *having);
-/* SELECT DISTINCT of columns, with nothing else that groups? */
-extern bool ampsf_is_plain_distinct(Query *parse);
-/* The key of groups, or the aggregate, that an expression is; NULL if it is none. */
-extern AmpsfColumn *ampsf_group_column(AmpsfUpper *up, Node *expr);
-
-/* order.c: ORDER BY and LIMIT. */
-extern void ampsf_limit_paths(PlannerInfo *root, RelOptInfo *input_rel, RelOptInfo *output_rel);
-/* As in scan_paths.h. */
-extern bool ampsf_append_sort_key(StringInfo order, PathKey *key, EquivalenceMember *em,
-								  const AmpsfColumn *col);
+/* The plan of such a path. */
+extern ForeignScan *ampsf_upper_plan(ForeignPath *path, List *tlist, Plan *outer_plan);
+/* Is the path, of any relation, one of groups? */
+extern bool ampsf_upper_is_grouped(ForeignPath *path);
 
 #endif
