@@ -28,90 +28,20 @@
 #include "org/engagement.h"
 #include "plan/engagement_scan.h"
 
-/* Writes that are open in this backend, those of surrounding statements included. */
-static dlist_head open_writes = DLIST_STATIC_INIT(open_writes);
-
 static ExecutorRun_hook_type prev_run = NULL;
 static ExecutorFinish_hook_type prev_finish = NULL;
 
 static void
-unlist(void *arg)
+rescue(AmpsfModifyState *state, void *arg)
 {
-	AmpsfModifyState *state = arg;
-
-	if (state->listed)
-		dlist_delete(&state->node);
-	state->listed = false;
-	ampsf_xact_writer_close(&state->writer);
-}
-
-/* Enters state into the list of open writes, which it leaves with its memory at the latest. */
-void
-ampsf_modify_open(AmpsfModifyState *state)
-{
-	dlist_push_tail(&open_writes, &state->node);
-	state->listed = true;
-	ampsf_xact_writer_open(&state->writer, &state->stats, state->op,
-						   RelationGetRelationName(state->rel));
-	state->unlist.func = unlist;
-	state->unlist.arg = state;
-	MemoryContextRegisterResetCallback(state->cxt, &state->unlist);
-}
-
-void
-ampsf_modify_each(EState *estate, void (*fn)(AmpsfModifyState *state, void *arg), void *arg)
-{
-	dlist_iter iter;
-
-	dlist_foreach(iter, &open_writes)
-	{
-		AmpsfModifyState *state = dlist_container(AmpsfModifyState, node, iter.cur);
-
-		if (state->estate == estate)
-			fn(state, arg);
-	}
+	ampsf_modify_rescue(state);
 }
 
 /* A session that is terminated, or a server that stops, while an answer is awaited. */
 static void
 rescue_at_exit(int code, Datum arg)
 {
-	dlist_iter iter;
-
-	dlist_foreach(iter, &open_writes)
-	{
-		AmpsfModifyState *state = dlist_container(AmpsfModifyState, node, iter.cur);
-
-		ampsf_modify_rescue(state);
-	}
-}
-
-/* Both may send, and so may be interrupted while an answer is awaited. */
-static int
-guarded(AmpsfModifyState *state, bool finish, AmpsfWriteResult **results)
-{
-	volatile int n = 0;
-
-	PG_TRY();
-	{
-		if (results != NULL)
-			n = state->sink->ops->results(state->sink, results);
-		else
-			state->sink->ops->flush(state->sink, finish);
-	}
-	PG_CATCH();
-	{
-		ampsf_modify_rescue(state);
-		PG_RE_THROW();
-	}
-	PG_END_TRY();
-	return n;
-}
-
-int
-ampsf_modify_results(AmpsfModifyState *state, AmpsfWriteResult **results)
-{
-	return guarded(state, false, results);
+	ampsf_modify_each(NULL, rescue, NULL);
 }
 
 /* finish: and waits for all outcomes; else a Bulk job goes on while other rows are added. */
@@ -130,7 +60,7 @@ send_rows(AmpsfModifyState *state, bool finish, AmpsfFlushed *out)
 	/* COPY does not run under the executor's hooks. */
 	if (state->copy)
 		error_context_stack = &errcb;
-	(void) guarded(state, finish, NULL);
+	ampsf_modify_send(state, finish);
 	error_context_stack = errcb.previous;
 	ampsf_modify_judge(state, out);
 	if (finish)
@@ -294,7 +224,7 @@ ampsf_modify_close(AmpsfModifyState *state)
 {
 	ampsf_modify_flush(state, NULL);
 	ampsf_modify_tell(state);
-	unlist(state);
+	ampsf_modify_unlist(state);
 	if (state->errors != NULL)
 		ampsf_write_errors_close(state->errors);
 	state->errors = NULL;
@@ -316,43 +246,33 @@ finish_table(AmpsfModifyState *state, void *arg)
 static void
 flush_statement(EState *estate)
 {
-	if (!dlist_is_empty(&open_writes))
-	{
-		MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
+	MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
 
-		ampsf_modify_each(estate, finish_table, NULL);
-		MemoryContextSwitchTo(old);
-	}
+	ampsf_modify_each(estate, finish_table, NULL);
+	MemoryContextSwitchTo(old);
 }
 
 /* A statement has failed, for whatever reason, and Salesforce may be at work on rows of it. */
 static void
 rescue_statement(EState *estate)
 {
-	dlist_iter iter;
+	ampsf_modify_each(estate, rescue, NULL);
+}
 
-	dlist_foreach(iter, &open_writes)
-	{
-		AmpsfModifyState *state = dlist_container(AmpsfModifyState, node, iter.cur);
+static void
+rescue_utility_in(AmpsfModifyState *state, void *arg)
+{
+	SubTransactionId subid = *(SubTransactionId *) arg;
 
-		if (state->estate == estate)
-			ampsf_modify_rescue(state);
-	}
+	if (state->utility && (subid == InvalidSubTransactionId || state->subid == subid))
+		ampsf_modify_rescue(state);
 }
 
 /* The same for COPY and TRUNCATE, which no hook sees from their beginning; subid 0: all of them. */
 static void
 rescue_utility(SubTransactionId subid)
 {
-	dlist_iter iter;
-
-	dlist_foreach(iter, &open_writes)
-	{
-		AmpsfModifyState *state = dlist_container(AmpsfModifyState, node, iter.cur);
-
-		if (state->utility && (subid == InvalidSubTransactionId || state->subid == subid))
-			ampsf_modify_rescue(state);
-	}
+	ampsf_modify_each(NULL, rescue_utility_in, &subid);
 }
 
 static void

@@ -226,6 +226,34 @@ ampsf_modify_rescue(AmpsfModifyState *state)
 						  errdetail("See ampsf.write_error.")));
 }
 
+/* Both may send, and so may be interrupted while an answer is awaited. */
+static int
+guarded(AmpsfModifyState *state, bool finish, AmpsfWriteResult **results)
+{
+	volatile int n = 0;
+
+	PG_TRY();
+	{
+		if (results != NULL)
+			n = state->sink->ops->results(state->sink, results);
+		else
+			state->sink->ops->flush(state->sink, finish);
+	}
+	PG_CATCH();
+	{
+		ampsf_modify_rescue(state);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	return n;
+}
+
+void
+ampsf_modify_send(AmpsfModifyState *state, bool finish)
+{
+	(void) guarded(state, finish, NULL);
+}
+
 void
 ampsf_modify_tell(AmpsfModifyState *state)
 {
@@ -352,7 +380,7 @@ ampsf_modify_judge(AmpsfModifyState *state, AmpsfFlushed *out)
 
 	for (;;)
 	{
-		while ((n = ampsf_modify_results(state, &results)) > 0)
+		while ((n = guarded(state, false, &results)) > 0)
 		{
 			bool *skip = palloc0(sizeof(bool) * n);
 

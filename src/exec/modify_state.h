@@ -133,16 +133,23 @@ extern void ampsf_modify_at_commit(AmpsfModifyState *state, List *returning, Lis
 extern void ampsf_modify_check_commit(AmpsfModifyState *state);
 
 /*
- * "LastName":"Curie" appended to buf, behind a comma unless it is the first: a column's value as the
- * field of a row to write.  Returns where the value begins in buf; its end for a parent's key.
+ * "LastName":"Curie" appended to buf, behind a comma unless it is the first: a column's value as
+ * the field of a row to write.  Returns where the value begins in buf; its end for a parent's key.
  */
 extern int ampsf_field_json(StringInfo buf, const AmpsfColumn *col, AmpsfColumnConv *conv,
 							Datum value, bool isnull);
 
+/* modify_open.c: enters state into the list of open writes, which it leaves with its memory at the
+ * latest. */
+extern void ampsf_modify_open(AmpsfModifyState *state);
+extern void ampsf_modify_unlist(AmpsfModifyState *state);
+/* Calls fn for all tables that one statement writes (estate NULL: that any does). */
+extern void ampsf_modify_each(EState *estate, void (*fn)(AmpsfModifyState *state, void *arg),
+							  void *arg);
+
 /* modify_flush.c */
 /* The table's options that are headers of each call. */
 extern const char *const *ampsf_write_headers(const AmpsfTableOptions *table);
-extern void ampsf_modify_open(AmpsfModifyState *state);
 /* Adds a row, and before that sends those that wait if it does not fit. */
 extern void ampsf_modify_add(AmpsfModifyState *state, const char *id, TupleTableSlot *slot);
 /* The same for a row whose fields (in the form of AmpsfWriteRow) are there already. */
@@ -150,17 +157,15 @@ extern void ampsf_modify_add_fields(AmpsfModifyState *state, const char *id, con
 									size_t len, uint32 flags);
 /* Sends what waits, and waits for all outcomes; ERROR if a row was refused.  out: may be NULL. */
 extern void ampsf_modify_flush(AmpsfModifyState *state, AmpsfFlushed *out);
-/* The sink's next outcomes; what it is interrupted in is rescued. */
-extern int ampsf_modify_results(AmpsfModifyState *state, AmpsfWriteResult **results);
 /* Sends if no row more would fit. */
 extern void ampsf_modify_flush_full(AmpsfModifyState *state);
 extern void ampsf_modify_close(AmpsfModifyState *state);
 extern void ampsf_modify_install(void);
-/* All tables that one statement writes: calls fn for each. */
-extern void ampsf_modify_each(EState *estate, void (*fn)(AmpsfModifyState *state, void *arg),
-							  void *arg);
 
-/* modify_outcome.c: takes the outcomes that the sink has; ERROR for those that are one. */
+/* modify_outcome.c: sends what the sink has (finish: and waits for all outcomes); what it is
+ * interrupted in is rescued. */
+extern void ampsf_modify_send(AmpsfModifyState *state, bool finish);
+/* Takes the outcomes that the sink has; ERROR for those that are one. */
 extern void ampsf_modify_judge(AmpsfModifyState *state, AmpsfFlushed *out);
 /* An error context callback: how much the statement (arg: its EState) has written before. */
 extern void ampsf_modify_written_context(void *arg);

@@ -9,11 +9,8 @@
 #include "base/progress.h"
 #include "exec/parallel.h"
 #include "exec/engagement_scan.h"
-#include "exec/files.h"
 #include "exec/scan.h"
 
-#include "access/table.h"
-#include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "foreign/foreign.h"
 #include "miscadmin.h"
@@ -21,89 +18,11 @@
 #include "org/limits.h"
 #include "org/query.h"
 #include "plan/plan_private.h"
-#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
 
 /* Rows from one report of progress to the next. */
 #define ROWS_A_REPORT 1000
-
-/* What a count is converted as. */
-static FormData_pg_attribute count_attribute = {.atttypid = INT8OID, .atttypmod = -1};
-
-/* What a sum or an average of a type is; that of integers comes as any number may be written. */
-static FormData_pg_attribute
-sum_attribute(Oid typid)
-{
-	FormData_pg_attribute att = {.atttypid = typid == INT8OID ? NUMERICOID : typid,
-								 .atttypmod = -1};
-
-	return att;
-}
-
-/* The keys to cut from each record, and a converter for each column to fill. */
-static void
-prepare_fields(AmpsfScanState *state, List *fdw_private)
-{
-	List *keys = list_nth(fdw_private, AMPSF_SCAN_KEYS);
-	List *slots = list_nth(fdw_private, AMPSF_SCAN_SLOTS);
-	List *sources = list_nth(fdw_private, AMPSF_SCAN_SOURCES);
-	List *tables = list_nth(fdw_private, AMPSF_SCAN_TABLES);
-	List *attnums = list_nth(fdw_private, AMPSF_SCAN_ATTNUMS);
-
-	state->nfields = list_length(keys);
-	state->keys = palloc0(sizeof(char *) * state->nfields);
-	state->values = palloc0(sizeof(AmpsfValue) * (state->nfields + 1));
-	state->types = palloc(sizeof(char *) * state->nfields);
-	for (int i = 0; i < state->nfields; i++)
-	{
-		state->keys[i] = strVal(list_nth(keys, i));
-		state->types[i] = "string";
-	}
-	/* Aggregates have aliases; LIMIT and ORDER BY make a job slow. */
-	state->pages_only = !equal(keys, list_nth(fdw_private, AMPSF_SCAN_FIELDS)) ||
-						state->select.bounds != NIL || *state->select.order;
-
-	state->ncolumns = list_length(slots);
-	state->slots = palloc0(sizeof(int) * state->ncolumns);
-	state->sources = palloc0(sizeof(int) * state->ncolumns);
-	state->relnames = palloc0(sizeof(char *) * state->ncolumns);
-	state->names = palloc0(sizeof(char *) * state->ncolumns);
-	state->conv = palloc0(sizeof(AmpsfColumnConv) * state->ncolumns);
-	state->whole = palloc0(sizeof(bool) * state->ncolumns);
-	state->fills = palloc0(sizeof(AmpsfFill) * state->ncolumns);
-	state->room = ampsf_room_create();
-	for (int i = 0; i < state->ncolumns; i++)
-	{
-		int attnum = list_nth_int(attnums, i);
-		AmpsfColumn *col;
-		Relation relation =
-			table_open(list_nth_oid(tables, i), NoLock); /* the executor holds the lock */
-		FormData_pg_attribute sum = sum_attribute((Oid) -attnum);
-		Form_pg_attribute att = attnum > 0	 ? TupleDescAttr(RelationGetDescr(relation), attnum - 1)
-								: attnum < 0 ? &sum
-											 : &count_attribute;
-
-		state->slots[i] = list_nth_int(slots, i) - 1;
-		state->sources[i] = list_nth_int(sources, i);
-		state->relnames[i] = pstrdup(RelationGetRelationName(relation));
-		state->names[i] = pstrdup(NameStr(att->attname));
-		state->whole[i] = attnum < 0 && -attnum == INT8OID;
-		col = attnum > 0 ? ampsf_column(RelationGetRelid(relation), attnum) : NULL;
-		if (col)
-			state->types[state->sources[i]] = col->type;
-		ampsf_convert_init(&state->conv[i], att, col, CurrentMemoryContext);
-		state->conv[i].room = state->room;
-		state->conv[i].fetch_later = state->conv[i].remote_file && state->conv[i].type == BYTEAOID;
-		state->files |= state->conv[i].fetch_later;
-		state->fills[i].conv = &state->conv[i];
-		state->fills[i].source = state->sources[i];
-		state->fills[i].slot = state->slots[i];
-		state->fills[i].simple = !state->whole[i] && !state->conv[i].domain;
-		table_close(relation, NoLock);
-	}
-}
 
 void
 ampsfBeginForeignScan(ForeignScanState *node, int eflags)
@@ -131,7 +50,7 @@ ampsfBeginForeignScan(ForeignScanState *node, int eflags)
 	state->table = ampsf_table_options(state->relid);
 	state->serverid = GetForeignTable(state->relid)->serverid;
 	state->userid = ampsf_scan_user(plan, estate);
-	prepare_fields(state, plan->fdw_private);
+	ampsf_scan_prepare_row(state, plan->fdw_private);
 	if (!state->table->engagement)
 		ampsf_scan_plan_statements(state);
 
@@ -151,72 +70,6 @@ ampsfBeginForeignScan(ForeignScanState *node, int eflags)
 		AllocSetContextCreate(estate->es_query_cxt, "ampsf_fdw row", ALLOCSET_DEFAULT_SIZES);
 	if (*state->select.group_by)
 		ampsf_groups_begin(node);
-}
-
-/* Evaluates the parameters and prints the statement, into param_cxt. */
-static void
-bind_statement(ForeignScanState *node)
-{
-	AmpsfScanState *state = node->fdw_state;
-	ExprContext *econtext = node->ss.ps.ps_ExprContext;
-	AmpsfBind bind = {.nparams = state->nparams,
-					  .types = state->param_types,
-					  .values = state->param_values,
-					  .nulls = state->param_nulls};
-	MemoryContext old;
-	ListCell *lc;
-	int i = 0;
-
-	MemoryContextReset(state->param_cxt);
-	old = MemoryContextSwitchTo(state->param_cxt);
-	foreach (lc, state->param_exprs)
-	{
-		ExprState *expr = lfirst(lc);
-
-		state->param_values[i] = ExecEvalExpr(expr, econtext, &state->param_nulls[i]);
-		i++;
-	}
-	if (state->table->engagement)
-		ampsf_engagement_bind(state, &bind);
-	else
-	{
-		state->soql = ampsf_deparse_select(&state->select, &bind, &state->skip);
-		state->must_recheck = bind.must_recheck;
-		ampsf_scan_print_statements(state, &bind);
-	}
-	MemoryContextSwitchTo(old);
-}
-
-void
-ampsf_scan_bind(ForeignScanState *node)
-{
-	bind_statement(node);
-}
-
-char *
-ampsf_scan_print(AmpsfScanState *state, const AmpsfSelect *select)
-{
-	AmpsfBind bind = {.nparams = state->nparams,
-					  .types = state->param_types,
-					  .values = state->param_values,
-					  .nulls = state->param_nulls};
-	char *soql = ampsf_deparse_select(select, &bind, NULL);
-
-	/* Only lists that fit were planned into a statement whose rows cannot be checked. */
-	if (bind.must_recheck)
-		elog(ERROR, "a list is too long for a statement with groups");
-	return soql;
-}
-
-void
-ampsf_scan_spec(AmpsfScanState *state, AmpsfQuerySpec *spec)
-{
-	state->session = ampsf_session_get(state->serverid, state->userid);
-	memset(spec, 0, sizeof(*spec));
-	spec->session = state->session;
-	spec->all_rows = state->table->include_deleted;
-	spec->limit = -1;
-	spec->stats = &state->stats;
 }
 
 static void
@@ -259,80 +112,6 @@ start_source(ForeignScanState *node)
 		state->source->ops->start(state->source);
 		MemoryContextSwitchTo(old);
 	}
-}
-
-/* Names the column and the row of a value that does not fit.  No catalog access: the transaction is
- * broken. */
-static void
-conversion_context(void *arg)
-{
-	AmpsfScanState *state = arg;
-
-	if (state->column >= 0)
-		errcontext("field %s, column \"%s\" of foreign table \"%s\", row " INT64_FORMAT,
-				   state->keys[state->sources[state->column]], state->names[state->column],
-				   state->relnames[state->column], state->row);
-}
-
-static void
-fill_slot(AmpsfScanState *state, TupleTableSlot *slot)
-{
-	ErrorContextCallback context;
-	MemoryContext old;
-	const AmpsfFill *fills = state->fills;
-	const AmpsfValue *fields = state->values;
-	Datum *values = slot->tts_values;
-	bool *isnull = slot->tts_isnull;
-	int n = state->ncolumns;
-
-	MemoryContextReset(state->row_cxt);
-	ampsf_room_empty(state->room);
-	memset(isnull, true, sizeof(bool) * slot->tts_tupleDescriptor->natts);
-
-	context.callback = conversion_context;
-	context.arg = state;
-	context.previous = error_context_stack;
-	error_context_stack = &context;
-	old = MemoryContextSwitchTo(state->row_cxt);
-	for (int i = 0; i < n; i++)
-	{
-		const AmpsfFill *fill = &fills[i];
-		const AmpsfValue *v = &fields[fill->source];
-
-		if (likely(fill->simple))
-		{
-			if (v->kind == AMPSF_VALUE_NULL)
-				continue;
-			state->column = i;
-			values[fill->slot] = fill->conv->fn(fill->conv, v);
-			isnull[fill->slot] = false;
-			continue;
-		}
-		state->column = i;
-		values[fill->slot] = ampsf_convert(fill->conv, v, &isnull[fill->slot]);
-		if (state->whole[i] && !isnull[fill->slot])
-			values[fill->slot] = DirectFunctionCall1(numeric_int8, values[fill->slot]);
-	}
-	/* Calls for contents move the record: they come last. */
-	for (int i = 0; state->files && i < n; i++)
-	{
-		if (!state->conv[i].fetch_later || isnull[fills[i].slot])
-			continue;
-		state->column = i;
-		values[fills[i].slot] =
-			ampsf_fetch_file(state->session, DatumGetCString(values[fills[i].slot]), &state->stats);
-	}
-	state->column = -1;
-	MemoryContextSwitchTo(old);
-	error_context_stack = context.previous;
-}
-
-void
-ampsf_scan_fill_slot(AmpsfScanState *state, TupleTableSlot *slot)
-{
-	ExecClearTuple(slot);
-	fill_slot(state, slot);
-	ExecStoreVirtualTuple(slot);
 }
 
 /* An unfiltered read tells the object's size for nothing: remember it for the planner. */
@@ -403,7 +182,7 @@ ampsfIterateForeignScan(ForeignScanState *node)
 	if (!state->started)
 	{
 		ampsf_parallel_settle(node);
-		bind_statement(node);
+		ampsf_scan_bind(node);
 		start_source(node);
 	}
 	for (;;)
@@ -422,8 +201,7 @@ ampsfIterateForeignScan(ForeignScanState *node)
 		}
 		if (state->row <= state->skip)
 			continue;
-		fill_slot(state, slot);
-		ExecStoreVirtualTuple(slot);
+		ampsf_scan_fill_slot(state, slot);
 		if (!state->must_recheck)
 			return slot;
 		else
@@ -470,7 +248,7 @@ ampsfReScanForeignScan(ForeignScanState *node)
 		char *before = state->soql ? MemoryContextStrdup(state->row_cxt, state->soql) : NULL;
 		bool same;
 
-		bind_statement(node);
+		ampsf_scan_bind(node);
 		same =
 			before && state->soql && strcmp(before, state->soql) == 0 && !cut && !state->statements;
 		if (before)

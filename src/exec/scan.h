@@ -98,20 +98,20 @@ extern bool ampsf_scan_has_begun(ForeignScanState *node);
 extern bool ampsf_scan_is_reading(ForeignScanState *node);
 extern bool ampsf_scan_is_pending(ForeignScanState *node);
 
-/* For groups.c.  Evaluates the parameters and prints the statement. */
+/* scan_row.c: the keys to cut from each record, and a converter for each column to fill. */
+extern void ampsf_scan_prepare_row(AmpsfScanState *state, List *fdw_private);
+/* A record in state->values into a slot; what it allocates lives until the next. */
+extern void ampsf_scan_fill_slot(AmpsfScanState *state, TupleTableSlot *slot);
+
+/* statements.c: evaluates the parameters and prints the statement, into param_cxt. */
 extern void ampsf_scan_bind(ForeignScanState *node);
 /* A statement with the parameters' values of the last bind, in the current context; NULL: no row
  * can pass. */
 extern char *ampsf_scan_print(AmpsfScanState *state, const AmpsfSelect *select);
 /* What the source of a statement needs to know, but for the statement and its fields. */
 extern void ampsf_scan_spec(AmpsfScanState *state, AmpsfQuerySpec *spec);
-/* A record in state->values into a slot; what it allocates lives until the next. */
-extern void ampsf_scan_fill_slot(AmpsfScanState *state, TupleTableSlot *slot);
-
-/* statements.c: whether the fields are too many for one; after each bind; and the source of the
- * rows. */
+/* Whether the fields are too many for one statement; and the source of the rows of several. */
 extern void ampsf_scan_plan_statements(AmpsfScanState *state);
-extern void ampsf_scan_print_statements(AmpsfScanState *state, AmpsfBind *bind);
 extern AmpsfRowSource *ampsf_scan_open_statements(AmpsfScanState *state, AmpsfQuerySpec *spec);
 
 /* groups.c */

@@ -1,12 +1,14 @@
 /*
- * statements.c - a scan whose rows take more than one statement: a list or a field list is longer
- * than one can be.
+ * statements.c - the statement of a scan, as the parameters make it; or several, where a list or a
+ * field list is longer than one can be.
  *
- * Such statements go over REST, in this process alone.
+ * Several statements go over REST, in this process alone.
  */
 #include "base/ampsf.h"
+#include "exec/engagement_scan.h"
 #include "exec/scan.h"
 
+#include "executor/executor.h"
 #include "nodes/makefuncs.h"
 #include "org/combine.h"
 #include "plan/plan_private.h"
@@ -28,8 +30,8 @@ ampsf_scan_plan_statements(AmpsfScanState *state)
 		state->wide = ampsf_split_fields(state->select.fields);
 }
 
-void
-ampsf_scan_print_statements(AmpsfScanState *state, AmpsfBind *bind)
+static void
+print_statements(AmpsfScanState *state, AmpsfBind *bind)
 {
 	AmpsfSelect select = state->select;
 	ListCell *lc;
@@ -112,4 +114,63 @@ ampsf_scan_open_statements(AmpsfScanState *state, AmpsfQuerySpec *spec)
 		}
 		return ampsf_union_query(spec, statements, n, id);
 	}
+}
+
+void
+ampsf_scan_bind(ForeignScanState *node)
+{
+	AmpsfScanState *state = node->fdw_state;
+	ExprContext *econtext = node->ss.ps.ps_ExprContext;
+	AmpsfBind bind = {.nparams = state->nparams,
+					  .types = state->param_types,
+					  .values = state->param_values,
+					  .nulls = state->param_nulls};
+	MemoryContext old;
+	ListCell *lc;
+	int i = 0;
+
+	MemoryContextReset(state->param_cxt);
+	old = MemoryContextSwitchTo(state->param_cxt);
+	foreach (lc, state->param_exprs)
+	{
+		ExprState *expr = lfirst(lc);
+
+		state->param_values[i] = ExecEvalExpr(expr, econtext, &state->param_nulls[i]);
+		i++;
+	}
+	if (state->table->engagement)
+		ampsf_engagement_bind(state, &bind);
+	else
+	{
+		state->soql = ampsf_deparse_select(&state->select, &bind, &state->skip);
+		state->must_recheck = bind.must_recheck;
+		print_statements(state, &bind);
+	}
+	MemoryContextSwitchTo(old);
+}
+
+char *
+ampsf_scan_print(AmpsfScanState *state, const AmpsfSelect *select)
+{
+	AmpsfBind bind = {.nparams = state->nparams,
+					  .types = state->param_types,
+					  .values = state->param_values,
+					  .nulls = state->param_nulls};
+	char *soql = ampsf_deparse_select(select, &bind, NULL);
+
+	/* Only lists that fit were planned into a statement whose rows cannot be checked. */
+	if (bind.must_recheck)
+		elog(ERROR, "a list is too long for a statement with groups");
+	return soql;
+}
+
+void
+ampsf_scan_spec(AmpsfScanState *state, AmpsfQuerySpec *spec)
+{
+	state->session = ampsf_session_get(state->serverid, state->userid);
+	memset(spec, 0, sizeof(*spec));
+	spec->session = state->session;
+	spec->all_rows = state->table->include_deleted;
+	spec->limit = -1;
+	spec->stats = &state->stats;
 }

@@ -5,7 +5,6 @@
 #include "exec/write_queue.h"
 
 #include "commands/tablespace.h"
-#include "exec/write_xact.h"
 #include "miscadmin.h"
 #include "org/graph.h"
 #include "storage/buffile.h"
@@ -50,6 +49,14 @@ static struct
 	char *fields;	/* of the change read last */
 	size_t fields_size;
 } queue;
+
+static void (*before_add)(void);
+
+void
+ampsf_queue_init(void (*fn)(void))
+{
+	before_add = fn;
+}
 
 static void
 start_queue(void)
@@ -279,7 +286,7 @@ add(AmpsfRowSink *base, const AmpsfWriteRow *row)
 		queue.first = target;
 	mixed = queue.mixed || !same_session(target, queue.first);
 	check_room(target, mixed);
-	ampsf_xact_join();
+	before_add();
 	memset(&entry, 0, sizeof(entry));
 	entry.target = sink->target;
 	entry.flags = row->flags;

@@ -49,6 +49,9 @@ typedef struct AmpsfQueueMark
 extern AmpsfRowSink *ampsf_queue_open(Relation rel, const AmpsfTableOptions *table, Oid serverid,
 									  Oid userid, const AmpsfWriteSpec *spec, int64 *rows);
 
+/* Once: who wants to know that the current (sub)transaction is about to add something. */
+extern void ampsf_queue_init(void (*before_add)(void));
+
 extern void ampsf_queue_mark(AmpsfQueueMark *mark);
 /* Takes back all that was added since. */
 extern void ampsf_queue_cut(const AmpsfQueueMark *mark);

@@ -90,8 +90,10 @@ current_frame(void)
 	return frame;
 }
 
-void
-ampsf_xact_join(void)
+/* The current subtransaction is about to add to the queue: it must be possible to take that back.
+ */
+static void
+join(void)
 {
 	(void) current_frame();
 }
@@ -547,6 +549,7 @@ subxact_event(SubXactEvent event, SubTransactionId id, SubTransactionId parent, 
 void
 ampsf_xact_init(void)
 {
+	ampsf_queue_init(join);
 	RegisterXactCallback(xact_event, NULL);
 	RegisterSubXactCallback(subxact_event, NULL);
 }

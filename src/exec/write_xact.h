@@ -35,8 +35,4 @@ extern void ampsf_xact_writer_close(AmpsfXactWriter *writer);
 extern void ampsf_xact_writing(void);
 /* The error being raised says itself that so many rows stay written. */
 extern void ampsf_xact_told(int64 rows);
-/* The current subtransaction is about to add to the queue: it must be possible to take that back.
- */
-extern void ampsf_xact_join(void);
-
 #endif
