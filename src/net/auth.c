@@ -47,7 +47,7 @@ ampsf_auth_kind(const AmpsfUserOptions *user)
 	{
 		if (user->client_id || secret || refresh || jwt)
 			reject(false, "user mapping option \"access_token\" excludes all others");
-		if (!ampsf_auth_is_token(user->access_token))
+		if (!ampsf_is_token(user->access_token))
 			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 							errmsg("invalid value for option \"access_token\""),
 							errdetail("A token has no spaces and no characters beyond ASCII.")));
@@ -104,7 +104,7 @@ ampsf_auth_check_api_key(const AmpsfUserOptions *user)
 						errmsg("user mapping option \"api_key\" excludes all others"),
 						errhint("Ampersand logs in at Salesforce by the connection that the "
 								"customer made there.")));
-	if (!ampsf_auth_is_token(user->api_key))
+	if (!ampsf_is_token(user->api_key))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("invalid value for option \"api_key\""),
 						errdetail("A key has no spaces and no characters beyond ASCII.")));
@@ -179,15 +179,6 @@ ampsf_auth_form(AmpsfAuthKind kind, const AmpsfUserOptions *user, const char *re
 }
 
 bool
-ampsf_auth_is_token(const char *s)
-{
-	for (const char *p = s; *p; p++)
-		if (*p <= ' ' || *p > '~')
-			return false;
-	return *s != '\0' && strlen(s) < 8192;
-}
-
-bool
 ampsf_auth_read(const char *body, size_t len, AmpsfToken *token)
 {
 	MemoryContext cxt =
@@ -198,10 +189,10 @@ ampsf_auth_read(const char *body, size_t len, AmpsfToken *token)
 	const char *refresh = doc ? ampsf_json_string(doc, "refresh_token") : NULL;
 
 	memset(token, 0, sizeof(*token));
-	if (access && ampsf_auth_is_token(access))
+	if (access && ampsf_is_token(access))
 	{
 		token->access_token = pstrdup(access);
-		token->refresh_token = refresh && ampsf_auth_is_token(refresh) ? pstrdup(refresh) : NULL;
+		token->refresh_token = refresh && ampsf_is_token(refresh) ? pstrdup(refresh) : NULL;
 		if (instance)
 		{
 			size_t n = strlen(instance);

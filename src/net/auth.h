@@ -44,8 +44,6 @@ typedef struct AmpsfToken
 /* Reads a token answer into strings of the current context; false if there is no usable token in
  * it. */
 extern bool ampsf_auth_read(const char *body, size_t len, AmpsfToken *token);
-/* Is it something that can stand in a header? */
-extern bool ampsf_auth_is_token(const char *s);
 
 /* Overwrites a secret; NULL is allowed. */
 extern void ampsf_auth_wipe(char *s);

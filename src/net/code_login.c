@@ -271,7 +271,7 @@ read_code(Pending *p, const char *answer, const char *what)
 			ampsf_error_throw(&err, what, NULL);
 		}
 	}
-	if (code == NULL || !ampsf_auth_is_token(code))
+	if (code == NULL || !ampsf_is_token(code))
 		ereport(
 			ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("there is no code in the answer"),

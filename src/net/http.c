@@ -264,8 +264,8 @@ classify(CURLcode rc, bool sent)
 	}
 }
 
-void
-ampsf_http_complete(AmpsfHttp *req, int rc)
+static void
+complete(AmpsfHttp *req, int rc)
 {
 	long status = 0;
 	curl_off_t in = 0;
@@ -351,6 +351,7 @@ set_options(AmpsfHttp *req, const AmpsfHttpSpec *spec)
 	if (!spec->replayable)
 		SET(MAXAGE_CONN, (long) TRUSTED_IDLE_SECONDS);
 	SET(PRIVATE, req);
+	req->complete = complete;
 	SET(ERRORBUFFER, req->text);
 
 	if (has_body || post)

@@ -32,9 +32,9 @@
 
 static CURLM *multi = NULL;
 static CURLSH *share = NULL;
-static int multi_pid = 0; /* the process that made it */
-static int mux = -1;	  /* the epoll set */
-static int timer = -1;	  /* the timerfd in it */
+static int multi_pid = 0;	 /* the process that made it */
+static int mux = -1;		 /* the epoll set */
+static int timer = -1;		 /* the timerfd in it */
 static bool ringing = false; /* somebody is to look, whatever else */
 static int64 timer_armed = 0;
 static int64 curl_due = 0; /* when libcurl wants to be called; 0: not at all */
@@ -405,7 +405,7 @@ fail_stalled(void)
 		req->failure = req->attempts ? AMPSF_HTTP_STALLED : AMPSF_HTTP_UNREACHABLE;
 		snprintf(req->text, sizeof(req->text), "no data moved for %d seconds", patience / 1000);
 		moves++;
-		ampsf_http_complete(req, CURLE_OPERATION_TIMEDOUT);
+		req->complete(req, CURLE_OPERATION_TIMEDOUT);
 	}
 }
 
@@ -489,12 +489,14 @@ ampsf_http_drive(void)
 	}
 	while ((msg = curl_multi_info_read(multi, &left)) != NULL)
 	{
-		char *req = NULL;
+		char *private = NULL;
+		AmpsfHttp *req;
 
 		if (msg->msg != CURLMSG_DONE)
 			continue;
-		curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &req);
-		ampsf_http_complete((AmpsfHttp *) req, msg->data.result);
+		curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &private);
+		req = (AmpsfHttp *) private;
+		req->complete(req, msg->data.result);
 	}
 	fail_stalled();
 	sync_fds();

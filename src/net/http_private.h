@@ -38,6 +38,8 @@ struct AmpsfHttp
 	int attempts;		 /* how often libcurl came to the point of sending */
 	bool replayable, sensitive;
 
+	/* http_mux.c calls it when libcurl is through with it; rc is a CURLcode. */
+	void (*complete)(AmpsfHttp *req, int rc);
 	bool done;
 	AmpsfHttpFailure failure;
 	int status;
@@ -60,8 +62,5 @@ extern bool ampsf_mux_start(AmpsfHttp *req);
 extern void ampsf_mux_resume(AmpsfHttp *req);
 /* Takes the request from libcurl, finished or not.  Fit for a context callback: cannot fail. */
 extern void ampsf_mux_detach(AmpsfHttp *req);
-
-/* libcurl is through with it. */
-extern void ampsf_http_complete(AmpsfHttp *req, int rc);
 
 #endif

@@ -11,7 +11,7 @@
 
 #include "storage/fd.h"
 
-#include "net/auth.h"
+#include "wire/text.h"
 
 #define WORD_MAX 8192
 
@@ -56,7 +56,7 @@ ampsf_secret_file_word(const char *path, const char *what)
 	while (n > 0 && strchr(" \t\r\n", word[n - 1]))
 		n--;
 	word[n] = '\0';
-	if (strlen(word) != n || !ampsf_auth_is_token(word))
+	if (strlen(word) != n || !ampsf_is_token(word))
 	{
 		explicit_bzero(word, WORD_MAX);
 		ereport(ERROR, (errcode(ERRCODE_CONFIG_FILE_ERROR),

@@ -269,6 +269,21 @@ ampsf_session_login(AmpsfSession *session)
 }
 
 void
+ampsf_session_lend(AmpsfSession *session, AmpsfLoan *loan)
+{
+	loan->token[0] = '\0';
+	/* One that is given is known to all. */
+	if (AMPSF_AUTH_IS_GIVEN(session->kind))
+		return;
+	ampsf_session_login(session);
+	if (strlen(session->token) >= sizeof(loan->token) ||
+		strlen(session->instance_url) >= sizeof(loan->instance_url))
+		return;
+	strcpy(loan->token, session->token);
+	strcpy(loan->instance_url, session->instance_url);
+}
+
+void
 ampsf_session_renew(AmpsfSession *session)
 {
 	if (AMPSF_AUTH_IS_GIVEN(session->kind))

@@ -80,21 +80,6 @@ typedef struct Batch
 	const int *pos;
 } Batch;
 
-static const char *const verbs[] = {"insert", "update", "delete", "upsert"};
-static const char *const nouns[] = {"an insert", "an update", "a delete", "an upsert"};
-
-const char *
-ampsf_write_verb(AmpsfWriteOp op)
-{
-	return verbs[op];
-}
-
-const char *
-ampsf_write_noun(AmpsfWriteOp op)
-{
-	return nouns[op];
-}
-
 /* Is each row a request of its own, for that it has a condition? */
 static bool
 one_by_one(const Collections *sink)
@@ -215,7 +200,7 @@ cancel_context(void *arg)
 	int code = geterrcode();
 
 	if (code == ERRCODE_QUERY_CANCELED || code == ERRCODE_ADMIN_SHUTDOWN)
-		errcontext("%s of %d %s (object %s)", verbs[batch->sink->b.op], batch->n,
+		errcontext("%s of %d %s (object %s)", ampsf_write_verb(batch->sink->b.op), batch->n,
 				   batch->n == 1 ? "row" : "rows", batch->sink->object);
 }
 
@@ -370,8 +355,8 @@ throw_unknown(const Collections *sink, const char *why)
 	ereport(
 		ERROR,
 		(errcode(ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN),
-		 errmsg("the outcome of %s is unknown: %d %s of %s in doubt", nouns[sink->b.op], n,
-				n == 1 ? "row" : "rows", sink->object),
+		 errmsg("the outcome of %s is unknown: %d %s of %s in doubt", ampsf_write_noun(sink->b.op),
+				n, n == 1 ? "row" : "rows", sink->object),
 		 errdetail("%s%s", why, ids.data),
 		 one_by_one(sink)
 			 ? errhint("The rows may or may not have been written. Read them again before you "
@@ -409,8 +394,9 @@ throw_failure(AmpsfRowSink *base)
 			break;
 		case FAILED_REFUSED:
 			ampsf_call_throw(sink->call,
-							 psprintf("%s %d %s (object %s)", verbs[sink->b.op], sink->nfailed,
-									  sink->nfailed == 1 ? "row" : "rows", sink->object),
+							 psprintf("%s %d %s (object %s)", ampsf_write_verb(sink->b.op),
+									  sink->nfailed, sink->nfailed == 1 ? "row" : "rows",
+									  sink->object),
 							 NULL);
 			break;
 	}

@@ -54,13 +54,6 @@ extern AmpsfRowSource *ampsf_engagement_export(const AmpsfEngagementRequest *req
  */
 extern AmpsfRowSink *ampsf_engagement_open_sink(const AmpsfWriteSpec *spec);
 
-/* One GET whose answer is a small JSON document, in cxt; ERROR "could not <what>".  stats: may be
- * NULL. */
-extern AmpsfJson *ampsf_engagement_json(AmpsfSession *session, const char *path, const char *what,
-										AmpsfStats *stats, MemoryContext cxt);
-/* The body of an answer as UTF-8, 64 bytes readable beyond it; palloc'ed if it came as ISO-8859-1.
- */
-extern const char *ampsf_engagement_body(const AmpsfCall *call, size_t *len);
 /* For a value of a query string; palloc'ed. */
 extern char *ampsf_engagement_escape(const char *text);
 /* 2024-01-31T10:20:30+00:00 */

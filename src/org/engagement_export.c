@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "org/engagement.h"
+#include "org/engagement_call.h"
 
 #include "base/error.h"
 #include "lib/stringinfo.h"

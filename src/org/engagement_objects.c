@@ -8,6 +8,7 @@
 #include "org/engagement_objects.h"
 
 #include "org/engagement.h"
+#include "org/engagement_call.h"
 #include "wire/json_doc.h"
 
 #define READ AMPSF_ENGAGEMENT_READ

@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "org/engagement.h"
+#include "org/engagement_call.h"
 
 #include "base/error.h"
 #include "net/slots.h"

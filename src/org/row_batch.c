@@ -9,6 +9,21 @@
 
 #include "utils/memutils.h"
 
+static const char *const verbs[] = {"insert", "update", "delete", "upsert"};
+static const char *const nouns[] = {"an insert", "an update", "a delete", "an upsert"};
+
+const char *
+ampsf_write_verb(AmpsfWriteOp op)
+{
+	return verbs[op];
+}
+
+const char *
+ampsf_write_noun(AmpsfWriteOp op)
+{
+	return nouns[op];
+}
+
 void *
 ampsf_batch_create(Size size, const AmpsfRowSinkOps *ops, const AmpsfWriteSpec *spec, int max_rows,
 				   size_t max_bytes)

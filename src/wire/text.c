@@ -250,6 +250,15 @@ ampsf_is_api_name(const char *s, size_t len)
 	return !begins;
 }
 
+bool
+ampsf_is_token(const char *s)
+{
+	for (const char *p = s; *p; p++)
+		if (*p <= ' ' || *p > '~')
+			return false;
+	return *s != '\0' && strlen(s) < 8192;
+}
+
 static char
 fold(char c)
 {

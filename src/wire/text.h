@@ -23,6 +23,8 @@ size_t ampsf_quote_json(const char *s, size_t len, char *out);
 size_t ampsf_quote_url(const char *s, size_t len, char *out);
 /* Is it an API name, dotted or not: letters, digits, underscores, beginning with a letter? */
 bool ampsf_is_api_name(const char *s, size_t len);
+/* Is it a token, or the like, that can stand in a header? */
+bool ampsf_is_token(const char *s);
 /* Is the part in the text, ASCII letters without case?  Never in NULL. */
 bool ampsf_text_contains(const char *text, const char *part);
 
