@@ -89,6 +89,8 @@ step_build()
 	tar -cf - --exclude='*.o' --exclude='*.so' --exclude='*.d' Makefile ampsf_fdw.c ampsf_fdw.control src |
 		tar -C "$src" -xf -
 	once build make -C "$src" -j"$jobs" WERROR=1 PG_CONFIG="$PG_CONFIG"
+	once circles-self-test test/check-circles.sh --self-test
+	once circles test/check-circles.sh "$src/src"
 }
 
 step_sandbox()
