@@ -28,21 +28,26 @@ SELECT count(*) = (SELECT count(*) FROM contact) AS a_version_each, bool_and(low
 -- changes, as the org dates them
 SELECT id AS one FROM contact ORDER BY id LIMIT 1 \gset
 SELECT id AS two FROM contact ORDER BY id OFFSET 1 LIMIT 1 \gset
-\! $SANDBOXCTL now $(date -u -d '-50 seconds' +%FT%TZ) >/dev/null
+SELECT to_char(n - interval '50 seconds', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS at_first, to_char(n - interval '40 seconds', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS at_second,
+	to_char(n + interval '60 seconds', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS at_third FROM (SELECT now() AT TIME ZONE 'UTC') t (n) \gset
+\setenv FIRST :at_first
+\setenv SECOND :at_second
+\setenv THIRD :at_third
+\! $SANDBOXCTL now $FIRST >/dev/null
 UPDATE crm.contact SET title = 'first' WHERE id IN (:'one', :'two');
 CALL ampsf.sync('contact');
-\! $SANDBOXCTL now $(date -u -d '-40 seconds' +%FT%TZ) >/dev/null
+\! $SANDBOXCTL now $SECOND >/dev/null
 UPDATE crm.contact SET title = 'second' WHERE id = :'one';
 DELETE FROM crm.contact WHERE id = :'two';
-\! $SANDBOXCTL now $(date -u -d '+60 seconds' +%FT%TZ) >/dev/null
+\! $SANDBOXCTL now $THIRD >/dev/null
 CALL ampsf.sync('contact');
 SELECT * FROM faults('contact');
 SELECT title, date_trunc('second', upper(valid) - lower(valid)) < interval '30 seconds' AS short, upper_inf(valid) AS open, lower(valid) = systemmodstamp AS dated
 	FROM contact_history WHERE id = :'one' ORDER BY lower(valid);
 SELECT title, date_trunc('second', upper(valid) - lower(valid)) < interval '30 seconds' AS short, upper_inf(valid) AS open FROM contact_history WHERE id = :'two' ORDER BY lower(valid);
 -- as of any time
-SELECT title FROM contact_history WHERE id = :'one' AND valid @> now() - interval '45 seconds';
-SELECT count(*) FROM contact_history WHERE id = :'two' AND valid @> now() + interval '1 minute';
+SELECT title FROM contact_history WHERE id = :'one' AND valid @> :'at_second'::timestamptz - interval '5 seconds';
+SELECT count(*) FROM contact_history WHERE id = :'two' AND valid @> :'at_third'::timestamptz;
 -- what is read again and has not changed is no version
 SELECT count(*) AS before FROM contact_history \gset
 CALL ampsf.sync('contact');

@@ -232,10 +232,12 @@ SELECT ampsf.subscription_beat(:sub, 'connected');
 SELECT object, type, count(*) FROM ampsf.change GROUP BY 1, 2 ORDER BY 1, 2;
 SELECT ampsf.unmirror('contact');
 -- failures, and when to try again
+BEGIN;
 SELECT ampsf.subscription_failed(:sub, 'no such channel');
 SELECT state, failures, next_try > now() + interval '9 seconds' AS later, last_error FROM ampsf.subscription_status;
 SELECT ampsf.subscription_failed(:sub, 'no such channel');
 SELECT failures, next_try > now() + interval '19 seconds' AS later FROM ampsf.subscription_status;
+COMMIT;
 SELECT ampsf.resume_subscription(:sub);
 SELECT state, failures, next_try <= now() AS now FROM ampsf.subscription_status;
 -- what the org has left of delivered events

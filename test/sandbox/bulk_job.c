@@ -18,7 +18,7 @@
 
 /* How long a question about a job may wait for it to end: then a small job is asked for once only.
  */
-#define LINGER_MS 2000
+#define LINGER_MS 30000
 #define DAY 86400
 #define MAX_WORKERS 16
 
@@ -388,16 +388,21 @@ wait_until(const struct timespec *end)
 void
 bulk_poll(BulkJob *j)
 {
-	struct timespec end;
+	double until = monotonic() + LINGER_MS / 1000.0;
 
-	clock_gettime(CLOCK_REALTIME, &end);
-	end.tv_sec += LINGER_MS / 1000;
 	bulk_lock();
 	if (j->state == BULK_UPLOADED || j->state == BULK_RUNNING)
 		j->polls++;
 	while (!bulk_ended(j) && j->finished == BULK_OPEN && j->state != BULK_OPEN && is_due(j) &&
-		   !j->gone && !stopping && wait_until(&end))
-		;
+		   !j->gone && !stopping && monotonic() < until)
+	{
+		struct timespec soon;
+
+		/* Nobody tells that the org is to end. */
+		clock_gettime(CLOCK_REALTIME, &soon);
+		soon.tv_sec++;
+		(void) wait_until(&soon);
+	}
 	settle(j);
 	bulk_unlock();
 }
