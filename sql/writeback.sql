@@ -449,12 +449,27 @@ SET ROLE regress_wb_owner;
 CALL ampsf.writeback('cases');
 SELECT operation, role, state FROM ampsf.writeback;
 SELECT queued, failures, last_error FROM ampsf.writeback_status;
+SELECT next_run > now() AS waits FROM ampsf.writeback_status;
+SELECT ampsf.resume('cases');
+SELECT failures, next_run > now() AS waits FROM ampsf.writeback_status;
 RESET ROLE;
 GRANT INSERT ON crm.case TO regress_wb_owner;
 SET ROLE regress_wb_owner;
 CALL ampsf.writeback();
 SELECT operation, role, state FROM ampsf.writeback;
 SELECT queued, failures, last_error FROM ampsf.writeback_status;
+-- a failure after something went through is the first of a row
+UPDATE ampsf.writeback_definition SET call_rows = 1, failures = 7;
+INSERT INTO cases (subject) VALUES ('One'), ('Two');
+\! $SANDBOXCTL fault 'path=*/composite*;method=POST;skip=1;do=status;status=403;code=REQUEST_LIMIT_EXCEEDED;message=None left;count=0' >/dev/null
+\set VERBOSITY terse
+CALL ampsf.writeback();
+\set VERBOSITY default
+\! $SANDBOXCTL nofaults >/dev/null
+SELECT state, new ->> 'subject' AS subject FROM ampsf.writeback WHERE new ->> 'subject' IN ('One', 'Two') ORDER BY id;
+SELECT queued, failures FROM ampsf.writeback_status;
+CALL ampsf.writeback();
+SELECT queued, failures FROM ampsf.writeback_status;
 RESET ROLE;
 DROP TABLE cases;
 CALL ampsf.sync_due();

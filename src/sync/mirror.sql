@@ -242,6 +242,7 @@ BEGIN
 	PERFORM @extschema@.mirror_find(target);
 	UPDATE @extschema@.mirror_definition d SET paused = false, next_run = least(next_run, now()), failures = 0
 		WHERE d.target = resume.target;
+	UPDATE @extschema@.writeback_definition w SET next_run = '-infinity', failures = 0 WHERE w.target = resume.target;
 	PERFORM @extschema@.wake();
 END $$;
-COMMENT ON FUNCTION @extschema@.resume(regclass) IS 'ends a pause, or the wait after a failure: the mirror is due now';
+COMMENT ON FUNCTION @extschema@.resume(regclass) IS 'ends a pause, or the wait after a failure: the mirror is due now, and so is what is to be written back';

@@ -26,6 +26,7 @@ DECLARE
 	stage text := 'recover';
 	last boolean := false;
 	settled boolean := true;
+	sent boolean := false;
 	more boolean;
 	n integer;
 	message text;
@@ -53,6 +54,7 @@ BEGIN
 			ELSIF stage OPERATOR(pg_catalog.=) 'send' THEN
 				error := @extschema@.writeback_send(target);
 				last := error IS NOT NULL;
+				sent := sent OR NOT last;
 				stage := 'settle';
 			ELSIF stage OPERATOR(pg_catalog.=) 'settle' THEN
 				SELECT e.settled, e.more INTO settled, more FROM @extschema@.writeback_settle(target) e;
@@ -73,6 +75,10 @@ BEGIN
 	IF error IS NULL THEN
 		PERFORM @extschema@.writeback_rest(target, settled);
 	ELSE
+		-- After some that went through it is the first failure of a row.
+		IF sent THEN
+			PERFORM @extschema@.writeback_rest(target, settled);
+		END IF;
 		error := @extschema@.writeback_failed(target, error);
 	END IF;
 	COMMIT;
