@@ -37,7 +37,7 @@ END
 		$? = $status;
 	}
 }
-my $c = AmpsfTest->start(seed => 'push:150', conf => [ 'log_min_messages = error', 'ampsf.max_sync_workers = 6', 'max_worker_processes = 20' ],
+my $c = AmpsfTest->start(seed => 'push:150', conf => [ 'log_min_messages = error', 'ampsf.max_sync_workers = 6', 'max_worker_processes = 20', 'session_preload_libraries = ampsf_fdw' ],
 	args => "--data $file/org --bulk-hard-delete on --org skew=-40 --org late-percent=10 --org late-ms=1500 --events daily=100000000 --bulk-page-rows 200");
 my $dir = $c->dir;
 
@@ -47,18 +47,18 @@ sub one { return $_[int rand @_] }
 # Whole rows, both ways, knowing nothing of mirrors.
 sub compare
 {
-	my ($here, $there) = @_;
-	return ask("SELECT 'here ' || t FROM (($here) EXCEPT ALL ($there)) t UNION ALL SELECT 'there ' || t FROM (($there) EXCEPT ALL ($here)) t ORDER BY 1 DESC LIMIT 10");
+	my ($here, $there, @o) = @_;
+	return ask("SELECT 'here ' || t FROM (($here) EXCEPT ALL ($there)) t UNION ALL SELECT 'there ' || t FROM (($there) EXCEPT ALL ($here)) t ORDER BY 1 DESC LIMIT 10", @o);
 }
 
 # While the server starts anew after a kill, nobody is let in.
 sub ask
 {
-	my ($sql) = @_;
+	my ($sql, @o) = @_;
 	my $r;
-	for (1 .. 300)
+	for (1 .. 1800)
 	{
-		$r = $c->psql($sql);
+		$r = $c->psql($sql, @o);
 		return $r->{out} if $r->{err} !~ /ERROR|FATAL|could not connect|connection to server|server closed/;
 		last if $r->{err} =~ /ERROR/ && $r->{err} !~ /57P0|terminating|server closed|ERROR:  55006/;
 		sleep 0.1;
@@ -69,6 +69,8 @@ sub ask
 sub until_true
 {
 	my ($what, $limit, $condition) = @_;
+	# Waiting costs nothing where all is well.
+	$limit = 300 if $limit < 300;
 	my $began = time;
 	my $until = $began + $limit;
 	while (time < $until)
@@ -106,10 +108,15 @@ sub kill_org
 		splice @args, $i--, 2 if $args[$i] eq '--seed';
 	}
 	kill 'KILL', $pid;
-	until_true('the org is dead', 10, sub { !kill 0, $pid });
-	$c->as_owner('sh', '-c', 'd=$1; shift; cd "$d"; setsid "$@" >>"$d/sandbox.out" 2>&1 </dev/null & echo $! >"$d/sandbox.pid"',
-		'sh', $dir, "$dir/bin/ampsf-sandbox", @args);
-	until_true('the org is back', 20, sub { $client->admin('GET', 'stats')->{status} == 200 }) or BAIL_OUT('the org does not come back');
+	until_true('the org is dead', 300, sub { !kill 0, $pid });
+	my $start = sub {
+		$c->as_owner('sh', '-c', 'd=$1; shift; cd "$d"; setsid "$@" >>"$d/sandbox.out" 2>&1 </dev/null & echo $! >"$d/sandbox.pid"',
+			'sh', $dir, "$dir/bin/ampsf-sandbox", @args);
+	};
+	# Somebody else may have its port for a moment.
+	my $alive = sub { open my $f, '<', "$dir/sandbox.pid" or return 0; my $p = <$f> + 0; return kill 0, $p };
+	until_true('the org is back', 300, sub { $start->() unless $alive->(); $client->admin('GET', 'stats')->{status} == 200 })
+	  or BAIL_OUT('the org does not come back');
 	return;
 }
 
@@ -128,7 +135,7 @@ my ($sub, $channel) = (0, '');
 if ($events)
 {
 	$sub = ask(qq(SELECT ampsf.subscribe('sf', '{@{[join ',', @told]}}')));
-	ok(until_true('the subscription is connected', 60, sub { ask('SELECT state FROM ampsf.subscription_status') eq 'connected' }), 'a worker follows the events');
+	ok(until_true('the subscription is connected', 300, sub { ask('SELECT state FROM ampsf.subscription_status') eq 'connected' }), 'a worker follows the events');
 	$channel = ask('SELECT channel FROM ampsf.subscription');
 }
 
@@ -138,9 +145,10 @@ my %mirror = (
 	account => { object => 'Account', how => "$often, formula_every => '4 seconds', chunk_rows => 100, history => true" },
 	contact => { object => 'Contact', how => "$often, chunk_rows => 200, parallel => 2" },
 	# Nothing is purged here, so that no comparison is needed, which would hide what else was missed.
-	lead => { object => 'Lead', how => "every => '2 seconds', lookback => '20 seconds', deletes => 'mark'", live => 'WHERE deleted_at IS NULL', plain => 1 },
+	lead => { object => 'Lead', how => "every => '2 seconds', lookback => '20 seconds', deletes => 'mark', live_view => true", live => 'WHERE deleted_at IS NULL', plain => 1 },
 	invoice__c => { object => 'Invoice__c', how => "$often, formula_every => '4 seconds', existing => true" },
 	opportunity => { object => 'Opportunity', how => "$often, writeback => true", live => q(WHERE id !~ '^new-') },
+	again => { object => 'Contact', how => "$often, chunk_rows => 50, parallel => 3" },
 	case => { object => 'Case', how => $often });
 @mirror{qw(account_events case_events)} = (
 	{ object => 'Account', how => "$never, history => true", events => 1 },
@@ -275,10 +283,68 @@ sub kill_backend
 	return 0 unless $pid =~ /^\d+$/;
 	kill 'KILL', $pid;
 	sleep 0.3;
-	until_true('the server is back', 60, sub { $c->psql('SELECT 1')->{out} eq '1' }) or BAIL_OUT('the server does not come back');
+	until_true('the server is back', 300, sub { $c->psql('SELECT 1')->{out} eq '1' }) or BAIL_OUT('the server does not come back');
 	return 1;
 }
 
+# The server stops, as in a crash or in order, and starts.
+sub restart_server
+{
+	my $how = one(qw(immediate immediate fast));
+	my ($rc, $said) = $c->pg_ctl('restart', args => [ '-m', $how, '-t', 600 ]);
+	$rc == 0 or BAIL_OUT("the server does not start again: $said");
+	check_consistent("a restart ($how)");
+	return;
+}
+
+# A mirror is filled from the beginning by several sessions, one of which may not live to see the end.
+sub fill_again
+{
+	ask("BEGIN; SELECT ampsf.unmirror('again'); TRUNCATE again; SELECT ampsf.mirror('crm.contact', 'again', $mirror{again}{how}, existing => true); COMMIT");
+	sleep rand 0.6;
+	kill_backend("backend_type = 'ampsf mirror' AND state = 'active'") and check_consistent('kill -9 while a mirror is filled') if rand() < 0.5;
+	return;
+}
+
+# A mirror that has not run for a while: its view has what the org has, as soon as nobody changes anything.
+sub look_live
+{
+	ask("SELECT ampsf.pause('lead')");
+	sleep 1 + rand 2;
+	$client->admin('DELETE', 'faults');
+	my @stopped = map { $_->{pid} } @writers;
+	kill 'STOP', @stopped;
+	my $columns = ask(q(SELECT string_agg(quote_ident(name), ', ') FROM ampsf.mirror_columns('crm.lead') WHERE NOT calculated));
+	my @sides = ("SELECT $columns FROM lead_now WHERE deleted_at IS NULL", "SELECT $columns FROM crm.lead");
+	# What was under way then, and what becomes visible late.
+	ok(until_true('the live view is the org', 300, sub { compare(@sides) eq '' }), 'the live view of a mirror that rests is the org') or diag(compare(@sides));
+	kill 'CONT', @stopped;
+	ask("SELECT ampsf.resume('lead')");
+	return;
+}
+
+# The copy is looked at in the end: it has its own way from here.
+my $copies = 0;
+
+sub dump_now
+{
+	my $e = $c->{env};
+	my @at = ('-h', $e->{PGHOST}, '-p', $e->{PGPORT}, '-U', 'postgres');
+	chomp(my $bin = qx{@{[$ENV{PG_CONFIG} || 'pg_config']} --bindir});
+	$c->psql('DROP DATABASE IF EXISTS copy WITH (FORCE)', db => 'postgres');
+	$copies = 0;
+	$c->psql('CREATE DATABASE copy', db => 'postgres');
+	# Nothing begins there by itself, least of all what is to be written back.
+	$c->psql('ALTER DATABASE copy SET session_preload_libraries = plpgsql', db => 'postgres');
+	system("$bin/pg_dump @at -f $file/dump.sql $e->{PGDATABASE}") == 0 && system("$bin/psql -X -q -v ON_ERROR_STOP=1 -o /dev/null @at -d copy -f $file/dump.sql") == 0
+	  or die 'no dump';
+	is(ask($consistent, db => 'copy'), '', 'a dump: what belongs together is there together');
+	ask('UPDATE ampsf.mirror_definition SET paused = true; UPDATE ampsf.subscription SET paused = true; DELETE FROM ampsf.writeback', db => 'copy');
+	$copies = 1;
+	return;
+}
+
+my $named = 0;
 my @troubles = (
 	[ 6, 'fault', sub { my $f = one(@faults); $struck{faults}++; $client->admin('POST', 'faults', $f) } ],
 	[ 2, 'expired sessions', sub { $client->admin('POST', 'expire-sessions') } ],
@@ -300,7 +366,20 @@ my @troubles = (
 	[ 1, 'a field goes', sub { my $f = shift @extra or die 'there is none'; change_fields("remove Invoice__c $f"); $gone{ lc $f } = 1 } ],
 	[ 1, 'a field is hidden for a while', sub { change_fields('hide Contact Title'); sleep rand 3; change_fields('show Contact Title') } ],
 	[ 1, 'a field gets longer', sub { change_fields('change Invoice__c Short_Text__c {"length":' . (31 + int rand 200) . '}') } ],
-	[ 1, 'a later clock', sub { $client->admin('POST', 'org?skew=' . (-40 + ++$struck{'a later clock'})) } ],
+	# Back, too, by less than a run looks back.
+	[ 1, 'another clock', sub { $client->admin('POST', 'org?skew=' . (-45 + int rand 11)) } ],
+	[ 1, 'no calls left', sub {
+			my $used = $client->admin('GET', 'stats')->{json}{apiCalls};
+			$client->admin('POST', 'api-limit?n=' . ($used + int rand 20));
+			sleep 1 + rand 2;
+			$client->admin('POST', 'api-limit?n=100000000');
+			ask('SELECT ampsf.resume(target) FROM ampsf.mirror_definition WHERE failures > 0 OR target = \'opportunity\'::regclass');
+		} ],
+	[ 1, 'another name of the server', sub { ask('ALTER SERVER ' . ask('SELECT srvname FROM pg_foreign_server') . ' RENAME TO sf' . ++$named) } ],
+	[ 1, 'a restart', \&restart_server ],
+	[ 1, 'filled again', \&fill_again ],
+	[ 1, 'a look at the live view', \&look_live ],
+	[ 1, 'a dump', \&dump_now ],
 	[ 2, 'kill -9 of the org', sub { kill_org() } ],
 	[ 1, 'kill -9 of the launcher', sub { kill_backend("backend_type = 'ampsf launcher'") and check_consistent('kill -9 of the launcher') } ],
 	[ 3, 'kill -9 of a worker', sub { kill_backend("backend_type LIKE 'ampsf %' AND backend_type <> 'ampsf launcher'") and check_consistent('kill -9 of a worker') } ],
@@ -312,10 +391,10 @@ my @troubles = (
 			$c->finish($job);
 			check_consistent('kill -9 of CALL sync') if $done;
 		} ]);
-@troubles = grep { !$without{kills} || $_->[1] !~ /kill/ } @troubles;
+@troubles = grep { !$without{kills} || $_->[1] !~ /kill|restart|filled/ } @troubles;
 my @bag = map { my $t = $_; ($t) x $t->[0] } @troubles;
 
-until_true('mirrors are filled', 60, sub { ask('SELECT count(*) FROM ampsf.mirror_definition WHERE watermark IS NULL') eq '0' }) or fail('mirrors fill by themselves');
+until_true('mirrors are filled', 300, sub { ask('SELECT count(*) FROM ampsf.mirror_definition WHERE watermark IS NULL') eq '0' }) or fail('mirrors fill by themselves');
 my $began = time;
 # First without troubles: how long it takes is measured then.
 my $calm = $seconds * 0.2;
@@ -340,6 +419,10 @@ while (time < $began + $seconds)
 
 # -------- quiet --------
 $client->admin('DELETE', 'faults');
+$client->admin('POST', 'api-limit?n=100000000');
+# Later than it has ever been.
+$client->admin('POST', 'org?skew=-30');
+kill 'CONT', map { $_->{pid} } @writers;
 my %did;
 for my $w (@writers)
 {
@@ -352,8 +435,10 @@ kill 'TERM', $local;
 waitpid $local, 0;
 $client->admin('POST', 'org?late-percent=0');
 $client->admin('POST', 'events?overflow=100000');
+# Faults that wait for somebody to strike hold write-back up for longer each time.
+ask("SELECT ampsf.resume('opportunity')");
 # What is in doubt nobody sends again but a user, and later changes of the same row wait for that; the rest is taken or not.
-ok(until_true('local changes are sent', 90, sub {
+ok(until_true('local changes are sent', 300, sub {
 			ask("SELECT count(*) FROM ampsf.writeback w WHERE state IN ('queued', 'sending') AND NOT EXISTS (SELECT FROM ampsf.writeback d WHERE d.record_id = w.record_id AND d.state = 'in doubt')") eq '0'
 		}), 'local changes are written back')
   or diag(ask('SELECT * FROM ampsf.writeback_status'));
@@ -367,13 +452,13 @@ if ($events)
 	ask(q(SELECT ampsf.resume(target) FROM ampsf.mirror_definition WHERE failures > 0 OR stage <> 'idle'));
 	remember_events();
 	my $tip = $client->admin('GET', 'events')->{json}{tip};
-	ok(until_true('all events are there', 90, sub { ask('SELECT replay_id FROM ampsf.subscription') >= $tip }), 'the subscription is where the org is')
+	ok(until_true('all events are there', 300, sub { ask('SELECT replay_id FROM ampsf.subscription') >= $tip }), 'the subscription is where the org is')
 	  or diag("tip $tip", ask('SELECT * FROM ampsf.subscription_status'));
 	my $waits = q(SELECT d.target, d.applied_to, d.event_error, max(c.id), count(*) FROM ampsf.mirror_definition d JOIN ampsf.change c ON c.id > d.applied_to
 		AND c.object_key = (ampsf.mirror_feed(d)).object_key WHERE d.target IN ('account_events'::regclass, 'case_events'::regclass) OR d.event_error IS NOT NULL GROUP BY 1, 2, 3);
-	ok(until_true('events are applied', 60, sub { ask($waits) eq '' }), 'and mirrors have taken all events') or diag(ask($waits), "\n", ask($status));
+	ok(until_true('events are applied', 300, sub { ask($waits) eq '' }), 'and mirrors have taken all events') or diag(ask($waits), "\n", ask($status));
 	# One that fails now waits for minutes, unless it is told not to.
-	ok(until_true('runs that events asked for', 90, sub {
+	ok(until_true('runs that events asked for', 300, sub {
 		ask("SELECT ampsf.resume(target) FROM ampsf.mirror_definition WHERE NOT paused AND every > '1 hour' AND failures > 0");
 		ask("SELECT count(*) FROM ampsf.mirror_definition WHERE NOT paused AND (stage <> 'idle' OR next_run < now() OR failures > 0 OR compare_asked OR rerun) AND every > '1 hour'") eq '0' }),
 		'and the runs that events asked for are done') or diag(ask($status));
@@ -416,10 +501,10 @@ if ($events)
 change_fields('show Contact Title');
 ask("SELECT ampsf.resume(target) FROM ampsf.mirror_definition");
 ask("UPDATE ampsf.mirror_definition SET compare_every = least(compare_every, '5 seconds'), every = least(every, '2 seconds') WHERE target <> 'lead'::regclass");
-ok(until_true('mirrors are up to date', 90, sub {
+ok(until_true('mirrors are up to date', 300, sub {
 			ask("SELECT count(*) FROM ampsf.mirror_definition WHERE NOT (stage = 'idle' AND watermark > '$quiet'::timestamptz AND (target = 'lead'::regclass OR compared_at > '$quiet'::timestamptz) "
 				  . "AND (formula_every IS NULL OR formulas_at > '$quiet'::timestamptz) AND fill_columns = '{}' "
-				  . "AND (target <> 'contact'::regclass OR 'title' = ANY (columns)) AND (target <> 'invoice__c'::regclass OR columns @> '{@{[lc join ',', @extra]}}'))") eq '0'
+				  . "AND (target::text NOT IN ('contact', 'again') OR 'title' = ANY (columns)) AND (target <> 'invoice__c'::regclass OR columns @> '{@{[lc join ',', @extra]}}'))") eq '0'
 		}), 'each mirror has had its run') or diag(ask($status));
 
 # -------- the org and its mirrors --------
@@ -436,7 +521,26 @@ for my $m (sort keys %mirror)
 	my @differ = grep { ($rows{ $_->{Id} } || '') ne substr $_->{SystemModstamp}, 0, 19 } my @all = @{ $client->query("SELECT Id, SystemModstamp FROM $mirror{$m}{object}") };
 	ok(!@differ && @all == keys %rows && @all > 0, "$m: " . @all . ' rows, as the REST API has them') or diag(encode_json([ @differ[0 .. 3] ]));
 }
-until_true('no mirror is due', 30, sub { ask("UPDATE ampsf.mirror_definition SET every = '1 day', next_run = now() + interval '1 day' WHERE stage = 'idle'; SELECT count(*) FROM ampsf.mirror_definition WHERE stage <> 'idle'") eq '0' });
+# What a dump had, and what came since.
+if ($copies)
+{
+	my @copy = (db => 'copy');
+	ask(q(UPDATE ampsf.mirror_definition SET compare_every = '1 second' WHERE target <> 'lead'::regclass), @copy);
+	for my $m (grep { !/opportunity/ } sort keys %mirror)
+	{
+		my ($live, $columns) = ($mirror{$m}{live} || '');
+		my $equal = sub {
+			ask(qq(CALL ampsf.sync('"$m"')), @copy);
+			$columns = ask("SELECT string_agg(quote_ident(name), ', ') FROM ampsf.mirror_columns('$mirror{$m}{source}') WHERE NOT calculated"
+				  . (%gone ? " AND name NOT IN (@{[join ', ', map { qq('$_') } sort keys %gone]})" : ''), @copy);
+			return compare(qq(SELECT $columns FROM "$m" $live), "SELECT $columns FROM $mirror{$m}{source}", @copy) eq '';
+		};
+		ok(until_true("$m of a dump", 300, $equal), "$m, restored from a dump: every row and every value is the org's")
+		  or diag($columns, compare(qq(SELECT $columns FROM "$m" $live), "SELECT $columns FROM $mirror{$m}{source}", @copy));
+	}
+	$c->psql('DROP DATABASE copy WITH (FORCE)', db => 'postgres');
+}
+until_true('no mirror is due', 300, sub { ask("UPDATE ampsf.mirror_definition SET every = '1 day', next_run = now() + interval '1 day' WHERE stage = 'idle'; SELECT count(*) FROM ampsf.mirror_definition WHERE stage <> 'idle'") eq '0' });
 check_consistent('the run');
 for my $m (@histories)
 {
