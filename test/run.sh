@@ -193,11 +193,19 @@ npm_install() # folder
 # The tour runs to its end and leaves nothing running.
 demo()
 {
+	AMPSF_DEMO_DIR=$(mktemp -u /tmp/ampsf-demo-XXXXXX)
+	export AMPSF_DEMO_DIR
 	test/demo/demo.sh || return 1
-	if pgrep -af '^/tmp/ampsf-demo-' ; then
-		echo 'the demo left these running'
-		return 1
-	fi
+	local n=100
+	while pgrep -f "^$AMPSF_DEMO_DIR/" >/dev/null; do
+		n=$((n - 1))
+		if [ $n -eq 0 ]; then
+			pgrep -af "^$AMPSF_DEMO_DIR/"
+			echo 'the demo left these running'
+			return 1
+		fi
+		sleep 0.1
+	done
 }
 
 step_demo()

@@ -20,11 +20,10 @@ build()
 }
 build
 
-dir=$(mktemp -d /tmp/ampsf-demo-XXXXXX)
+dir=${AMPSF_DEMO_DIR:-$(mktemp -u /tmp/ampsf-demo-XXXXXX)}
 trap 'test/cluster.sh stop "$dir"; rm -rf "$dir"' EXIT
 trap 'exit 130' INT TERM HUP
 echo "Starting a throwaway PostgreSQL and a Salesforce org, both on this machine ..."
-rmdir "$dir"
 if [ $shell = 1 ]; then
 	env=$(test/cluster.sh start "$dir" --seed demo)
 else
