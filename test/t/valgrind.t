@@ -4,11 +4,11 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
+BEGIN { $ENV{AMPSF_TEST_TIMEOUT} ||= 600; }
 use AmpsfTest;
 use Test::More;
 
 plan skip_all => 'valgrind is not installed' if system('valgrind --version >/dev/null 2>&1') != 0;
-$ENV{AMPSF_TEST_TIMEOUT} = 600;
 
 my $c = AmpsfTest->start(seed => 'big:2500', args => '--rotate-refresh-tokens', conf => ['ampsf.max_sync_workers = 1'], valgrind => 1);
 my $r = $c->psql(q{
