@@ -71,6 +71,16 @@ RESET ROLE;
 SELECT step, status, detail FROM ampsf.doctor('sf') WHERE step = 'objects hidden';
 \! $SANDBOXCTL nofaults >/dev/null
 
+-- an answer that tells a part, or of nothing, is no proof either
+\! $SANDBOXCTL fault 'path=*/tooling/query;do=status;status=200;body={"done":false,"records":[{"QualifiedApiName":"Id"},{"QualifiedApiName":"Secret__c"}]}' >/dev/null
+SELECT object, field, access, found_by, hint FROM ampsf.check_access('sf', 'Account');
+\! $SANDBOXCTL fault 'path=*/tooling/query;do=status;status=200;body={"done":false,"records":[{"QualifiedApiName":"Account"}]}' >/dev/null
+SELECT object, access, found_by, hint FROM ampsf.check_access('sf');
+\! $SANDBOXCTL fault 'path=*/tooling/query;do=status;status=200;body={"done":true,"records":[]}' >/dev/null
+SELECT object, access, found_by, hint FROM ampsf.check_access('sf', 'Account') WHERE field IS NULL;
+\! $SANDBOXCTL fault 'path=*/tooling/query;do=status;status=200;body={}' >/dev/null
+SELECT * FROM ampsf.check_access('sf', 'Account');
+
 -- a user without View Setup and Configuration is told nothing: that is not 'all is well'
 \! $SANDBOXCTL schema 'forbid setup user1@sandbox.example' >/dev/null
 SET ROLE regress_ampsf_reader;

@@ -115,9 +115,12 @@ ask(Asked *a, bool tooling, const char *soql)
 static const char *
 unknown_hint(const Asked *a)
 {
-	return psprintf("The org does not say what this user cannot see (%s): that takes the "
-					"permission View Setup and Configuration. Ask by a user that has it.",
-					a->refusal ? a->refusal : "it tells a part only");
+	if (a->refusal == NULL)
+		return "The org tells a part only of what there is: more may be hidden.";
+	return psprintf(
+		"The org does not say what this user cannot see (%s): that takes the permission "
+		"View Setup and Configuration. Ask by a user that has it.",
+		a->refusal);
 }
 
 static Finding *
