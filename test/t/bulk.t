@@ -27,8 +27,9 @@ sub settle
 $c->mark;
 is($c->value($read), $all, 'the same rows by Bulk');
 settle();
-is(join(' ', map { $_->{path} =~ m{/(token|describe|results)$} ? $1 : $_->{method} . ($_->{path} =~ /jobs/ ? ' job' : '') } $c->log),
-	'token GET describe POST job GET job GET job results results results DELETE job', '... by these calls');
+# A slow job is asked for once more.
+like(join(' ', map { $_->{path} =~ m{/(token|describe|results)$} ? $1 : $_->{method} . ($_->{path} =~ /jobs/ ? ' job' : '') } $c->log),
+	qr/^token GET describe POST job GET job(?: GET job)+ results results results DELETE job$/, '... by these calls');
 
 sub jobs { return @{ $c->admin('GET', 'jobs')->{jobs} }; }
 
@@ -84,7 +85,8 @@ sub run_read
 	$c->clear_faults;
 	$c->fault($_) for @faults;
 	my $r      = $c->psql($read);
-	my $struck = $c->struck;
+	# A job is deleted after its statement.
+	my $struck = $c->poll(sub { $c->struck });
 	$c->clear_faults;
 	my $end =
 	    $r->{hung}                  ? 'hung'

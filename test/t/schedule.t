@@ -319,7 +319,7 @@ becomes("SELECT count(*) FROM pg_stat_activity WHERE backend_type ~ 'ampsf (star
 }
 
 # -------- nothing left to do --------
-$c->run_sql("SELECT ampsf.unmirror(target) FROM ampsf.mirror_definition WHERE owner = 'postgres'::regrole");
+ok($c->poll(sub { $c->psql("SELECT ampsf.unmirror(target) FROM ampsf.mirror_definition WHERE owner = 'postgres'::regrole")->{err} eq '' }), 'mirrors come to an end');
 becomes($launchers, 1, 'there is a launcher as long as there is a mirror');
 $c->run_sql("SELECT ampsf.pause('bob.account')", user => 'bob');
 becomes("SELECT count(*) FROM pg_stat_activity WHERE backend_type ~ '^ampsf'", 0, 'without one to be kept there is none, and no worker');

@@ -101,8 +101,8 @@ clean($log, $any, '... holds no secret');
 
 # While it runs: a session and the worker that stores a token.
 {
-	my $job = $c->background("SELECT count(*) FROM crm.account; SELECT pg_sleep(30);", user => 'alice');
-	ok($c->poll(sub { $c->value("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(30)%' AND usename = 'alice'") eq '1' }), 'a session at work');
+	my $job = $c->background("SELECT count(*) FROM crm.account; SELECT pg_sleep(3600);", user => 'alice');
+	ok($c->poll(sub { $c->value("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(3600)%' AND usename = 'alice'") eq '1' }), 'a session at work');
 	my $activity = $c->value('SELECT a::text FROM pg_stat_activity a');
 	clean($activity, qr/$access|5Aep861/, '... shows no token in pg_stat_activity');
 	clean($c->value('SELECT l::text FROM pg_locks l'), qr/$access|5Aep861/, '... nor in pg_locks');
