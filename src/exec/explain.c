@@ -8,12 +8,67 @@
 #include <math.h>
 
 #include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
 #include "org/graph.h"
 #include "plan/plan_private.h"
 #include "rewrite/rewriteManip.h"
 #include "utils/ruleutils.h"
 
 #define NOTHING_TO_ASK "none: no row can satisfy the condition"
+
+/* The numbers of parameters whose source PostgreSQL finds. */
+static Bitmapset *
+known_params(ForeignScan *plan)
+{
+	Bitmapset *known = NULL;
+	ListCell *lc, *lp;
+
+	foreach (lc, plan->scan.plan.initPlan)
+	{
+		foreach (lp, lfirst_node(SubPlan, lc)->setParam)
+			known = bms_add_member(known, lfirst_int(lp));
+	}
+	return known;
+}
+
+static Node *
+externalize(Node *node, void *context)
+{
+	Bitmapset *known = *(Bitmapset **) context;
+
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, Param))
+	{
+		Param *param = copyObject((Param *) node);
+
+		if (param->paramkind == PARAM_EXEC && !bms_is_member(param->paramid, known))
+			param->paramkind = PARAM_EXTERN;
+		return (Node *) param;
+	}
+	if (IsA(node, SubPlan))
+	{
+		ListCell *lc;
+
+		known = bms_copy(known);
+		foreach (lc, ((SubPlan *) node)->paramIds)
+			known = bms_add_member(known, lfirst_int(lc));
+		return expression_tree_mutator(node, externalize, (void *) &known);
+	}
+	return expression_tree_mutator(node, externalize, context);
+}
+
+/*
+ * A plan node that is explained here is not told its ancestors.  A parameter that one of them sets
+ * cannot be shown as its source, for which an assertion of PostgreSQL's asks: it is $N.
+ */
+static char *
+deparse_clause(ForeignScan *plan, Node *clause, List *context, bool prefix)
+{
+	Bitmapset *known = known_params(plan);
+
+	return deparse_expression(externalize(clause, &known), context, prefix, false);
+}
 
 /*
  * Clauses that the planner left with its own numbers of relations: they become those of the
@@ -27,7 +82,7 @@ deparse_planner_clause(ForeignScan *plan, Node *clause, List *context, bool pref
 	clause = copyObject(clause);
 	if (offset != 0)
 		OffsetVarNodes(clause, offset, 0);
-	return deparse_expression(clause, context, prefix, false);
+	return deparse_clause(plan, clause, context, prefix);
 }
 
 static void
@@ -76,13 +131,14 @@ explain_clauses(ForeignScan *plan, List *context, ExplainState *es)
 	}
 	else if (plan->fdw_recheck_quals)
 		ExplainPropertyText("Exact",
-							deparse_expression((Node *) make_ands_explicit(plan->fdw_recheck_quals),
-											   context, prefix, false),
+							deparse_clause(plan,
+										   (Node *) make_ands_explicit(plan->fdw_recheck_quals),
+										   context, prefix),
 							es);
 	forthree(lq, plan->scan.plan.qual, lc, classes, lr, reasons)
 	{
 		const char *reason = strVal(lfirst(lr));
-		char *clause = deparse_expression(lfirst(lq), context, prefix, false);
+		char *clause = deparse_clause(plan, lfirst(lq), context, prefix);
 		List **list = &lines[lfirst_int(lc)];
 
 		*list = lappend(*list, *reason ? psprintf("%s: %s", clause, reason) : clause);
@@ -172,10 +228,9 @@ ampsfExplainForeignScan(ForeignScanState *node, ExplainState *es)
 	ListCell *lc;
 
 	foreach (lc, plan->fdw_exprs)
-		bind.labels =
-			lappend(bind.labels, IsA(lfirst(lc), CaseTestExpr)
-									 ? "keys" /* of a batched lookup */
-									 : deparse_expression(lfirst(lc), context, false, false));
+		bind.labels = lappend(bind.labels, IsA(lfirst(lc), CaseTestExpr)
+											   ? "keys" /* of a batched lookup */
+											   : deparse_clause(plan, lfirst(lc), context, false));
 	table = ampsf_table_options(state->relid);
 	soql = table->engagement ? ampsf_engagement_explain(&state->select, &bind, table)
 							 : ampsf_deparse_select(&state->select, &bind, NULL);
