@@ -1,9 +1,10 @@
 #!/bin/bash
-# Builds the extension with warnings as errors, and runs the SQL suites, on the PostgreSQL majors of the
-# next Debian releases, in chroots that it makes (in AMPSF_CHROOTS, default /var/tmp/ampsf-chroot) and
-# keeps for the next run.  The mirror is the one that this machine's own apt uses.
+# Builds the extension with warnings as errors, and runs the SQL suites and those TAP tests in which majors
+# of PostgreSQL differ most, on the majors of the next Debian releases, in chroots that it makes (in
+# AMPSF_CHROOTS, default /var/tmp/ampsf-chroot) and keeps for the next run.  The mirror is the one that
+# this machine's own apt uses.
 #
-#   test/matrix.sh [17] [18]
+#   test/matrix.sh [17] [18]          AMPSF_TAP="async parallel" test/matrix.sh    other TAP tests: test/t/NAME.t
 #
 # Last line "N passed, N failed" (", N skipped" where no chroot can be had: no root, no debootstrap, no mirror).
 set -uo pipefail
@@ -12,6 +13,8 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 chroots=${AMPSF_CHROOTS:-/var/tmp/ampsf-chroot}
 logs=$root/build/test/matrix
 passed=0 failed=0 skipped=0
+# Asynchronous scans, interrupts, hooks and callbacks of transactions, background workers, shared memory.
+tap=${AMPSF_TAP-async cancel transaction parallel schedule events writeback}
 mkdir -p "$logs"
 
 if [ $# -gt 0 ]; then majors=("$@"); else majors=(17 18); fi
@@ -78,7 +81,7 @@ sources()
 
 one()
 {
-	local log=$logs/$major.log line
+	local log=$logs/$major.log
 	r=$chroots/$suite
 	if [ "$(id -u)" != 0 ]; then skip 'a chroot needs root'; return; fi
 	if ! prepare >"$log.prepare" 2>&1; then
@@ -104,11 +107,21 @@ one()
 		return
 	fi
 	inside 'cd /ampsf && PG_CONFIG=/usr/lib/postgresql/$1/bin/pg_config test/regress.sh' "$major" >"$log" 2>&1
-	sed "s/^/  [$major] /" "$log"
-	line=$(tail -1 "$log")
-	if [[ $line =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]]; then
+	add "$log"
+	[ -n "$tap" ] || return 0
+	inside 'cd /ampsf && PG_CONFIG=/usr/lib/postgresql/$1/bin/pg_config AMPSF_BUILD=/ampsf AMPSF_TAP=$2 test/run.sh tap' \
+		"$major" "$tap" >"$log.tap" 2>&1
+	add "$log.tap"
+}
+
+# Shows a run, and counts what its last line says.
+add()
+{
+	sed "s/^/  [$major] /" "$1"
+	if [[ $(tail -1 "$1") =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed(,\ ([0-9]+)\ skipped)?$ ]]; then
 		passed=$((passed + BASH_REMATCH[1]))
 		failed=$((failed + BASH_REMATCH[2]))
+		skipped=$((skipped + ${BASH_REMATCH[4]:-0}))
 	else
 		failed=$((failed + 1))
 	fi
