@@ -223,6 +223,8 @@ SELECT event(:'told', 'UPDATE', '2030-01-01 00:00:01+00', '{"LastName": "One"}')
 SELECT event(:'told', 'UPDATE', '2030-01-01 00:00:02+00', '{"LastName": "Two"}');
 SELECT event(:'told', 'UPDATE', '2030-01-01 00:00:03+00', '{"LastName": "Three", "Status": "Closed - Converted"}');
 SELECT event(:'told', 'DELETE', '2030-01-01 00:00:04+00');
+-- a worker commits each batch
+SELECT ampsf.mirror_apply_due(1);
 SELECT ampsf.mirror_apply_due();
 SELECT lastname, status, upper(valid) - lower(valid) AS "for", extract(second FROM lower(valid)) AS since FROM by_status_history WHERE id = :'told' AND lower(valid) > '2029-01-01' ORDER BY valid;
 SELECT * FROM faults('by_status');

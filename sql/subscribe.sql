@@ -176,6 +176,9 @@ SELECT count(*) FROM ampsf.change;
 SELECT ampsf.events_store(:sub, '[{"channel": "/data/x", "data": {"event": {"replayId": 9007199254741010}, "payload": {"Title": "a\u0000\u0000b\\u0000",
 	"ChangeEventHeader": {"entityName": "Contact", "changeType": "CREATE", "recordIds": ["003000000000009AAA"]}}}}]');
 SELECT values FROM ampsf.change WHERE replay_id = 9007199254741010;
+SELECT ampsf.events_store(:sub, '[{"channel": "/data/x", "data": {"event": {"replayId": 9007199254741011}, "payload": {"Title": "\ud83dx \uDE00 \ud83d\uDE00 \ud83d\ud83d\ude00\ude00 \\ud83d \u00e9",
+	"ChangeEventHeader": {"entityName": "Contact", "changeType": "CREATE", "recordIds": ["003000000000009AAA"]}}}}]');
+SELECT values ->> 'Title' = U&'\FFFDx \FFFD \+01F600 \FFFD\+01F600\FFFD \\ud83d \00E9' AS halves FROM ampsf.change WHERE replay_id = 9007199254741011;
 SELECT ampsf.events_store(:sub, '[{"channel": "/data/x", "data": {"payload": null}}, {"channel": "/data/x"}, {}, 1, {"channel": "/data/x",
 	"data": {"event": {"replayId": 99999999999999999999}, "payload": {"ChangeEventHeader": {"changedFields": 1, "recordIds": 1}}}}]');
 SELECT replay_id FROM mine;

@@ -317,8 +317,9 @@ BEGIN
 		ORDER BY d.target::oid LOOP
 		LOOP
 			got := @extschema@.mirror_apply_one(target);
-			EXIT WHEN got IS NULL OR got = 0;
-			n := n + got;
+			n := n + coalesce(got, 0);
+			-- A worker commits each batch, and calls again.
+			EXIT WHEN coalesce(got, 0) = 0 OR subscription IS NOT NULL;
 		END LOOP;
 	END LOOP;
 	RETURN n;

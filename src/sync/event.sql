@@ -185,9 +185,11 @@ BEGIN
 	END IF;
 	BEGIN
 		messages := answer;
-	EXCEPTION WHEN untranslatable_character THEN
-		-- The character NUL, which no text of PostgreSQL's can hold.
-		messages := regexp_replace(answer, E'(?<!\\\\)((?:\\\\\\\\)*)\\\\u0000', E'\\1\\\\ufffd', 'g');
+	EXCEPTION WHEN untranslatable_character OR invalid_text_representation THEN
+		-- The character NUL, and half of a pair of surrogates, which no text of PostgreSQL's can hold.
+		messages := regexp_replace(
+			regexp_replace(answer, E'(?<!\\\\)((?:\\\\\\\\)*)\\\\u(?:0000|[dD][89abAB]..(?!\\\\u[dD][c-fC-F]))', E'\\1\\\\ufffd', 'g'),
+			E'(?<!\\\\|\\\\u[dD][89abAB]..)((?:\\\\\\\\)*)\\\\u[dD][c-fC-F]..', E'\\1\\\\ufffd', 'g');
 	END;
 	SELECT count(*) AS n, (array_agg(e.replay_id ORDER BY e.place DESC) FILTER (WHERE e.replay_id IS NOT NULL))[1] AS replay_id,
 			timestamptz 'epoch' + max(e.stamp) * interval '1 millisecond' AS committed INTO told
@@ -280,13 +282,15 @@ COMMENT ON FUNCTION @extschema@.events_lost(bigint, text) IS 'of change events';
 -- Each failure doubles the wait, from ten seconds to ten minutes.
 CREATE FUNCTION @extschema@.subscription_failed(subscription bigint, error text) RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	first boolean;
 BEGIN
 	UPDATE @extschema@.subscription s SET state = 'failed', failures = s.failures + 1, last_error = error,
 			next_try = clock_timestamp() + least(interval '10 seconds' * power(2, least(s.failures, 10)), interval '10 minutes')
-		WHERE s.id = subscription;
-	RETURN FOUND;
+		WHERE s.id = subscription RETURNING s.failures = 1 INTO first;
+	RETURN coalesce(first, false);
 END $$;
-COMMENT ON FUNCTION @extschema@.subscription_failed(bigint, text) IS 'of change events';
+COMMENT ON FUNCTION @extschema@.subscription_failed(bigint, text) IS 'whether it is the first failure of a row; of change events';
 
 CREATE FUNCTION @extschema@.subscription_quota(subscription bigint) RETURNS bigint
 LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $$

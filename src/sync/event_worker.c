@@ -15,6 +15,7 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "portability/instr_time.h"
 #include "postmaster/interrupt.h"
 #include "storage/latch.h"
 #include "storage/proc.h"
@@ -220,10 +221,15 @@ look_up(Follower *f)
 
 /* -------- waiting -------- */
 
-/* For the answer under way; false: there is nothing more to do. */
+/*
+ * For the answer under way; false: there is nothing more to do.  A nudge that came while a
+ * transaction waited for a lock, or for the org, has reset the latch there: so it is looked first.
+ */
 static bool
 await(const Follower *f)
 {
+	if (!ampsf_comet_poll(f->comet) && !is_wanted(f))
+		return false;
 	while (!ampsf_comet_poll(f->comet))
 	{
 		ampsf_call_sleep();
@@ -237,23 +243,26 @@ await(const Follower *f)
 static bool
 rest(const Follower *f, int ms)
 {
-	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ms);
+	instr_time began;
 
+	/* Not by the clock, which somebody may set back. */
+	INSTR_TIME_SET_CURRENT(began);
 	for (;;)
 	{
-		long left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
+		instr_time now;
+		long left;
 
+		INSTR_TIME_SET_CURRENT(now);
+		INSTR_TIME_SUBTRACT(now, began);
+		left = ms - (long) INSTR_TIME_GET_MILLISEC(now);
 		if (left <= 0)
 			return true;
-		if (WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, left,
-					  ampsf_wait_event()) &
-			WL_LATCH_SET)
-		{
-			ResetLatch(MyLatch);
-			CHECK_FOR_INTERRUPTS();
-			if (!is_wanted(f))
-				return false;
-		}
+		if (!is_wanted(f))
+			return false;
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, left,
+						 ampsf_wait_event());
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
 	}
 }
 
@@ -460,8 +469,8 @@ follow(Follower *f)
 	}
 }
 
-/* Recorded where its owner looks; the log is told unless its channel has gone with the
- * subscription. */
+/* Recorded where its owner looks; the log is told of the first of a row, unless the channel has
+ * gone with the subscription. */
 static void
 record_failure(const Follower *f, ErrorData *error)
 {
@@ -469,12 +478,12 @@ record_failure(const Follower *f, ErrorData *error)
 								error->detail ? error->detail : "", error->hint ? "  " : "",
 								error->hint ? error->hint : "");
 	bool isnull;
-	bool wanted;
+	bool first;
 
 	begin("ampsf.subscription_failed");
-	wanted = DatumGetBool(select_one(f, "SELECT ampsf.subscription_failed($1, $2)", text, &isnull));
+	first = DatumGetBool(select_one(f, "SELECT ampsf.subscription_failed($1, $2)", text, &isnull));
 	commit();
-	if (wanted)
+	if (first)
 		ereport(LOG, (errcode(error->sqlerrcode),
 					  errmsg("subscription " INT64_FORMAT " failed: %s", f->id, error->message),
 					  error->detail ? errdetail_internal("%s", error->detail) : 0));

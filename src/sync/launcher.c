@@ -123,6 +123,8 @@ commit(void)
 	SPI_finish();
 	PopActiveSnapshot();
 	CommitTransactionCommand();
+	/* The end of a transaction forgets where memory came from. */
+	MemoryContextSwitchTo(turn_context);
 	pgstat_report_stat(true);
 	pgstat_report_activity(STATE_IDLE, NULL);
 }
@@ -268,6 +270,8 @@ record(Job *job, const char *problem, bool counts)
 	if (strcmp(job->told, problem) != 0 && !(exhausted && strcmp(problem, NO_WORKER) == 0))
 		ereport(LOG, (errmsg("%s: %s", name_of(job), problem), errhidestmt(true)));
 	commit();
+	/* Who woke the launcher while it waited for the row was not heard. */
+	SetLatch(MyLatch);
 	strlcpy(job->told, problem, sizeof(job->told));
 	exhausted = exhausted || strcmp(problem, NO_WORKER) == 0;
 }
@@ -571,8 +575,11 @@ start_workers(void)
 	foreach (lc, jobs)
 	{
 		Job *job = lfirst(lc);
-		TimestampTz when = Max(job->due, job->not_before);
+		TimestampTz when;
 
+		/* The clock may have been set back. */
+		job->not_before = Min(job->not_before, TimestampTzPlusMilliseconds(now, MAX_BACKOFF));
+		when = Max(job->due, job->not_before);
 		if (job->running || job->adopted || !job->listed)
 			continue;
 		if (job->problem[0] != '\0')

@@ -182,7 +182,7 @@ COMMENT ON PROCEDURE @extschema@.work(text, bigint) IS 'one piece of work, as it
 CREATE VIEW @extschema@.workers AS
 	SELECT a.pid, pg_catalog.substr(a.backend_type, 7) AS kind,
 		CASE WHEN a.backend_type OPERATOR(pg_catalog.=) ANY ('{ampsf mirror,ampsf writeback}')
-				THEN ((pg_catalog.substring(a.application_name, '[0-9]+$')::bigint OPERATOR(pg_catalog.&) 4294967295)::pg_catalog.oid::pg_catalog.regclass)::pg_catalog.text
+				THEN ((pg_catalog.substring(a.application_name, '[0-9]{1,18}$')::bigint OPERATOR(pg_catalog.&) 4294967295)::pg_catalog.oid::pg_catalog.regclass)::pg_catalog.text
 			WHEN a.backend_type OPERATOR(pg_catalog.=) 'ampsf events' THEN pg_catalog.substring(a.application_name, '[0-9]+$') END AS target,
 		a.usename AS owner, a.backend_start AS since, a.state, a.wait_event
 	FROM pg_catalog.pg_stat_activity a

@@ -270,7 +270,9 @@ DECLARE
 	target regclass := key::pg_catalog.oid::pg_catalog.regclass;
 BEGIN
 	CALL @extschema@.writeback_sync(target, busy, error);
-	IF error IS NOT NULL THEN
+	-- The log has the first failure of a row.
+	IF error IS NOT NULL AND EXISTS (SELECT FROM @extschema@.writeback_definition w
+		WHERE w.target::pg_catalog.oid OPERATOR(pg_catalog.=) key::pg_catalog.oid AND w.failures OPERATOR(pg_catalog.=) 1) THEN
 		RAISE LOG USING MESSAGE = pg_catalog.format('changes of mirror %s could not be sent: %s', target, error[1]), ERRCODE = error[2];
 	END IF;
 END $$;

@@ -208,12 +208,16 @@ ok($c->poll(sub { return $c->value("SELECT count(*) FROM pg_stat_activity WHERE 
 	'unsubscribed, its worker has nothing to do');
 
 # -------- a refusal is shown, and tried again later --------
+sub told_of_failures { return scalar(() = $c->server_log =~ /subscription 1 failed: /g) }
+my $failures_told = told_of_failures();
 $c->run_sql("UPDATE ampsf.subscription SET channel = '/data/Nowhere__chn'");
 events('drop=all');
 ok($c->poll(sub { return status('state') eq 'failed' }), 'a channel that is gone: failed');
 like(status('last_error'), qr/could not follow channel .*does ?n.t exist/, 'with the reason');
 # It is tried again, and fails again.
 ok($c->poll(sub { return status('failures > 0, next_try > now(), worker IS NULL') eq 't|t|t' }), 'until the next try');
+ok($c->poll(sub { $c->run_sql('UPDATE ampsf.subscription SET next_try = now(); SELECT ampsf.wake()'); return status('failures > 1') eq 't' }), 'it fails again');
+is(told_of_failures() - $failures_told, 1, 'and the log is told once');
 $c->run_sql("UPDATE ampsf.subscription SET channel = regexp_replace(channel, 'Nowhere', (SELECT b.r ->> 'DeveloperName' FROM jsonb_array_elements("
 	  . "(ampsf.request('sf', 'GET', 'tooling/query?q=SELECT Id, DeveloperName FROM PlatformEventChannel')).body -> 'records') b (r) LIMIT 1))");
 $c->run_sql('SELECT ampsf.resume_subscription(1)');
@@ -240,6 +244,18 @@ rest('DELETE', "sobjects/Contact/$live");
 ok($c->poll(sub { return $c->value("SELECT count(*) FROM contact WHERE id = '$live'") eq '0' }), 'and deletions');
 events("gap=UPDATE&ids=$id");
 ok($c->poll(sub { return $c->value("SELECT applied_to >= (SELECT max(c.id) FROM ampsf.change c WHERE c.object = 'Contact') FROM ampsf.mirror_definition") eq 't' }), 'gaps too');
+
+# -------- a pause that comes while a mirror reads what an event did not tell --------
+events('timeout-ms=110000');
+$c->fault('path=*/query*;count=0;do=hold');
+events("gap=UPDATE&ids=$id");
+ok($c->poll(sub { return $c->struck > 0 }), 'a row is read');
+$c->run_sql('SELECT ampsf.pause_subscription(1)');
+sleep 0.2; # so that the pause comes first: without it nothing is tested
+$c->clear_faults;
+ok($c->poll(sub { return status('worker IS NULL') eq 't' }), 'the worker ends when the row is there, long before the next answer of the org');
+$c->run_sql('SELECT ampsf.resume_subscription(1)');
+connected('resumed');
 
 # -------- ends at once, and leaves nothing --------
 my $worker = status('worker');

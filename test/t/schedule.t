@@ -90,9 +90,10 @@ CREATE SCHEMA carol AUTHORIZATION carol;
 CREATE TABLE who (t text, s text, u text, super text, path text);
 GRANT INSERT ON who TO bob;
 CREATE FUNCTION who() RETURNS trigger LANGUAGE plpgsql AS
-	$$BEGIN INSERT INTO public.who VALUES (tg_relid::regclass, session_user, current_user, current_setting('is_superuser'), current_setting('client_encoding')); RETURN NEW; END$$;
+	$$BEGIN INSERT INTO public.who VALUES (tg_relid::regclass, session_user, current_user, current_setting('is_superuser'), current_setting('client_encoding') || ', ' || current_setting('transaction_isolation')); RETURN NEW; END$$;
 GRANT USAGE ON SCHEMA public TO bob;
 ALTER ROLE bob SET client_encoding = 'latin1';
+ALTER ROLE bob SET default_transaction_isolation = 'serializable';
 ALTER ROLE bob SET application_name = 'hidden';
 SQL
 $c->run_sql(<<'SQL', user => 'bob');
@@ -102,7 +103,7 @@ CREATE TRIGGER who AFTER INSERT ON bob.account EXECUTE FUNCTION who();
 COMMIT;
 SQL
 becomes(phase('bob.account'), 'ready', 'another role\'s mirror');
-is($c->value('SELECT DISTINCT s, u, super, path FROM who'), 'bob|bob|off|UTF8', '... is filled as that role');
+is($c->value('SELECT DISTINCT s, u, super, path FROM who'), 'bob|bob|off|UTF8, read committed', '... is filled as that role');
 is($c->value("SELECT count(*) > 0 FROM ampsf.workers WHERE owner = 'bob' AND kind = 'mirror'"), 't', '... by a process of its own');
 
 # -------- what hinders a worker is told --------
