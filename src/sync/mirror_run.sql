@@ -156,7 +156,9 @@ BEGIN
 				EXECUTE format('SELECT count(*) FROM %s', d.target) INTO counted;
 			END IF;
 		ELSE
-			n_deleted := @extschema@.mirror_remove(d, log.ids, log.times);
+			FOR i IN 1 .. cardinality(log.ids) BY 10000 LOOP
+				n_deleted := n_deleted + @extschema@.mirror_remove(d, log.ids[i : i + 9999], log.times[i : i + 9999]);
+			END LOOP;
 			-- Events may have removed rows before: then what is new in the log is asked about.
 			IF n_deleted > 0 OR d.last_event IS NOT NULL THEN
 				PERFORM @extschema@.mirror_merges(d, ARRAY(SELECT g.id FROM unnest(log.ids, log.times) g (id, "time")

@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include <ctype.h>
+
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -18,6 +20,7 @@
 #include "functions/foreign_arg.h"
 #include "net/session.h"
 #include "org/json_call.h"
+#include "wire/json_member.h"
 #include "wire/text.h"
 #include "wire/wiretime.h"
 
@@ -86,16 +89,25 @@ ampsf_sql_object_state(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }
 
+/* A text that is one word as it stands, in quotes. */
 static bool
-time_member(AmpsfJson *j, const char *key, Datum *out)
+read_time(const char *text, size_t len, Datum *out)
 {
-	const char *text = ampsf_json_string(j, key);
 	int64 usecs;
 
-	if (text == NULL || !ampsf_parse_datetime(text, strlen(text), &usecs))
+	if (len < 2 || *text != '"' || !ampsf_parse_datetime(text + 1, len - 2, &usecs))
 		return false;
 	*out = TimestampTzGetDatum(usecs);
 	return true;
+}
+
+static bool
+time_member(const char *p, const char *end, const char *key, Datum *out)
+{
+	const char *text;
+	size_t len;
+
+	return ampsf_json_member(p, end, key, &text, &len) && read_time(text, len, out);
 }
 
 static const char *
@@ -121,16 +133,15 @@ ampsf_sql_deleted(PG_FUNCTION_ARGS)
 	AmpsfForeignArg arg;
 	AmpsfCallSpec spec = {0};
 	AmpsfCall *call;
-	AmpsfJson *doc;
-	AmpsfJson *list;
 	TupleDesc desc;
 	Datum values[4];
 	bool nulls[4] = {false, false, false, false};
 	Datum *ids;
 	Datum *times;
-	const char *body;
-	size_t len;
-	int n;
+	const char *body, *list, *item, *at, *end;
+	size_t len, list_len, item_len;
+	int room = 64;
+	int n = 0;
 	int status;
 
 	ampsf_foreign_arg(&arg, PG_GETARG_OID(0));
@@ -154,32 +165,47 @@ ampsf_sql_deleted(PG_FUNCTION_ARGS)
 	}
 	ampsf_call_finish(call, "read the log of deletions", NULL);
 	body = ampsf_call_body(call, &len);
-	doc = ampsf_json_parse(body, len, CurrentMemoryContext);
-	list = ampsf_json_get(doc, "deletedRecords");
-	/* A list that is missing is no empty list. */
-	if (!ampsf_json_is_array(list))
+	/*
+	 * Half a million of them may have been deleted at once: they are read where they stand.  A list
+	 * that is missing is no empty list.
+	 */
+	if (!ampsf_json_member(body, body + len, "deletedRecords", &list, &list_len) || *list != '[')
 		ereport(ERROR, (errcode(ERRCODE_FDW_UNABLE_TO_CREATE_REPLY),
 						errmsg("could not read the log of deletions"),
 						errdetail("The answer has no deletedRecords (%zu bytes).", len)));
-	n = ampsf_json_array_length(list);
-	ids = palloc_extended(sizeof(Datum) * Max(n, 1), MCXT_ALLOC_HUGE);
-	times = palloc_extended(sizeof(Datum) * Max(n, 1), MCXT_ALLOC_HUGE);
-	for (int i = 0; i < n; i++)
+	ids = palloc_array(Datum, room);
+	times = palloc_array(Datum, room);
+	end = list + list_len - 1;
+	for (at = list + 1; ampsf_json_element(&at, end, &item, &item_len); n++)
 	{
-		AmpsfJson *item = ampsf_json_array_get(list, i);
-		const char *id = ampsf_json_string(item, "id");
+		const char *id;
+		size_t id_len;
 
-		if (id == NULL || !time_member(item, "deletedDate", &times[i]))
+		if (n == room)
+		{
+			room *= 2;
+			ids = repalloc_huge(ids, sizeof(Datum) * room);
+			times = repalloc_huge(times, sizeof(Datum) * room);
+		}
+		if (!ampsf_json_member(item, item + item_len, "id", &id, &id_len) || id_len < 2 ||
+			*id != '"' || memchr(id, '\\', id_len) ||
+			!time_member(item, item + item_len, "deletedDate", &times[n]))
 			ereport(ERROR, (errcode(ERRCODE_FDW_UNABLE_TO_CREATE_REPLY),
 							errmsg("could not read the log of deletions"),
-							errdetail("Entry %d has no Id or no time.", i + 1)));
-		ids[i] = CStringGetTextDatum(id);
+							errdetail("Entry %d has no Id or no time.", n + 1)));
+		ids[n] = PointerGetDatum(cstring_to_text_with_len(id + 1, (int) id_len - 2));
 	}
+	while (at < end && isspace((unsigned char) *at))
+		at++;
+	if (at != end)
+		ereport(ERROR, (errcode(ERRCODE_FDW_UNABLE_TO_CREATE_REPLY),
+						errmsg("could not read the log of deletions"),
+						errdetail("Behind entry %d is something else.", n)));
 	values[0] = PointerGetDatum(construct_array(ids, n, TEXTOID, -1, false, TYPALIGN_INT));
 	values[1] = PointerGetDatum(construct_array(times, n, TIMESTAMPTZOID, sizeof(TimestampTz),
 												FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-	nulls[2] = !time_member(doc, "earliestDateAvailable", &values[2]);
-	nulls[3] = !time_member(doc, "latestDateCovered", &values[3]);
+	nulls[2] = !time_member(body, body + len, "earliestDateAvailable", &values[2]);
+	nulls[3] = !time_member(body, body + len, "latestDateCovered", &values[3]);
 	ampsf_call_free(call);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }
