@@ -7,6 +7,7 @@
  */
 #include <limits.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +19,7 @@ OrgSettings org;
 static OrgSettings kept;
 static pthread_mutex_t dice = PTHREAD_MUTEX_INITIALIZER;
 static unsigned seed = 1;
+static atomic_int waiting; /* writes that are late just now */
 
 static const struct
 {
@@ -76,7 +78,7 @@ org_list(Buf *out)
 		buf_addf(out, "%c\"%s\":%d", i ? ',' : '{', numbers[i].name, *numbers[i].value);
 	for (size_t i = 0; i < COUNT(stamps); i++)
 		buf_addf(out, ",\"%s\":\"%s\"", stamps[i].name, *stamps[i].moves ? "moves" : "stays");
-	buf_addc(out, '}');
+	buf_addf(out, ",\"late\":%d}", atomic_load(&waiting));
 }
 
 void
@@ -95,6 +97,7 @@ time_t
 org_late(void)
 {
 	time_t began;
+	double start;
 	int roll;
 
 	if (org.late_percent == 0 || org.late_ms == 0)
@@ -105,6 +108,11 @@ org_late(void)
 	if (roll >= org.late_percent)
 		return 0;
 	began = store_now();
-	nap((int64_t) org.late_ms * 1000);
+	start = monotonic();
+	atomic_fetch_add(&waiting, 1);
+	/* until the setting is another, too */
+	while (monotonic() - start < org.late_ms / 1000.0)
+		nap(org.late_ms < 10 ? (int64_t) org.late_ms * 1000 : 10000);
+	atomic_fetch_sub(&waiting, 1);
 	return began;
 }

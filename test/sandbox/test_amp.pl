@@ -97,7 +97,7 @@ sub test_throttle
 {
 	my $q = "$D/limits";
 	my %mode = ('X-Amp-Rate-Limiter-Mode' => 'throttle');
-	post_admin('amp?throttle-seconds=2');
+	post_admin('amp?throttle-seconds=3600');
 	post_admin('faults', 'path=*/limits;do=status;status=429;code=REQUEST_LIMIT_EXCEEDED');
 	my $r = proxy('GET', $q);
 	check($r->{status} == 429 && !exists $r->{headers}{'x-amp-retry-after'}, 'without the mode a 429 is passed on');
@@ -110,6 +110,10 @@ sub test_throttle
 	problem(proxy('GET', $q, headers => \%mode), 429, 'until then nothing is forwarded');
 	check(http('GET', '/__sandbox/amp-stats', token => undef)->{json}{forwarded} == $before, '... indeed');
 	check(proxy('GET', $q)->{status} == 200, 'but without the mode it is');
+	post_admin('reset?seed=demo');
+	post_admin('amp?throttle-seconds=2');
+	post_admin('faults', 'path=*/limits;do=status;status=429;code=REQUEST_LIMIT_EXCEEDED');
+	check(proxy('GET', $q, headers => \%mode)->{status} == 429, 'for a while');
 	sleep 3;
 	check(proxy('GET', $q, headers => \%mode)->{status} == 200, 'and then again with it');
 	post_admin('faults', 'path=*/limits;do=status;status=429;retry-after=60');

@@ -64,7 +64,7 @@ END { kill 'TERM', $pid if $pid }
 sub http
 {
 	my ($method, $path, %o) = @_;
-	my @cmd = ('curl', '-sk', '-D', "$tmp/head", '-o', "$tmp/body", '-X', $method, '-m', 60);
+	my @cmd = ('curl', '-sk', '-D', "$tmp/head", '-o', "$tmp/body", '-X', $method, '-m', 300);
 	my %headers = (%{ $o{headers} || {} });
 	my $token_used = exists $o{token} ? $o{token} : $token;
 	$headers{Authorization} //= "Bearer $token_used" if defined $token_used;
@@ -186,7 +186,7 @@ sub ended
 {
 	my ($id, $kind) = (@_, 'query');
 	my $r;
-	for (1 .. 600)
+	for (1 .. 6000)
 	{
 		$r = http('GET', "$D/jobs/$kind/$id");
 		last if ($r->{json}{state} // '') =~ /JobComplete|Failed|Aborted/;

@@ -321,16 +321,16 @@ sub test_stopped
 	upload($id, $text);
 	state($id, 'UploadComplete');
 	my $r;
-	for (1 .. 200) { $r = http('GET', "$J/ingest/$id"); last if $r->{json}{numberRecordsProcessed} == 10; select undef, undef, undef, 0.02 }
+	for (1 .. 1200) { $r = http('GET', "$J/ingest/$id"); last if $r->{json}{numberRecordsProcessed} == 10; select undef, undef, undef, 0.1 }
 	check($r->{json}{state} eq 'InProgress' && $r->{json}{numberRecordsProcessed} == 10, 'one that gets stuck', $r->{body});
 	is_error(http('DELETE', "$J/ingest/$id"), 400, 'API_ERROR', 'it cannot be deleted');
 	state($id, 'Aborted');
 	check(accounts(http('GET', "$J/ingest/$id")->{json}) eq 'Aborted 10 1 9 1 990', 'until it is aborted', accounts(http('GET', "$J/ingest/$id")->{json}));
-	setting('chunk-ms' => 100);
+	setting('chunk-ms' => 3000);
 	$id = ingest(object => 'Account', operation => 'insert')->{json}{id};
 	upload($id, $text);
 	state($id, 'UploadComplete');
-	for (1 .. 200) { last if http('GET', "/__sandbox/jobs", token => undef)->{body} =~ /"id":"$id"[^}]*"rows":(200|400)/; select undef, undef, undef, 0.01 }
+	for (1 .. 1200) { last if http('GET', "/__sandbox/jobs", token => undef)->{body} =~ /"id":"$id"[^}]*"rows":[2-8]00/; select undef, undef, undef, 0.1 }
 	state($id, 'Aborted');
 	$j = http('GET', "$J/ingest/$id")->{json};
 	my ($state, $done, $failed, @parts) = split / /, accounts($j);
@@ -371,7 +371,7 @@ sub test_locks
 	check(join(' ', map { $code->(http('PATCH', "$D/sobjects/Account/$a", body => { Phone => '1' })) } 1 .. 3) eq 'UNABLE_TO_LOCK_ROW UNABLE_TO_LOCK_ROW ok', 'a lock for two refusals');
 
 	# two jobs that write children of one parent
-	setting(workers => 2, 'chunk-ms' => 150);
+	setting(workers => 2, 'chunk-ms' => 1500);
 	my @jobs = map { ingest(object => 'Contact', operation => 'insert')->{json}{id} } 1 .. 2;
 	upload($_, "LastName,AccountId\n" . join '', map { "Two $_,$b\n" } 1 .. 600) for @jobs;
 	state($_, 'UploadComplete') for @jobs;
