@@ -15,15 +15,9 @@ CREATE FUNCTION event(object text, id text, type text, vals jsonb DEFAULT NULL, 
 			|| CASE WHEN vals ? 'LastModifiedDate' OR at IS NULL THEN '{}'::jsonb
 				ELSE jsonb_build_object('LastModifiedDate', to_char(at, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) END || coalesce(vals, '{}') END, at)
 $$;
-CREATE FUNCTION differences(mirror regclass, source regclass) RETURNS bigint LANGUAGE plpgsql AS $$
-DECLARE n bigint; cols text;
-BEGIN
-	SELECT string_agg(quote_ident(attname), ', ') INTO cols FROM pg_attribute
-		WHERE attrelid = source AND attnum > 0 AND NOT attisdropped;
-	EXECUTE format('SELECT count(*) FROM ((SELECT %3$s FROM %1$s EXCEPT SELECT %3$s FROM %2$s) UNION ALL '
-		'(SELECT %3$s FROM %2$s EXCEPT SELECT %3$s FROM %1$s)) d', mirror, source, cols) INTO n;
-	RETURN n;
-END $$;
+\getenv srcdir PG_ABS_SRCDIR
+\set include :srcdir '/sql/include/differences.sql'
+\i :include
 CREATE VIEW last_run AS SELECT target, kind, state, events, inserted, updated, deleted, calls FROM ampsf.mirror_run ORDER BY id DESC LIMIT 1;
 
 SELECT ampsf.mirror('crm.account');

@@ -3,15 +3,9 @@
 \! $SANDBOXCTL reset demo >/dev/null
 CREATE SCHEMA l;
 SET search_path = l;
-CREATE FUNCTION differences(mirror regclass, source regclass) RETURNS bigint LANGUAGE plpgsql AS $$
-DECLARE n bigint; cols text;
-BEGIN
-	SELECT string_agg(quote_ident(attname), ', ') INTO cols FROM pg_attribute
-		WHERE attrelid = source AND attnum > 0 AND NOT attisdropped;
-	EXECUTE format('SELECT count(*) FROM ((SELECT %3$s FROM %1$s EXCEPT SELECT %3$s FROM %2$s) UNION ALL '
-		'(SELECT %3$s FROM %2$s EXCEPT SELECT %3$s FROM %1$s)) d', mirror, source, cols) INTO n;
-	RETURN n;
-END $$;
+\getenv srcdir PG_ABS_SRCDIR
+\set include :srcdir '/sql/include/differences.sql'
+\i :include
 CREATE FUNCTION plan(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
 BEGIN
 	RETURN QUERY EXECUTE 'EXPLAIN (COSTS off) ' || query;

@@ -4,15 +4,9 @@
 CREATE SCHEMA m;
 SET search_path = m;
 -- what a mirror and its object do not have in common: nothing
-CREATE FUNCTION differences(mirror regclass, source regclass) RETURNS bigint LANGUAGE plpgsql AS $$
-DECLARE n bigint; cols text;
-BEGIN
-	SELECT string_agg(quote_ident(attname), ', ') INTO cols FROM pg_attribute
-		WHERE attrelid = source AND attnum > 0 AND NOT attisdropped;
-	EXECUTE format('SELECT count(*) FROM ((SELECT %3$s FROM %1$s EXCEPT SELECT %3$s FROM %2$s) UNION ALL '
-		'(SELECT %3$s FROM %2$s EXCEPT SELECT %3$s FROM %1$s)) d', mirror, source, cols) INTO n;
-	RETURN n;
-END $$;
+\getenv srcdir PG_ABS_SRCDIR
+\set include :srcdir '/sql/include/differences.sql'
+\i :include
 CREATE VIEW last_run AS SELECT target, kind, state, chunks, inserted, updated, deleted, compared, calls, interruptions
 	FROM ampsf.mirror_run ORDER BY id DESC LIMIT 1;
 

@@ -3,15 +3,9 @@
 \! $SANDBOXCTL reset demo >/dev/null
 CREATE SCHEMA f;
 SET search_path = f;
-CREATE FUNCTION differences(mirror regclass, source regclass) RETURNS bigint LANGUAGE plpgsql AS $$
-DECLARE n bigint; cols text;
-BEGIN
-	SELECT string_agg(quote_ident(attname), ', ') INTO cols FROM pg_attribute
-		WHERE attrelid = source AND attnum > 0 AND NOT attisdropped;
-	EXECUTE format('SELECT count(*) FROM ((SELECT %3$s FROM %1$s EXCEPT SELECT %3$s FROM %2$s) UNION ALL '
-		'(SELECT %3$s FROM %2$s EXCEPT SELECT %3$s FROM %1$s)) d', mirror, source, cols) INTO n;
-	RETURN n;
-END $$;
+\getenv srcdir PG_ABS_SRCDIR
+\set include :srcdir '/sql/include/differences.sql'
+\i :include
 CREATE VIEW last_run AS SELECT state, chunks, inserted, updated, deleted, formulas, calls, interruptions
 	FROM ampsf.mirror_run ORDER BY id DESC LIMIT 1;
 CREATE FOREIGN TABLE invoice (id text OPTIONS (field 'Id'), amount numeric OPTIONS (field 'Amount__c'),

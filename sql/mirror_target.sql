@@ -4,16 +4,9 @@
 CREATE SCHEMA m;
 SET search_path = m;
 -- rows that are not the org's, or not as the org has them; of both sides' columns
-CREATE FUNCTION differences(mirror regclass, source regclass) RETURNS bigint LANGUAGE plpgsql AS $$
-DECLARE n bigint; cols text;
-BEGIN
-	SELECT string_agg(quote_ident(m.attname) || CASE WHEN m.atttypid <> s.atttypid THEN '::text' ELSE '' END, ', ') INTO cols
-		FROM pg_attribute s JOIN pg_attribute m ON m.attrelid = mirror AND m.attname = s.attname
-		WHERE s.attrelid = source AND s.attnum > 0 AND NOT s.attisdropped AND m.attgenerated = '';
-	EXECUTE format('SELECT count(*) FROM ((SELECT %3$s FROM %1$s EXCEPT ALL SELECT %3$s FROM %2$s) UNION ALL '
-		'(SELECT %3$s FROM %2$s EXCEPT ALL SELECT %3$s FROM %1$s)) d', mirror, source, cols) INTO n;
-	RETURN n;
-END $$;
+\getenv srcdir PG_ABS_SRCDIR
+\set include :srcdir '/sql/include/differences.sql'
+\i :include
 CREATE VIEW last_run AS SELECT target, kind, state, inserted, updated, deleted, compared FROM ampsf.mirror_run ORDER BY id DESC LIMIT 1;
 CREATE FOREIGN TABLE lead (id text OPTIONS (field 'Id') NOT NULL, lastname text OPTIONS (field 'LastName'), status text OPTIONS (field 'Status', type 'picklist'),
 	company text OPTIONS (field 'Company'), numberofemployees integer OPTIONS (field 'NumberOfEmployees'), createddate timestamptz OPTIONS (field 'CreatedDate'),

@@ -4,15 +4,9 @@
 CREATE SCHEMA w;
 SET search_path = w;
 -- what a mirror and its object do not have in common: nothing
-CREATE FUNCTION differences(mirror regclass, source regclass) RETURNS bigint LANGUAGE plpgsql AS $$
-DECLARE n bigint; cols text;
-BEGIN
-	SELECT string_agg(quote_ident(attname), ', ') INTO cols FROM pg_attribute
-		WHERE attrelid = source AND attnum > 0 AND NOT attisdropped;
-	EXECUTE format('SELECT count(*) FROM ((SELECT %3$s FROM %1$s EXCEPT SELECT %3$s FROM %2$s) UNION ALL '
-		'(SELECT %3$s FROM %2$s EXCEPT SELECT %3$s FROM %1$s)) d', mirror, source, cols) INTO n;
-	RETURN n;
-END $$;
+\getenv srcdir PG_ABS_SRCDIR
+\set include :srcdir '/sql/include/differences.sql'
+\i :include
 -- entries since they were last looked at
 CREATE TABLE seen AS SELECT 0::bigint AS id;
 CREATE FUNCTION entries(OUT operation text, OUT state text, OUT old jsonb, OUT new jsonb, OUT sent jsonb, OUT error_code text, OUT message text,
