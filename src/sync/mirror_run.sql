@@ -265,6 +265,7 @@ DECLARE
 	tried integer;
 	mended integer := 0;
 	done boolean;
+	failed boolean;
 	again boolean;
 	message text;
 	code text;
@@ -285,6 +286,7 @@ BEGIN
 			COMMIT;
 		END IF;
 		done := false;
+		failed := false;
 		tried := chunk;
 		BEGIN
 			IF NOT shared THEN
@@ -300,6 +302,11 @@ BEGIN
 		EXCEPTION WHEN query_canceled OR OTHERS THEN
 			GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, code = RETURNED_SQLSTATE, detail = PG_EXCEPTION_DETAIL,
 				hint = PG_EXCEPTION_HINT;
+			failed := true;
+		END;
+		COMMIT;
+		-- By a transaction that sees what has made the other one fail, whatever their isolation.
+		IF failed THEN
 			mended := mended OPERATOR(pg_catalog.+) 1;
 			-- Of who shares a run and has no chunk, no chunk is to blame.
 			IF shared AND tried IS NULL THEN
@@ -309,8 +316,8 @@ BEGIN
 				error := @extschema@.mirror_failed(target, tried, ARRAY[message, code, detail, hint]);
 			END IF;
 			chunk := NULL;
-		END;
-		COMMIT;
+			COMMIT;
+		END IF;
 		-- Others may take what is left of it.
 		PERFORM @extschema@.mirror_chunk_leave(target, CASE WHEN tried OPERATOR(pg_catalog.>) 0 THEN tried END);
 		EXIT WHEN error IS NOT NULL;
