@@ -189,6 +189,14 @@ SELECT ampsf.mirror('acc', 'u', lookback => '1000000 days');
 SELECT ampsf.mirror('acc', 'u', existing => NULL, foreign_keys => NULL);
 CALL ampsf.sync(NULL);
 
+-- what the org deleted after the last run is no difference
+INSERT INTO crm.account (name) VALUES ('Mayfly'), ('Caddis');
+CALL ampsf.sync('u');
+DELETE FROM crm.account WHERE name IN ('Mayfly', 'Caddis');
+INSERT INTO u (id, name) VALUES ('0015g00000ZZZZZAAA', 'nobody''s');
+SELECT id, problem FROM ampsf.verify('u');
+SELECT ampsf.unmirror('u');
+
 -- roles: nobody's row is for a table that is not his, and none stops the work of others
 CREATE ROLE regress_mine;
 CREATE ROLE regress_other;

@@ -1,6 +1,23 @@
 -- Is a mirror right?  Both sides count by month of creation, which is one call; months that differ are counted by
 -- day, days by hour, hours by parts, until there are few enough Ids to compare.  Or, to be thorough, all Ids are
 -- compared: an old row among newer ones leaves no trace in counts.
+-- Ids that the org deleted after the last run, which the mirror has with right.  The log leaves seconds out.
+CREATE FUNCTION @extschema@.verify_gone(d @extschema@.mirror_definition) RETURNS SETOF text
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	at timestamptz := clock_timestamp() + interval '1 day';
+	log record;
+BEGIN
+	FOR attempt IN 1 .. 2 LOOP
+		SELECT * INTO log FROM @extschema@.deleted(d.source, least(date_trunc('minute', d.deleted_to), at - interval '2 minutes'), at);
+		EXIT WHEN log.ids IS NOT NULL;
+		-- an org that wants no end in the future
+		at := (@extschema@.object_state(d.source)).server_time;
+	END LOOP;
+	RETURN QUERY SELECT g.id FROM unnest(log.ids, log.times) g (id, "time") WHERE g."time" >= date_trunc('minute', d.deleted_to);
+END $$;
+COMMENT ON FUNCTION @extschema@.verify_gone(@extschema@.mirror_definition) IS 'of verify()';
+
 CREATE FUNCTION @extschema@.verify(
 	target regclass, repair boolean DEFAULT false, thorough boolean DEFAULT false, OUT id text, OUT problem text, OUT org_stamp timestamptz,
 	OUT mirror_stamp timestamptz)
@@ -38,11 +55,13 @@ BEGIN
 				'AND w.record_id = coalesce(o.id, l.id) AND w.pending) THEN ''pending'' WHEN l.id IS NULL THEN ''missing'' WHEN o.id IS NULL THEN ''extra'' ELSE ''old'' END '
 				'AS problem, o.stamp AS org, l.stamp AS mirror FROM pg_temp.ampsf_mirror_ids o FULL JOIN '
 				'(SELECT m.id, m.stamp FROM %s m WHERE %s) l ON l.id = o.id '
-				'WHERE (l.id IS NULL OR o.id IS NULL OR o.stamp IS DISTINCT FROM l.stamp) AND (o.stamp IS NULL OR o.stamp < $3)), '
+				'WHERE (l.id IS NULL OR o.id IS NULL OR o.stamp IS DISTINCT FROM l.stamp) AND (o.stamp IS NULL OR o.stamp < $3) '
+				-- asked only where there are such rows
+				'AND (o.id IS NOT NULL OR l.id NOT IN (SELECT g FROM @extschema@.verify_gone($6) g))), '
 			'kept AS (INSERT INTO pg_temp.ampsf_mirror_found SELECT f.id, f.problem FROM differ f WHERE $5 AND f.problem <> ''pending'') '
 			'SELECT f.id, f.problem, f.org, f.mirror FROM differ f ORDER BY f.id',
 			@extschema@.verify_mine(d), local)
-			USING lows[i], highs[i], coalesce(d.watermark, 'infinity'), d.target, repair;
+			USING lows[i], highs[i], coalesce(d.watermark, 'infinity'), d.target, repair, d;
 		DROP TABLE pg_temp.ampsf_mirror_ids;
 	END LOOP;
 	FOR part IN SELECT array_agg(f.id) FROM (SELECT x.id, (row_number() OVER () - 1) / 10000 AS n FROM pg_temp.ampsf_mirror_found x
