@@ -178,6 +178,7 @@ $c->run_sql(q{
 		SELECT 1, 'sf', 1000000 + g, 'Lead', l.id, 'UPDATE', ARRAY['Title', 'LastModifiedDate'], jsonb_build_object('Title', 'n ' || g, 'LastModifiedDate', '2040-01-01T00:00:00.000Z'),
 			'2040-01-01' FROM generate_series(1, 6000) g, LATERAL (SELECT id FROM lead ORDER BY id OFFSET g % 50 LIMIT 1) l;
 	SELECT ampsf.mirror_apply_due(1);
+	SELECT ampsf.mirror_apply_due(1);
 });
 is($c->value("SELECT count(*), count(DISTINCT title), min(substr(title, 3)::int), max(substr(title, 3)::int) FROM lead WHERE title LIKE 'n %'"),
 	'50|50|5951|6000', 'of each row the last word');
