@@ -331,8 +331,9 @@ ae_handle(Request *r, Response *w)
 
 	if (!let_in(r, w) || !enter(w))
 		return;
-	if (ae_settings.ms > 0)
-		nap((int64_t) ae_settings.ms * 1000);
+	/* until the setting is another, too */
+	for (double start = monotonic(); monotonic() - start < ae_settings.ms / 1000.0;)
+		nap(ae_settings.ms < 10 ? (int64_t) ae_settings.ms * 1000 : 10000);
 	req_split(r, r->raw_path + strlen("/api/v5/"));
 	ae_lock();
 	if (!filled)
