@@ -376,10 +376,8 @@ matches(Ctx *cx, const Kind *k, json_object *row, const Cond *c)
 			return any;
 		case COND_NOT:
 			return !matches(cx, k, row, c->args.v[0]);
-		case COND_COMPARE:
-			break;
 		default:
-			soql_fail(cx, "MALFORMED_QUERY", c->pos, "Semi join sub-selects are not allowed here");
+			break;
 	}
 	for (int i = 0; i < c->values.n; i++)
 		any = same(value_of(cx, k, row, c->left), &c->values.v[i]) || any;
@@ -443,6 +441,30 @@ check(Ctx *cx, const Kind *k, const Query *q)
 			soql_fail(cx, "MALFORMED_QUERY", item->pos, "Field must be grouped or aggregated: %s",
 					  dotted(cx, item->expr));
 	}
+}
+
+/* Each of them: what joins conditions may not look at all. */
+static void
+check_where_names(Ctx *cx, const Kind *k, const Cond *c, json_object *row)
+{
+	for (int i = 0; i < c->args.n; i++)
+		check_where_names(cx, k, c->args.v[i], row);
+	if (c->kind == COND_COMPARE)
+		value_of(cx, k, row, c->left);
+	else if (c->kind == COND_SEMIJOIN)
+		soql_fail(cx, "MALFORMED_QUERY", c->pos, "Semi join sub-selects are not allowed here");
+}
+
+/* Refuses what no row has, before anything is made that a refusal would leave behind. */
+static void
+check_names(Ctx *cx, const Kind *k, const Query *q, json_object *row)
+{
+	if (row == NULL)
+		return;
+	for (int i = 0; i < q->items.n; i++)
+		value_of(cx, k, row, q->items.v[i].expr);
+	if (q->where)
+		check_where_names(cx, k, q->where, row);
 }
 
 static void
@@ -559,6 +581,7 @@ soql_meta(const char *text, const SoqlOptions *opt, bool tooling, Buf *out, Soql
 		check(cx, k, q);
 		all = json_object_new_array();
 		k->rows(all);
+		check_names(cx, k, q, json_object_array_get_idx(all, 0));
 		n = put_records(cx, k, q, all, &records);
 		if (tooling)
 			buf_addf(out, "{\"size\":%d,", n);
