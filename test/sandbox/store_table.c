@@ -354,6 +354,16 @@ store_index(const Object *o, bool create)
 					 o->name, f->name, o->name, f->name, f->name);
 		store_exec(b.data);
 	}
+	/* The log of deletions is asked for again and again, of objects with millions of rows. */
+	buf_clear(&b);
+	if (create)
+		buf_addf(&b,
+				 "CREATE INDEX IF NOT EXISTS \"ix_%s_deleted\" ON \"%s\" (\"%s\") "
+				 "WHERE \"IsDeleted\" = 1",
+				 o->name, o->name, STORE_DELETED_DATE);
+	else
+		buf_addf(&b, "DROP INDEX IF EXISTS \"ix_%s_deleted\"", o->name);
+	store_exec(b.data);
 	buf_free(&b);
 }
 
