@@ -236,19 +236,24 @@ COMMENT ON FUNCTION @extschema@.writeback_found(bigint, text) IS
 -- Entries left by a sender that was killed are due, too; one that is at work holds the lock, so they are given time.
 CREATE FUNCTION @extschema@.writeback_work_due(OUT kind text, OUT key bigint, OUT owner oid, OUT due timestamptz)
 RETURNS SETOF record
-LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp SET enable_sort = off SET enable_bitmapscan = off AS $$
 	SELECT 'writeback', d.target::oid::bigint, d.owner::oid, greatest(d.next_run, e.due)
 	FROM @extschema@.writeback_definition d
 		JOIN @extschema@.mirror_definition m ON m.target = d.target AND NOT m.paused
 		CROSS JOIN LATERAL (
-			SELECT min(CASE WHEN w.state = 'sending' THEN w.started + interval '30 seconds' ELSE coalesce(w.finished, w.queued) END) AS due
-			FROM @extschema@.writeback w WHERE w.target = d.target AND NOT w.settled
-				AND (w.state = 'sending' OR NOT w.pending OR w.state = 'done' OR w.state = 'queued'
-					AND (w.waits_for IS NULL OR NOT EXISTS (SELECT FROM @extschema@.writeback i
-						WHERE i.local_id = w.waits_for AND i.owner = w.owner AND i.state IN ('queued', 'sending', 'in doubt')))
-					-- what has to wait for an earlier change of its row
-					AND NOT EXISTS (SELECT FROM @extschema@.writeback p WHERE p.target = w.target AND p.record_id = w.record_id AND p.pending
-						AND p.id < w.id AND p.state = 'in doubt'))) e
+			SELECT least(
+				(SELECT min(coalesce(w.finished, w.queued)) FROM @extschema@.writeback w
+					WHERE w.target = d.target AND NOT w.settled AND w.state <> 'queued' AND (NOT w.pending OR w.state = 'done')),
+				(SELECT min(w.started) + interval '30 seconds' FROM @extschema@.writeback w
+					WHERE w.target = d.target AND NOT w.settled AND w.state <> 'queued' AND w.state = 'sending'),
+				-- The first will do: a hundred thousand may wait, and this is asked for with each of them.
+				(SELECT w.queued FROM @extschema@.writeback w WHERE w.target = d.target AND w.state = 'queued'
+						AND (w.waits_for IS NULL OR NOT EXISTS (SELECT FROM @extschema@.writeback i
+							WHERE i.local_id = w.waits_for AND i.owner = w.owner AND i.state IN ('queued', 'sending', 'in doubt')))
+						-- what has to wait for an earlier change of its row
+						AND NOT coalesce((SELECT true FROM @extschema@.writeback p WHERE p.target = w.target AND p.record_id = w.record_id AND p.pending
+							AND p.id < w.id AND p.state = 'in doubt' LIMIT 1), false)
+					ORDER BY w.id LIMIT 1)) AS due OFFSET 0) e
 	WHERE e.due IS NOT NULL AND EXISTS (SELECT FROM pg_class c WHERE c.oid = d.target)
 $$;
 COMMENT ON FUNCTION @extschema@.writeback_work_due() IS 'changes to be sent, and since when; of background workers';

@@ -34,7 +34,7 @@ COMMENT ON FUNCTION @extschema@.writeback_refer(bigint) IS 'of write-back';
 
 -- Changes that were made while their rows were being created: those have their Ids now.
 CREATE FUNCTION @extschema@.writeback_map(d @extschema@.mirror_definition) RETURNS void
-LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql SET search_path = pg_catalog, pg_temp SET enable_nestloop = on SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 	UPDATE @extschema@.writeback e SET record_id = i.record_id FROM @extschema@.writeback i
 		WHERE e.target = d.target AND e.state = 'queued' AND e.operation <> 'insert' AND e.record_id >= 'new-' AND e.record_id < 'new.'
 			AND i.local_id = e.record_id AND i.owner = e.owner AND i.state = 'done'
@@ -44,7 +44,9 @@ COMMENT ON FUNCTION @extschema@.writeback_map(@extschema@.mirror_definition) IS 
 -- The next changes that can be sent together, in the order in which they were made: of one operation, and of
 -- each row what was changed meanwhile.  Rows with changes that cannot be sent yet are passed over.
 CREATE FUNCTION @extschema@.writeback_next(d @extschema@.mirror_definition, most integer, OUT ids bigint[], OUT operation text)
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
+-- In the order of the queue, whatever is known of its size: a hundred thousand may have come just now.
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan
+	SET enable_sort = off SET enable_bitmapscan = off SET enable_nestloop = on SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
 	w record;
 	new_rows text[];
@@ -62,12 +64,11 @@ BEGIN
 		new_rows := '{}';
 		refer := '{}';
 		FOR w IN
-			WITH blocked AS MATERIALIZED (
-				SELECT p.record_id, min(p.id) AS id FROM @extschema@.writeback p
-				WHERE p.target = d.target AND p.pending AND (p.waits_for IS NOT NULL OR p.state <> 'queued') GROUP BY p.record_id)
 			SELECT e.id, e.record_id, e.operation, e.old::text LIKE '%"new-%' OR e.new::text LIKE '%"new-%' AS refers
-			FROM @extschema@.writeback e LEFT JOIN blocked b ON b.record_id = e.record_id
-			WHERE e.target = d.target AND e.state = 'queued' AND e.waits_for IS NULL AND (b.id IS NULL OR e.id < b.id)
+			FROM @extschema@.writeback e
+			WHERE e.target = d.target AND e.state = 'queued' AND e.waits_for IS NULL
+				AND e.id < coalesce((SELECT min(p.id) FROM @extschema@.writeback p WHERE p.target = e.target AND p.record_id = e.record_id
+					AND p.pending AND (p.waits_for IS NOT NULL OR p.state <> 'queued')), e.id + 1)
 			ORDER BY e.id LIMIT most LOOP
 			operation := coalesce(operation, w.operation);
 			IF w.operation = 'insert' THEN
@@ -99,7 +100,7 @@ COMMENT ON FUNCTION @extschema@.writeback_durable() IS 'of write-back';
 -- Committed before anything is sent, so that whoever comes after a crash knows what may have been.  How many rows
 -- are to be sent; null if nothing is left.
 CREATE FUNCTION @extschema@.writeback_pick(target regclass) RETURNS integer
-LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_nestloop = off AS $$
+LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET enable_nestloop = off SET enable_bitmapscan = off AS $$
 DECLARE
 	d @extschema@.mirror_definition := @extschema@.mirror_find(target);
 	policy text := (SELECT w.conflicts FROM @extschema@.writeback_definition w WHERE w.target = d.target);
@@ -421,7 +422,7 @@ DECLARE
 BEGIN
 	settled := false;
 	more := false;
-	IF NOT EXISTS (SELECT FROM @extschema@.writeback e WHERE e.target = d.target AND NOT e.settled
+	IF NOT EXISTS (SELECT FROM @extschema@.writeback e WHERE e.target = d.target AND NOT e.settled AND e.state <> 'queued'
 		AND (NOT e.pending OR e.state = 'done')) THEN
 		settled := true;
 		RETURN;
@@ -429,7 +430,7 @@ BEGIN
 		RETURN;
 	END IF;
 	PERFORM @extschema@.writeback_name(d), @extschema@.writeback_map(d);
-	entries := ARRAY(SELECT e.id FROM @extschema@.writeback e WHERE e.target = d.target AND NOT e.settled AND NOT e.pending
+	entries := ARRAY(SELECT e.id FROM @extschema@.writeback e WHERE e.target = d.target AND NOT e.settled AND e.state <> 'queued' AND NOT e.pending
 		ORDER BY e.id LIMIT 2000);
 	-- Rows that somebody is changing now are for later, or this would wait for them.
 	rows := ARRAY(SELECT DISTINCT e.record_id FROM unnest(entries) x JOIN @extschema@.writeback e ON e.id = x);
@@ -473,7 +474,7 @@ BEGIN
 	GET DIAGNOSTICS n = ROW_COUNT;
 	more := n > 0 AND cardinality(entries) = 2000;
 	UPDATE @extschema@.mirror_definition m SET rows = m.rows + delta WHERE m.target = d.target AND delta <> 0;
-	settled := NOT EXISTS (SELECT FROM @extschema@.writeback e WHERE e.target = d.target AND NOT e.settled
+	settled := NOT EXISTS (SELECT FROM @extschema@.writeback e WHERE e.target = d.target AND NOT e.settled AND e.state <> 'queued'
 		AND (NOT e.pending OR e.state = 'done'));
 END $$;
 COMMENT ON FUNCTION @extschema@.writeback_settle(regclass) IS 'of write-back';

@@ -71,6 +71,8 @@ COMMENT ON COLUMN @extschema@.writeback.waits_for IS 'key of a row that has to b
 COMMENT ON COLUMN @extschema@.writeback.transaction IS 'in which the change was made';
 COMMENT ON COLUMN @extschema@.writeback.home IS 'the database in which the change was made: what came by pg_dump may have been sent since';
 CREATE INDEX writeback_queue ON @extschema@.writeback (target, id) WHERE state IN ('queued', 'sending');
+CREATE INDEX writeback_open ON @extschema@.writeback (target) WHERE NOT settled AND state <> 'queued';
+CREATE INDEX writeback_changes ON @extschema@.writeback (target, record_id) WHERE state = 'queued' AND operation <> 'insert';
 CREATE INDEX writeback_row ON @extschema@.writeback (target, record_id) WHERE pending;
 CREATE INDEX writeback_head ON @extschema@.writeback (head) WHERE head IS NOT NULL;
 -- A key is one row's for ever, among the mirrors of one owner.
