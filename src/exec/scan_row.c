@@ -61,8 +61,8 @@ ampsf_scan_prepare_row(AmpsfScanState *state, List *fdw_private)
 	{
 		int attnum = list_nth_int(attnums, i);
 		AmpsfColumn *col;
-		Relation relation =
-			table_open(list_nth_oid(tables, i), NoLock); /* the executor holds the lock */
+		/* A parallel worker has no lock of its own yet on a table of a join. */
+		Relation relation = table_open(list_nth_oid(tables, i), AccessShareLock);
 		FormData_pg_attribute sum = sum_attribute((Oid) -attnum);
 		Form_pg_attribute att = attnum > 0	 ? TupleDescAttr(RelationGetDescr(relation), attnum - 1)
 								: attnum < 0 ? &sum
