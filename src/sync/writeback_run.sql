@@ -242,10 +242,9 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp SET enable_sort = of
 		JOIN @extschema@.mirror_definition m ON m.target = d.target AND NOT m.paused
 		CROSS JOIN LATERAL (
 			SELECT least(
-				(SELECT min(coalesce(w.finished, w.queued)) FROM @extschema@.writeback w
-					WHERE w.target = d.target AND NOT w.settled AND w.state <> 'queued' AND (NOT w.pending OR w.state = 'done')),
-				(SELECT min(w.started) + interval '30 seconds' FROM @extschema@.writeback w
-					WHERE w.target = d.target AND NOT w.settled AND w.state <> 'queued' AND w.state = 'sending'),
+				(SELECT min(CASE w.state WHEN 'sending' THEN w.started + interval '30 seconds' ELSE coalesce(w.finished, w.queued) END)
+					FROM @extschema@.writeback w WHERE w.target = d.target AND NOT w.settled AND w.state <> 'queued'
+						AND (NOT w.pending OR w.state IN ('sending', 'done'))),
 				-- The first will do: a hundred thousand may wait, and this is asked for with each of them.
 				(SELECT w.queued FROM @extschema@.writeback w WHERE w.target = d.target AND w.state = 'queued'
 						AND (w.waits_for IS NULL OR NOT EXISTS (SELECT FROM @extschema@.writeback i
