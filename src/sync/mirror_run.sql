@@ -256,6 +256,10 @@ EXCEPTION WHEN OTHERS THEN
 END $$;
 COMMENT ON FUNCTION @extschema@.mirror_mend(regclass, integer, text[], integer) IS 'whether a step that failed is worth another try now; of mirrors';
 
+CREATE FUNCTION @extschema@.mirror_commits(caller text) RETURNS void
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ampsf_sql_commits';
+COMMENT ON FUNCTION @extschema@.mirror_commits(text) IS 'an error in a transaction block; of mirrors';
+
 -- Procedures that commit cannot set a search_path of their own: nothing below needs one.
 CREATE PROCEDURE @extschema@.mirror_work(target regclass, scheduled boolean, INOUT busy boolean, INOUT error text[])
 LANGUAGE plpgsql AS $$
@@ -352,6 +356,7 @@ BEGIN
 	IF target IS NULL THEN
 		RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'the mirror is null';
 	END IF;
+	PERFORM @extschema@.mirror_commits('@extschema@.sync()');
 	LOOP
 		CALL @extschema@.mirror_work(target, false, busy, error);
 		-- A run in the background is waited for: it began before, and may not have what is so now.
@@ -376,6 +381,7 @@ DECLARE
 	busy boolean;
 	error text[];
 BEGIN
+	PERFORM @extschema@.mirror_commits('@extschema@.sync_due()');
 	FOREACH target IN ARRAY @extschema@.mirror_due() LOOP
 		CALL @extschema@.mirror_work(target, true, busy, error);
 		IF error IS NOT NULL THEN

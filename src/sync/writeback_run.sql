@@ -107,6 +107,7 @@ DECLARE
 	waiting bigint;
 	t regclass;
 BEGIN
+	PERFORM @extschema@.mirror_commits('@extschema@.writeback()');
 	IF target IS NOT NULL THEN
 		CALL @extschema@.writeback_sync(target, busy, error);
 		IF busy THEN
