@@ -48,28 +48,13 @@ sub random_changes
 	return $done;
 }
 
-# A session that is in the middle of a run: as soon as it waits for what is held, the backend dies.
-sub kill_at
-{
-	my ($sql, $held) = @_;
-	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	$c->fault("path=*/query*;$held;count=0;do=hold");
-	my $job = $c->background($sql);
-	my $caught = $c->poll(sub { return $c->struck > 0 });
-	my $pid = $c->value("SELECT pid FROM pg_stat_activity WHERE query ILIKE 'CALL ampsf.sync%' AND pid <> pg_backend_pid()");
-	ok($caught && $c->crash($pid), 'a run is under way, and dies');
-	$c->finish($job);
-	$c->clear_faults;
-	return;
-}
-
 @ids = split /\n/, $c->value('SELECT id FROM crm.contact');
 $c->run_sql("SELECT ampsf.mirror('crm.contact', chunk_rows => 300)");
 
 # -------- killed in a backfill: before the first chunk, between chunks, in the last one --------
 for my $chunks (0, 2, 5)
 {
-	kill_at("CALL ampsf.sync('contact')", "match=SELECT Id, ;skip=$chunks");
+	$c->kill_at("CALL ampsf.sync('contact')", "match=SELECT Id, ;skip=$chunks");
 	my $state = $c->value('SELECT stage, rows = (SELECT count(*) FROM contact) FROM ampsf.mirror_definition');
 	is($state, 'rows|t', "killed after $chunks chunks: the progress is that of the rows");
 	random_changes(40);
@@ -88,7 +73,7 @@ for my $round (1 .. 6)
 	$changed += random_changes(30);
 	if ($round % 2)
 	{
-		kill_at("CALL ampsf.sync('contact')", 'match=FROM Contact');
+		$c->kill_at("CALL ampsf.sync('contact')", 'match=FROM Contact');
 	}
 	else
 	{

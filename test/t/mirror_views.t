@@ -62,25 +62,10 @@ sub random_changes
 	return;
 }
 
-# A session that is in the middle of a run: as soon as it waits for what is held, the backend dies.
-sub kill_at
-{
-	my ($sql, $held) = @_;
-	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	$c->fault("path=*/query*;$held;count=0;do=hold");
-	my $job = $c->background($sql);
-	my $caught = $c->poll(sub { return $c->struck > 0 });
-	my $pid = $c->value("SELECT pid FROM pg_stat_activity WHERE query ILIKE 'CALL ampsf.sync%' AND pid <> pg_backend_pid()");
-	ok($caught && $c->crash($pid), 'a run is under way, and dies');
-	$c->finish($job);
-	$c->clear_faults;
-	return;
-}
-
 @ids = split /\n/, $c->value('SELECT id FROM person');
 
 # -------- killed in a backfill: what is there has its versions, and the view waits for the rest --------
-kill_at("CALL ampsf.sync('p')", 'match=SELECT Id, ;skip=3');
+$c->kill_at("CALL ampsf.sync('p')", 'match=SELECT Id, ;skip=3');
 is(history_faults(), 0, 'the versions are those of the rows');
 is(AmpsfTest::sqlstate($c->psql('SELECT count(*) FROM p_now')), '55000', 'no live view of a part');
 random_changes(20);
@@ -121,7 +106,7 @@ for my $round (1 .. 4)
 {
 	random_changes(20);
 	is($c->differences('p_now', 'person', $columns), 0, "round $round: before a run");
-	kill_at("CALL ampsf.sync('p')", 'match=FROM Contact');
+	$c->kill_at("CALL ampsf.sync('p')", 'match=FROM Contact');
 	is($c->differences('p_now', 'person', $columns), 0, 'after one that was killed');
 	random_changes(10);
 	my $job = $c->background("CALL ampsf.sync('p')");
@@ -210,7 +195,7 @@ for my $what ('history', 'now')
 $c->run_sql("SELECT ampsf.mirror('person', 'f', chunk_rows => 200, formula_every => '1 hour', formula_columns => '{title}'); CALL ampsf.sync('f')");
 $c->http('POST', "/__sandbox/set?id=$_&Title=set") for @ids[1 .. 300];
 $c->run_sql("UPDATE ampsf.mirror_definition SET formulas_at = formulas_at - interval '1 hour' WHERE target = 'f'::regclass");
-kill_at("CALL ampsf.sync('f')", 'match=SELECT Id, Title FROM;skip=4');
+$c->kill_at("CALL ampsf.sync('f')", 'match=SELECT Id, Title FROM;skip=4');
 my $left = $c->value("SELECT cardinality(formula_spans) FROM ampsf.mirror_definition WHERE target = 'f'::regclass AND stage = 'formulas'");
 ok($left > 2, 'some chunks are left') or diag($left);
 $c->mark;

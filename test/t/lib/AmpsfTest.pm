@@ -326,6 +326,21 @@ sub expire_sessions { return $_[0]->admin('POST',   'expire-sessions'); }
 sub api_limit       { return $_[0]->admin('POST',   "api-limit?n=$_[1]"); }
 sub stats           { return $_[0]->admin('GET',    'stats'); }
 
+# A session that is in the middle of a run: as soon as it waits for what is held, the backend dies.
+sub kill_at
+{
+	my ($self, $sql, $held) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	$self->fault("path=*/query*;$held;count=0;do=hold");
+	my $job = $self->background($sql);
+	my $caught = $self->poll(sub { return $self->struck > 0 });
+	my $pid = $self->value("SELECT pid FROM pg_stat_activity WHERE query ILIKE 'CALL ampsf.sync%' AND pid <> pg_backend_pid()");
+	ok($caught && $self->crash($pid), 'a run is under way, and dies');
+	$self->finish($job);
+	$self->clear_faults;
+	return;
+}
+
 # How many requests the faults in force have struck.
 sub struck
 {
